@@ -1,0 +1,5 @@
+-- name: transaction_begin
+BEGIN
+
+-- name: transaction_commit
+COMMIT
