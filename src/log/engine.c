@@ -1,0 +1,98 @@
+#include "log/engine.h"
+
+#include <string.h>
+
+#include "log/private.h"
+
+static bool start_lanes(log_engine *engine, err *e)
+{
+	size_t count = engine->options.lanes;
+	engine->lanes = calloc(2 * count, sizeof *engine->lanes);
+	if (engine->lanes == NULL) {
+		return err_set(e, ERR_NO_MEMORY, "out of memory");
+	}
+	for (size_t i = 0; i < 2 * count; i++) {
+		bool relaxed = i >= count;
+		engine->lanes[i] = lane_new(engine, (uint32_t)(i % count), relaxed, e);
+		if (engine->lanes[i] == NULL) {
+			return false;
+		}
+		engine->lane_count = i + 1;
+	}
+	return true;
+}
+
+bool log_engine_new(const log_engine_options *options, log_engine **out, err *e)
+{
+	log_engine *engine = calloc(1, sizeof *engine);
+	if (engine == NULL) {
+		return err_set(e, ERR_NO_MEMORY, "out of memory");
+	}
+	engine->options = *options;
+	engine->database_url = strndup(options->database_url.ptr, options->database_url.len);
+	engine->topics = topic_cache_new();
+	engine->wakes = wake_registry_new(engine);
+	engine->tails = tail_registry_new(engine);
+	if (engine->database_url == NULL || engine->topics == NULL || engine->wakes == NULL || engine->tails == NULL) {
+		err_set(e, ERR_NO_MEMORY, "out of memory");
+		goto fail;
+	}
+	engine->options.database_url = str_from_c(engine->database_url);
+	engine->link = notify_link_new(engine, e);
+	if (engine->link == NULL || !start_lanes(engine, e)) {
+		goto fail;
+	}
+	if (options->janitor) {
+		engine->janitor = janitor_new(engine, e);
+		if (engine->janitor == NULL) {
+			goto fail;
+		}
+	}
+	*out = engine;
+	return true;
+fail:
+	log_engine_stop(engine, 0);
+	log_engine_free(engine);
+	return false;
+}
+
+void log_engine_stop(log_engine *engine, int64_t deadline_ms)
+{
+	janitor_free(engine->janitor);
+	engine->janitor = NULL;
+	for (size_t i = 0; i < engine->lane_count; i++) {
+		lane_stop(engine->lanes[i], deadline_ms);
+	}
+}
+
+void log_engine_free(log_engine *engine)
+{
+	if (engine == NULL) {
+		return;
+	}
+	for (size_t i = 0; i < engine->lane_count; i++) {
+		lane_free(engine->lanes[i]);
+	}
+	free(engine->lanes);
+	tail_registry_free(engine->tails);
+	notify_link_free(engine->link);
+	wake_registry_free(engine->wakes);
+	topic_cache_free(engine->topics);
+	free(engine->database_url);
+	free(engine);
+}
+
+bool log_engine_is_ready(log_engine *engine)
+{
+	return db_pool_is_ready(engine->options.pool) && notify_link_is_up(engine->link);
+}
+
+timer *log_engine_timer(log_engine *engine)
+{
+	return engine->options.timer;
+}
+
+bool log_engine_submit(log_engine *engine, log_job job, err *e)
+{
+	return db_pool_submit(engine->options.pool, (db_job){job.run, job.refuse, job.context}, e);
+}

@@ -1,0 +1,53 @@
+/*
+ * log/engine: the log of one worker: lanes, readers, listener, notifier, janitor, behind one handle.
+ *
+ * Owns     its threads and database connections.
+ * Threads  new, start, stop, free: the main thread. Everything else: any.
+ */
+#ifndef TIDEGATE_LOG_ENGINE_H
+#define TIDEGATE_LOG_ENGINE_H
+
+#include "base/metric.h"
+#include "base/slog.h"
+#include "base/timer.h"
+#include "log/topic.h"
+
+typedef struct log_engine_options {
+	str database_url;     /* for lanes, listener, notifier and janitor, which have connections of their own */
+	struct db_pool *pool; /* the readers; the caller's, freed after the engine */
+	uint32_t lanes;
+	uint32_t lane_connections;
+	uint64_t lane_queue_bytes;
+	uint32_t database_timeout_ms;
+	uint32_t poll_interval_ms;
+	uint32_t janitor_interval_ms;
+	bool janitor;
+	int64_t max_topics; /* per tenant; 0 = no limit */
+	uint32_t max_subscriptions;
+	/* One more channel to listen on, a literal, or NULL; on_notification runs on the listener's thread, must not block,
+	 * and is called with STR_NONE after each reconnect. */
+	const char *extra_channel;
+	void (*on_notification)(void *context, str payload);
+	void *notification_context;
+	timer *timer;
+	slog *log;
+	metric_registry *metrics;
+} log_engine_options;
+
+bool log_engine_new(const log_engine_options *options, log_engine **out, err *e) MUST_CHECK;
+/* Ends subscriptions, finishes queued appends and jobs until deadline_ms, refuses the rest, stops the threads. */
+void log_engine_stop(log_engine *engine, int64_t deadline_ms);
+void log_engine_free(log_engine *engine); /* after stop; accepts NULL */
+/* Whether the database answered last time and the schema is current. */
+bool log_engine_is_ready(log_engine *engine);
+timer *log_engine_timer(log_engine *engine);
+
+/* Work that needs the database, on a reader thread. Exactly one of run and refuse is called, exactly once. */
+typedef struct log_job {
+	void (*run)(void *context, log_conn *conn);
+	void (*refuse)(void *context, const err *e);
+	void *context;
+} log_job;
+bool log_engine_submit(log_engine *engine, log_job job, err *e) MUST_CHECK;
+
+#endif

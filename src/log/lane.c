@@ -1,0 +1,562 @@
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "base/clock.h"
+#include "log/commit.h"
+#include "sql/batch.h"
+
+/* One group: enough to fill a commit, little enough to keep its latency low. */
+enum {
+	GROUP_OPS = 1024,
+	GROUP_BYTES = 8 << 20,
+	GROUP_ENTRIES = 2000,
+	GROUP_ARENA_BYTES = 64 << 20,
+	ROW_SCRATCH_BYTES = 16 << 20
+};
+enum { PROBE_MS = 200 };
+
+typedef struct lane_worker {
+	struct lane *lane;
+	pthread_t thread;
+	bool is_started;
+	committer committer;
+	log_append *ops[GROUP_OPS];
+} lane_worker;
+
+struct lane {
+	log_engine *engine;
+	pthread_mutex_t lock;
+	pthread_cond_t changed;
+	log_append *first;
+	log_append *last;
+	uint64_t queued_bytes;
+	bool is_stopping;
+	int64_t stop_deadline_ms;
+	atomic_bool is_down;   /* the last attempt to connect failed; written under the lock */
+	int64_t next_probe_ms; /* until then operations are refused at once */
+	err down_error;
+	lane_worker *workers;
+	uint32_t worker_count;
+
+	metric *depth_bytes;
+	metric *throttled;
+	metric *group_ops;
+	metric *group_records;
+	metric *commit_seconds;
+};
+
+/* ---- the queue ---- */
+
+bool lane_submit(lane *l, log_append *op, err *e)
+{
+	bool ok = false;
+	pthread_mutex_lock(&l->lock);
+	if (l->is_stopping) {
+		err_set(e, ERR_SHUTTING_DOWN, "this server is stopping; repeat the request on another one");
+	} else if (l->is_down && clock_now_ms() < l->next_probe_ms) {
+		*e = l->down_error;
+	} else if (l->queued_bytes > 0 && l->queued_bytes + op->queued_bytes > l->engine->options.lane_queue_bytes) {
+		err_set(e, ERR_THROTTLED, "more is being written than the database can take; try again");
+		metric_add(l->throttled, 1);
+	} else {
+		if (l->last != NULL) {
+			l->last->next = op;
+		} else {
+			l->first = op;
+		}
+		l->last = op;
+		l->queued_bytes += op->queued_bytes;
+		metric_add(l->depth_bytes, (int64_t)op->queued_bytes);
+		pthread_cond_signal(&l->changed);
+		ok = true;
+	}
+	pthread_mutex_unlock(&l->lock);
+	return ok;
+}
+
+/* How many heads an operation may touch. */
+static uint32_t most_partitions(const log_append *op)
+{
+	uint32_t partitions = op->partition_of != NULL ? (uint32_t)op->topic->partitions : 1;
+	return partitions < op->columns.count ? partitions : op->columns.count;
+}
+
+/* Caller holds the lock. */
+static size_t take_group(lane *l, log_append **ops)
+{
+	size_t count = 0;
+	uint64_t bytes = 0;
+	uint64_t entries = 0;
+	while (l->first != NULL && count < GROUP_OPS) {
+		log_append *op = l->first;
+		if (count > 0 && (bytes + op->queued_bytes > GROUP_BYTES || entries + most_partitions(op) > GROUP_ENTRIES)) {
+			break;
+		}
+		bytes += op->queued_bytes;
+		entries += most_partitions(op);
+		ops[count++] = op;
+		l->first = op->next;
+	}
+	if (l->first == NULL) {
+		l->last = NULL;
+	}
+	l->queued_bytes -= bytes;
+	metric_add(l->depth_bytes, -(int64_t)bytes);
+	return count;
+}
+
+/* ---- the plain path ---- */
+
+/* One operation's records for one partition, in a group. */
+typedef struct entry {
+	log_append *op;
+	uint32_t order;  /* place in the queue */
+	uint32_t result; /* index into op->results */
+	row_piece piece;
+} entry;
+
+static int compare_entries(const void *left, const void *right)
+{
+	const entry *a = left;
+	const entry *b = right;
+	if (a->op->topic->topic_id != b->op->topic->topic_id) {
+		return a->op->topic->topic_id < b->op->topic->topic_id ? -1 : 1;
+	}
+	int32_t pa = a->op->results[a->result].partition;
+	int32_t pb = b->op->results[b->result].partition;
+	if (pa != pb) {
+		return pa < pb ? -1 : 1;
+	}
+	return a->order < b->order ? -1 : a->order > b->order ? 1 : 0;
+}
+
+static bool same_head(const entry *a, const entry *b)
+{
+	return a->op->topic->topic_id == b->op->topic->topic_id &&
+		   a->op->results[a->result].partition == b->op->results[b->result].partition;
+}
+
+static size_t run_length(const entry *entries, size_t count)
+{
+	size_t n = 1;
+	while (n < count && same_head(&entries[0], &entries[n])) {
+		n++;
+	}
+	return n;
+}
+
+/* Sends the rows of one head's run; *rows counts them. */
+static bool send_run(committer *c, const entry *run, size_t length, uint32_t *rows, err *e)
+{
+	row_piece *pieces = arena_alloc_array(c->arena, length, sizeof *pieces);
+	if (pieces == NULL) {
+		return err_set(e, ERR_NO_MEMORY, "out of memory for a group of appends");
+	}
+	for (size_t i = 0; i < length; i++) {
+		pieces[i] = run[i].piece;
+	}
+	row_writer w = {.pieces = pieces, .piece_count = length, .scratch = &c->scratch};
+	row r;
+	*rows = 0;
+	while (rows_next(&w, &r)) {
+		db_params p;
+		if (c->scratch.failed) {
+			return err_set(e, ERR_NO_MEMORY, "out of memory for a row");
+		}
+		db_params_init(&p);
+		db_param_i64(&p, run->op->topic->topic_id);
+		db_param_i32(&p, run->op->results[run->result].partition);
+		db_param_i64(&p, r.records);
+		db_param_i64(&p, (int64_t)r.value_bytes);
+		db_param_i64(&p, (int64_t)r.bytes);
+		rows_bind(&r, &p);
+		if (!db_pipeline_send(c->conn, &SQL_APPEND_BATCH, &p, e)) {
+			return false;
+		}
+		(*rows)++;
+	}
+	return true;
+}
+
+/* Reads the answers of one run: where its first row begins, or that its head did not take it. */
+static bool receive_run(committer *c, entry *run, size_t length, uint32_t rows, bool *taken, err *e)
+{
+	int64_t base = 0;
+	int64_t base_byte = 0;
+	int64_t committed_ms = 0;
+	*taken = true;
+	for (uint32_t i = 0; i < rows; i++) {
+		db_result *r = NULL;
+		if (!db_pipeline_next(c->conn, &r, e)) {
+			return false;
+		}
+		if (db_rows(r) != 1) {
+			*taken = false;
+		} else if (i == 0) {
+			base = db_i64(r, 0, 0);
+			base_byte = db_i64(r, 0, 1);
+			committed_ms = db_i64(r, 0, 2);
+		}
+		db_result_free(r);
+	}
+	for (size_t i = 0; i < length && *taken; i++) {
+		log_append *op = run[i].op;
+		const row_piece *piece = &run[i].piece;
+		op->results[run[i].result].base_offset = base;
+		base += piece->count;
+		for (uint32_t k = 0; k < piece->count; k++) {
+			base_byte += (int64_t)op->columns.values[piece->index != NULL ? piece->index[k] : k].len;
+		}
+		op->end_offset = base;
+		op->end_byte = base_byte;
+		op->committed_ms = committed_ms;
+	}
+	return true;
+}
+
+/* Commits operations without conditions. taken_of[i] is false for those whose head wants judgement, or is gone: nothing
+ * of them was written. False: nothing is known to be committed, *e says why. */
+static bool commit_plain(committer *c, log_append **ops, size_t count, bool *taken_of, err *e)
+{
+	size_t entry_count = 0;
+	size_t runs = 0;
+	bool ok = false;
+	row_piece **pieces = arena_alloc_array(c->arena, count, sizeof *pieces);
+	if (pieces == NULL) {
+		return err_set(e, ERR_NO_MEMORY, "out of memory for a group of appends");
+	}
+	for (size_t i = 0; i < count; i++) {
+		if (!commit_split(ops[i], &pieces[i], e)) {
+			return false;
+		}
+		entry_count += ops[i]->result_count;
+	}
+	entry *entries = arena_alloc_array(c->arena, entry_count, sizeof *entries);
+	uint32_t *rows = arena_alloc_array(c->arena, entry_count, sizeof *rows);
+	if (entries == NULL || rows == NULL) {
+		return err_set(e, ERR_NO_MEMORY, "out of memory for a group of appends");
+	}
+	entry_count = 0;
+	for (size_t i = 0; i < count; i++) {
+		taken_of[i] = true;
+		for (uint32_t r = 0; r < ops[i]->result_count; r++) {
+			entries[entry_count++] = (entry){ops[i], (uint32_t)i, r, pieces[i][r]};
+		}
+	}
+	/* Heads are locked in one order by everyone, so two groups never wait for each other in a circle. */
+	qsort(entries, entry_count, sizeof *entries, compare_entries);
+	if (!db_pipeline_start(c->conn, e)) {
+		return false;
+	}
+	for (size_t at = 0; at < entry_count; runs++) {
+		size_t length = run_length(entries + at, entry_count - at);
+		if (!send_run(c, entries + at, length, &rows[runs], e)) {
+			goto out;
+		}
+		at += length;
+	}
+	if (!db_pipeline_flush(c->conn, e)) {
+		goto out;
+	}
+	runs = 0;
+	for (size_t at = 0; at < entry_count; runs++) {
+		bool taken = false;
+		size_t length = run_length(entries + at, entry_count - at);
+		if (!receive_run(c, entries + at, length, rows[runs], &taken, e)) {
+			err ignored;
+			if (db_conn_is_open(c->conn) && !db_pipeline_finish(c->conn, &ignored)) {
+				db_conn_close(c->conn);
+			}
+			goto out;
+		}
+		for (size_t i = at; i < at + length && !taken; i++) {
+			taken_of[entries[i].order] = false;
+		}
+		at += length;
+	}
+	ok = db_pipeline_finish(c->conn, e);
+out:
+	if (!ok) {
+		db_rollback(c->conn);
+	}
+	return ok;
+}
+
+/* ---- a group ---- */
+
+static bool needs_judgement(const log_append *op)
+{
+	const log_topic_config *config = &op->topic->config;
+	return op->idempotency_key.ptr != NULL || op->producer.id.ptr != NULL || op->sequence_token.ptr != NULL ||
+		   op->close || op->columns.count == 0 || config->cap_records > 0 || config->cap_bytes > 0 ||
+		   config->durability == LOG_EPHEMERAL;
+}
+
+static void fail_all(log_append **ops, size_t count, const err *e)
+{
+	for (size_t i = 0; i < count; i++) {
+		ops[i]->error = *e;
+	}
+}
+
+/* Operations of one topic, in their order, to the judge; the others stay in ops. */
+static void judge_by_topic(committer *c, log_append **ops, size_t count)
+{
+	enum { JUDGED_AT_ONCE = 128 };
+	while (count > 0) {
+		log_append *same[JUDGED_AT_ONCE];
+		size_t picked = 0;
+		size_t left = 0;
+		int64_t topic_id = ops[0]->topic->topic_id;
+		for (size_t i = 0; i < count; i++) {
+			if (picked < JUDGED_AT_ONCE && ops[i]->topic->topic_id == topic_id) {
+				same[picked++] = ops[i];
+			} else {
+				ops[left++] = ops[i];
+			}
+		}
+		judge_commit(c, same, picked);
+		count = left;
+	}
+}
+
+static bool spoils_neighbours(const err *e)
+{
+	return e->code != ERR_UNAVAILABLE && e->code != ERR_OUTCOME_UNKNOWN && e->code != ERR_TIMEOUT &&
+		   e->code != ERR_NOT_READY;
+}
+
+static void commit_group(lane_worker *w, log_append **ops, size_t count)
+{
+	committer *c = &w->committer;
+	bool taken_of[GROUP_OPS];
+	log_append *plain[GROUP_OPS];
+	log_append *judged[GROUP_OPS];
+	size_t plain_count = 0;
+	size_t judged_count = 0;
+	err e;
+	for (size_t i = 0; i < count; i++) {
+		if (needs_judgement(ops[i])) {
+			judged[judged_count++] = ops[i];
+		} else {
+			plain[plain_count++] = ops[i];
+		}
+	}
+	if (plain_count > 0 && !commit_plain(c, plain, plain_count, taken_of, &e)) {
+		if (plain_count > 1 && spoils_neighbours(&e)) {
+			/* One of them is at fault: alone, each gets its own answer. */
+			for (size_t i = 0; i < plain_count; i++) {
+				arena_reset(c->arena);
+				if (!commit_plain(c, &plain[i], 1, &taken_of[i], &plain[i]->error)) {
+					taken_of[i] = true;
+				}
+			}
+		} else {
+			fail_all(plain, plain_count, &e);
+			plain_count = 0;
+		}
+	}
+	for (size_t i = 0; i < plain_count; i++) {
+		if (!taken_of[i]) {
+			judged[judged_count++] = plain[i];
+		}
+	}
+	judge_by_topic(c, judged, judged_count);
+}
+
+/* Tells readers before writers: both only after the commit. */
+static void announce(lane *l, log_append **ops, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		const log_append *op = ops[i];
+		if (op->error.code != ERR_NONE || op->is_duplicate) {
+			continue;
+		}
+		for (uint32_t r = 0; r < op->result_count; r++) {
+			bool repeated = i + 1 < count && op->result_count == 1 && ops[i + 1]->result_count == 1 &&
+							ops[i + 1]->error.code == ERR_NONE && ops[i + 1]->topic->topic_id == op->topic->topic_id &&
+							ops[i + 1]->results[0].partition == op->results[0].partition;
+			if (!repeated) {
+				wake_topic(l->engine->wakes, op->topic->topic_id, op->results[r].partition);
+				notify_appended(l->engine->link, op->topic->topic_id, op->results[r].partition);
+			}
+		}
+	}
+}
+
+static void finish_group(lane_worker *w, size_t count, int64_t start_us)
+{
+	lane *l = w->lane;
+	uint64_t records = 0;
+	for (size_t i = 0; i < count; i++) {
+		records += w->ops[i]->error.code == ERR_NONE ? w->ops[i]->columns.count : 0;
+		if (w->ops[i]->error.code == ERR_INTERNAL) {
+			slog_err(l->engine->options.log, SLOG_ERROR, "lane", "an append failed", &w->ops[i]->error);
+		}
+	}
+	metric_observe(l->group_ops, count);
+	metric_observe(l->group_records, records);
+	metric_observe(l->commit_seconds, (uint64_t)(clock_now_us() - start_us));
+	announce(l, w->ops, count);
+	for (size_t i = 0; i < count; i++) {
+		w->ops[i]->done(w->ops[i]);
+	}
+}
+
+static void note_connection(lane *l, bool is_connected, const err *e)
+{
+	pthread_mutex_lock(&l->lock);
+	if (!is_connected && !l->is_down) {
+		slog_err(l->engine->options.log, SLOG_WARN, "lane",
+				 "the database is away; appends are refused until it is back", e);
+	}
+	l->is_down = !is_connected;
+	l->next_probe_ms = clock_now_ms() + PROBE_MS;
+	if (!is_connected) {
+		l->down_error = *e;
+	}
+	pthread_mutex_unlock(&l->lock);
+}
+
+static void run_group(lane_worker *w, size_t count)
+{
+	err e;
+	int64_t start_us = clock_now_us();
+	for (size_t i = 0; i < count; i++) {
+		err_clear(&w->ops[i]->error);
+	}
+	if (!db_conn_ensure(w->committer.conn, &e)) {
+		note_connection(w->lane, false, &e);
+		fail_all(w->ops, count, &e);
+	} else {
+		if (w->lane->is_down) {
+			note_connection(w->lane, true, NULL);
+		}
+		arena_reset(w->committer.arena);
+		log_append *ops[GROUP_OPS];
+		memcpy(ops, w->ops, count * sizeof *ops);
+		commit_group(w, ops, count);
+	}
+	finish_group(w, count, start_us);
+}
+
+static void *worker_main(void *context)
+{
+	lane_worker *w = context;
+	lane *l = w->lane;
+	pthread_mutex_lock(&l->lock);
+	for (;;) {
+		if (l->first != NULL) {
+			size_t count = take_group(l, w->ops);
+			bool too_late = l->is_stopping && clock_now_ms() > l->stop_deadline_ms;
+			pthread_mutex_unlock(&l->lock);
+			if (too_late) {
+				err e;
+				err_set(&e, ERR_SHUTTING_DOWN, "this server is stopping; nothing was written; repeat the request");
+				fail_all(w->ops, count, &e);
+				for (size_t i = 0; i < count; i++) {
+					w->ops[i]->done(w->ops[i]);
+				}
+			} else {
+				run_group(w, count);
+			}
+			pthread_mutex_lock(&l->lock);
+		} else if (l->is_stopping) {
+			break;
+		} else {
+			pthread_cond_wait(&l->changed, &l->lock);
+		}
+	}
+	pthread_mutex_unlock(&l->lock);
+	return NULL;
+}
+
+/* ---- life ---- */
+
+static bool start_worker(lane *l, lane_worker *w, bool relaxed)
+{
+	const log_engine_options *o = &l->engine->options;
+	db_conn_options options = {.url = o->database_url,
+							   .role = "lane",
+							   .relaxed_commit = relaxed,
+							   .timeout_ms = o->database_timeout_ms,
+							   .log = o->log};
+	w->lane = l;
+	w->committer.engine = l->engine;
+	w->committer.conn = db_conn_new(&options);
+	w->committer.arena = arena_new(GROUP_ARENA_BYTES);
+	buf_init(&w->committer.scratch, ROW_SCRATCH_BYTES);
+	if (w->committer.conn == NULL || w->committer.arena == NULL) {
+		return false;
+	}
+	w->is_started = pthread_create(&w->thread, NULL, worker_main, w) == 0;
+	return w->is_started;
+}
+
+lane *lane_new(log_engine *engine, uint32_t index, bool relaxed, err *e)
+{
+	char labels[64];
+	metric_registry *m = engine->options.metrics;
+	lane *l = calloc(1, sizeof *l);
+	if (l == NULL) {
+		err_set(e, ERR_NO_MEMORY, "out of memory");
+		return NULL;
+	}
+	snprintf(labels, sizeof labels, "lane=\"%s%u\"", relaxed ? "relaxed-" : "", index);
+	l->engine = engine;
+	l->depth_bytes = metric_gauge(m, "tidegate_append_queue_bytes", "bytes of records waiting for a commit", labels);
+	l->throttled =
+		metric_counter(m, "tidegate_append_throttled_total", "appends refused because the queue was full", labels);
+	l->group_ops =
+		metric_histogram(m, "tidegate_append_group_operations", "operations committed together", labels, false);
+	l->group_records =
+		metric_histogram(m, "tidegate_append_group_records", "records committed together", labels, false);
+	l->commit_seconds = metric_histogram(m, "tidegate_append_commit_seconds", "time of one group commit", labels, true);
+	pthread_mutex_init(&l->lock, NULL);
+	pthread_cond_init(&l->changed, NULL);
+	l->workers = calloc(engine->options.lane_connections, sizeof *l->workers);
+	for (uint32_t i = 0; l->workers != NULL && i < engine->options.lane_connections; i++) {
+		l->worker_count = i + 1;
+		if (!start_worker(l, &l->workers[i], relaxed)) {
+			break;
+		}
+	}
+	if (l->worker_count < engine->options.lane_connections || !l->workers[l->worker_count - 1].is_started) {
+		err_set(e, ERR_NO_MEMORY, "cannot start the append threads");
+		lane_stop(l, 0);
+		lane_free(l);
+		return NULL;
+	}
+	return l;
+}
+
+void lane_stop(lane *l, int64_t deadline_ms)
+{
+	pthread_mutex_lock(&l->lock);
+	l->is_stopping = true;
+	l->stop_deadline_ms = deadline_ms;
+	pthread_cond_broadcast(&l->changed);
+	pthread_mutex_unlock(&l->lock);
+	for (uint32_t i = 0; i < l->worker_count; i++) {
+		if (l->workers[i].is_started) {
+			pthread_join(l->workers[i].thread, NULL);
+			l->workers[i].is_started = false;
+		}
+	}
+}
+
+void lane_free(lane *l)
+{
+	if (l == NULL) {
+		return;
+	}
+	for (uint32_t i = 0; i < l->worker_count; i++) {
+		db_conn_free(l->workers[i].committer.conn);
+		arena_free(l->workers[i].committer.arena);
+		buf_dispose(&l->workers[i].committer.scratch);
+	}
+	pthread_cond_destroy(&l->changed);
+	pthread_mutex_destroy(&l->lock);
+	free(l->workers);
+	free(l);
+}

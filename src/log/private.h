@@ -1,0 +1,77 @@
+/*
+ * log/private: the parts of an engine, for the files of log only. Each part has a file and is opaque to the others.
+ */
+#ifndef TIDEGATE_LOG_PRIVATE_H
+#define TIDEGATE_LOG_PRIVATE_H
+
+#include "db/conn.h"
+#include "db/pool.h"
+#include "log/append.h"
+#include "log/engine.h"
+#include "log/wake.h"
+
+typedef struct topic_cache topic_cache;
+typedef struct lane lane;
+typedef struct wake_registry wake_registry;
+typedef struct notify_link notify_link;
+typedef struct janitor janitor;
+typedef struct tail_registry tail_registry;
+
+struct log_engine {
+	log_engine_options options; /* texts are copies */
+	char *database_url;
+	topic_cache *topics;
+	lane **lanes; /* options.lanes for fsync topics, then as many whose commits do not wait for the disk */
+	size_t lane_count;
+	wake_registry *wakes;
+	notify_link *link;
+	janitor *janitor;
+	tail_registry *tails;
+};
+
+/* ---- topic_cache ---- */
+topic_cache *topic_cache_new(void);
+void topic_cache_free(topic_cache *c);
+const log_topic *topic_cache_get(topic_cache *c, int64_t tenant_id, str name); /* a reference, or NULL */
+/* The cache takes its own reference; an entry of the same name is replaced. */
+void topic_cache_put(topic_cache *c, const log_topic *t);
+void topic_cache_remove(topic_cache *c, const log_topic *t); /* only if it is this incarnation */
+void topic_cache_clear(topic_cache *c);                      /* another worker changed some topic */
+/* A new immutable topic with one reference; NULL when memory is out. */
+log_topic *topic_new(const log_topic *fields);
+
+/* ---- lane ---- */
+lane *lane_new(log_engine *engine, uint32_t index, bool relaxed, err *e);
+bool lane_submit(lane *l, log_append *op, err *e);
+/* Finishes what is queued until the deadline, refuses the rest. */
+void lane_stop(lane *l, int64_t deadline_ms);
+void lane_free(lane *l);
+
+/* ---- wake ---- */
+wake_registry *wake_registry_new(log_engine *engine);
+void wake_registry_free(wake_registry *r);
+/* New records, or the topic's end. Wakes this worker's watchers. */
+void wake_topic(wake_registry *r, int64_t topic_id, int32_t partition);
+void wake_everything(wake_registry *r);
+/* Watched topics, at most `max`, from the smallest id above `after`; the number written. */
+size_t wake_watched(wake_registry *r, int64_t after, int64_t *topic_ids, size_t max);
+/* Compares heads seen by the slow poll with what was known; wakes those that moved. */
+void wake_seen(wake_registry *r, int64_t topic_id, int32_t partition, int64_t next_offset);
+
+/* ---- notify: the link between workers ---- */
+notify_link *notify_link_new(log_engine *engine, err *e);
+void notify_link_free(notify_link *n);
+bool notify_link_is_up(notify_link *n);
+/* Tells the other workers, soon, outside any transaction. */
+void notify_appended(notify_link *n, int64_t topic_id, int32_t partition);
+void notify_topic_changed(notify_link *n, int64_t topic_id);
+
+/* ---- janitor ---- */
+janitor *janitor_new(log_engine *engine, err *e);
+void janitor_free(janitor *j);
+
+/* ---- tail ---- */
+tail_registry *tail_registry_new(log_engine *engine);
+void tail_registry_free(tail_registry *r);
+
+#endif

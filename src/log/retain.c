@@ -1,0 +1,195 @@
+#include "log/retain.h"
+
+#include "sql/retain.h"
+
+enum { ROWS_AT_ONCE = 256, SETTLE_ARENA_BYTES = 1 << 20 };
+
+/* One batch row, counting only what lies at or above the floor. */
+typedef struct kept_row {
+	int64_t last_offset;
+	int64_t base_offset;
+	int64_t committed_ms;
+	int64_t records;
+	int64_t bytes;
+} kept_row;
+
+static bool fetch_sizes(db_conn *conn, int64_t topic_id, const head *h, int64_t last_offset, db_result **out, err *e)
+{
+	db_params p;
+	db_params_init(&p);
+	db_param_i64(&p, topic_id);
+	db_param_i32(&p, h->partition);
+	db_param_i64(&p, last_offset);
+	return db_run(conn, h->is_ephemeral ? &SQL_RETAIN_SIZES_EPHEMERAL : &SQL_RETAIN_SIZES, &p, out, e);
+}
+
+/* A row that the floor cuts: counts again, from the records themselves. */
+static bool count_above_floor(db_conn *conn, int64_t topic_id, const head *h, kept_row *row, err *e)
+{
+	db_result *sizes = NULL;
+	if (!fetch_sizes(conn, topic_id, h, row->last_offset, &sizes, e)) {
+		return false;
+	}
+	row->records = 0;
+	row->bytes = 0;
+	for (int i = 0; i < db_rows(sizes); i++) {
+		if (db_i64(sizes, i, 0) >= head_floor(h)) {
+			row->records++;
+			row->bytes += db_i64(sizes, i, 1);
+		}
+	}
+	db_result_free(sizes);
+	return true;
+}
+
+/* Cuts inside a row: drops its oldest live records while either cap is passed. */
+static bool evict_inside(db_conn *conn, int64_t topic_id, head *h, const kept_row *row, int64_t *excess_records,
+						 int64_t *excess_bytes, err *e)
+{
+	db_result *sizes = NULL;
+	int64_t floor = head_floor(h);
+	if (!fetch_sizes(conn, topic_id, h, row->last_offset, &sizes, e)) {
+		return false;
+	}
+	for (int i = 0; i < db_rows(sizes) && (*excess_records > 0 || *excess_bytes > 0); i++) {
+		int64_t offset = db_i64(sizes, i, 0);
+		int64_t bytes = db_i64(sizes, i, 1);
+		if (offset >= floor) {
+			*excess_records -= 1;
+			*excess_bytes -= bytes;
+			h->live_records -= 1;
+			h->live_bytes -= bytes;
+			h->cap_floor = offset + 1;
+		}
+	}
+	db_result_free(sizes);
+	return true;
+}
+
+typedef enum walk { WALK_ON, WALK_END, WALK_FAILED } walk;
+typedef walk walk_row(db_conn *conn, int64_t topic_id, head *h, const kept_row *row, void *context, err *e);
+
+/* Steps over the rows from the floor upwards, as many as the visitor wants. */
+static bool walk_rows(db_conn *conn, int64_t topic_id, head *h, walk_row *visit, void *context, err *e)
+{
+	int64_t from = head_floor(h);
+	for (;;) {
+		db_params p;
+		db_result *rows = NULL;
+		walk step = WALK_ON;
+		db_params_init(&p);
+		db_param_i64(&p, topic_id);
+		db_param_i32(&p, h->partition);
+		db_param_i64(&p, from);
+		db_param_i64(&p, ROWS_AT_ONCE);
+		if (!db_run(conn, h->is_ephemeral ? &SQL_RETAIN_ROWS_EPHEMERAL : &SQL_RETAIN_ROWS, &p, &rows, e)) {
+			return false;
+		}
+		int count = db_rows(rows);
+		for (int i = 0; i < count && step == WALK_ON; i++) {
+			kept_row row = {.last_offset = db_i64(rows, i, 0),
+							.base_offset = db_i64(rows, i, 1),
+							.committed_ms = db_i64(rows, i, 2),
+							.records = db_i32(rows, i, 3),
+							.bytes = db_i32(rows, i, 4)};
+			from = row.last_offset + 1;
+			if (row.base_offset < head_floor(h) && !count_above_floor(conn, topic_id, h, &row, e)) {
+				step = WALK_FAILED;
+			} else {
+				step = visit(conn, topic_id, h, &row, context, e);
+			}
+		}
+		db_result_free(rows);
+		if (step != WALK_ON || count < ROWS_AT_ONCE) {
+			return step != WALK_FAILED;
+		}
+	}
+}
+
+static walk expire_row(db_conn *conn, int64_t topic_id, head *h, const kept_row *row, void *context, err *e)
+{
+	const head_rules *rules = context;
+	(void)conn;
+	(void)topic_id;
+	(void)e;
+	if (row->committed_ms >= rules->now_ms - rules->ttl_ms) {
+		return WALK_END;
+	}
+	if (row->records > 0) {
+		h->ttl_floor = row->last_offset + 1;
+		h->live_records -= row->records;
+		h->live_bytes -= row->bytes;
+	}
+	return WALK_ON;
+}
+
+bool retain_expire(db_conn *conn, int64_t topic_id, head *h, const head_rules *rules, err *e)
+{
+	head_rules copy = *rules;
+	if (rules->ttl_ms == 0 || h->live_records == 0) {
+		return true;
+	}
+	return walk_rows(conn, topic_id, h, expire_row, &copy, e) || err_frame(e, "retain_expire");
+}
+
+typedef struct excess {
+	int64_t records;
+	int64_t bytes;
+} excess;
+
+static walk evict_row(db_conn *conn, int64_t topic_id, head *h, const kept_row *row, void *context, err *e)
+{
+	excess *over = context;
+	if (over->records <= 0 && over->bytes <= 0) {
+		return WALK_END;
+	}
+	if (over->records >= row->records || over->bytes >= row->bytes) {
+		/* Its last record still is beyond a cap when its turn comes. */
+		if (row->records > 0) {
+			h->cap_floor = row->last_offset + 1;
+		}
+		h->live_records -= row->records;
+		h->live_bytes -= row->bytes;
+		over->records -= row->records;
+		over->bytes -= row->bytes;
+		return WALK_ON;
+	}
+	return evict_inside(conn, topic_id, h, row, &over->records, &over->bytes, e) ? WALK_END : WALK_FAILED;
+}
+
+bool retain_evict(db_conn *conn, int64_t topic_id, head *h, const head_rules *rules, err *e)
+{
+	excess over = {.records = rules->cap_records > 0 ? h->live_records - rules->cap_records : 0,
+				   .bytes = rules->cap_bytes > 0 ? h->live_bytes - rules->cap_bytes : 0};
+	if (!rules->discard_old || (over.records <= 0 && over.bytes <= 0)) {
+		return true;
+	}
+	return walk_rows(conn, topic_id, h, evict_row, &over, e) || err_frame(e, "retain_evict");
+}
+
+bool retain_settle(db_conn *conn, int64_t topic_id, int32_t partition, err *e)
+{
+	head *heads = NULL;
+	size_t count = 0;
+	head_rules rules;
+	bool ok = false;
+	arena *a = arena_new(SETTLE_ARENA_BYTES);
+	if (a == NULL) {
+		return err_set(e, ERR_NO_MEMORY, "out of memory");
+	}
+	if (!db_begin(conn, e) || !head_lock(conn, topic_id, &partition, 1, a, &heads, &count, &rules, e)) {
+		goto out;
+	}
+	if (count == 1 &&
+		(!retain_expire(conn, topic_id, &heads[0], &rules, e) || !retain_evict(conn, topic_id, &heads[0], &rules, e) ||
+		 !head_update(conn, &heads[0], topic_id, e))) {
+		goto out;
+	}
+	ok = db_commit(conn, e);
+out:
+	if (!ok) {
+		db_rollback(conn);
+	}
+	arena_free(a);
+	return ok || err_frame(e, "retain_settle");
+}

@@ -1,0 +1,46 @@
+/*
+ * log/rows: cuts the records that go to one partition into rows of the batch table.
+ *
+ * A row holds at most ROW_RECORDS records or ROW_BYTES of payload (or one larger record): readers detoast whole rows.
+ *
+ * Owns     nothing: a row's columns point into the scratch buffer, valid until the next call.
+ * Threads  one at a time. Errors: scratch.failed.
+ */
+#ifndef TIDEGATE_LOG_ROWS_H
+#define TIDEGATE_LOG_ROWS_H
+
+#include "base/buf.h"
+#include "db/conn.h"
+#include "log/append.h"
+
+enum { ROW_RECORDS = 512, ROW_BYTES = 64 << 10, ROW_COLUMNS = 8 };
+
+/* Records of one operation that go to the partition, in order. */
+typedef struct row_piece {
+	const log_columns *columns;
+	const uint32_t *index; /* which records; NULL: all of them */
+	uint32_t count;
+} row_piece;
+
+typedef struct row_writer {
+	const row_piece *pieces;
+	size_t piece_count;
+	size_t piece;
+	uint32_t at; /* next record of pieces[piece] */
+	buf *scratch;
+} row_writer;
+
+typedef struct row {
+	uint32_t records;
+	uint64_t value_bytes;
+	uint64_t bytes;           /* keys, values, headers, metas */
+	str columns[ROW_COLUMNS]; /* keys vals ts headers tags nodes metas appends; ptr NULL = no record uses it */
+} row;
+
+bool rows_next(row_writer *w, row *out);    /* false: no records left */
+void rows_bind(const row *r, db_params *p); /* the eight columns as parameters */
+
+/* keys + values + headers + metas of one record. */
+uint64_t rows_record_bytes(const log_columns *c, uint32_t i);
+
+#endif

@@ -1,0 +1,49 @@
+/*
+ * log/stretch: reads records of one or more partitions in a row and cuts them into frames.
+ *
+ *   stretch s;
+ *   stretch_init(&s, engine, topic, format, position, take, context)    position is copied
+ *   stretch_read(&s, conn, partition, 0, &more, e)                      as often as there is more
+ *   … s.position: after everything that was read …
+ *   stretch_dispose(&s);
+ *
+ * Threads  one at a time, the one that was given conn.
+ * Limits   LOG_FRAME_BYTES or LOG_FRAME_RECORDS a frame; one call reads a page of at most STRETCH_RECORDS.
+ * Errors   ERR_NONE when the taker wants no more; those of log/read; ERR_NO_MEMORY.
+ */
+#ifndef TIDEGATE_LOG_STRETCH_H
+#define TIDEGATE_LOG_STRETCH_H
+
+#include "log/tail.h"
+
+enum { STRETCH_RECORDS = 4 * LOG_FRAME_RECORDS };
+
+/* Gets a frame and the position after it; false: no more of them. */
+typedef bool stretch_take(void *context, frame *f, const log_position *after);
+
+typedef struct stretch {
+	log_engine *engine;
+	const log_topic *topic;
+	const log_format *format;
+	log_position *position; /* its own; moves as records are written */
+	stretch_take *take;
+	void *context;
+	buf out;
+	uint32_t records; /* in `out` */
+	uint64_t frames;  /* handed over */
+} stretch;
+
+log_position *log_position_copy(const log_position *p);            /* NULL when memory is out */
+void log_position_set(log_position *to, const log_position *from); /* of equal count */
+bool log_position_equal(const log_position *a, const log_position *b);
+
+bool stretch_init(stretch *s, log_engine *engine, const log_topic *t, const log_format *format,
+				  const log_position *from, stretch_take *take, void *context, err *e) MUST_CHECK;
+void stretch_dispose(stretch *s);
+
+/* One page of one partition, up to `until` (0 = what is there). *more: it is not all. */
+bool stretch_read(stretch *s, log_conn *conn, int32_t partition, int64_t until, bool *more, err *e) MUST_CHECK;
+/* Which partitions have records beyond the position, one question for all: moved[i] is about position->first + i. */
+bool stretch_find_moved(const stretch *s, log_conn *conn, bool *moved, err *e) MUST_CHECK;
+
+#endif

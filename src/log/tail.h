@@ -1,0 +1,59 @@
+/*
+ * log/tail: live reading. One feed per watched (topic, partitions, format) and worker: it reads new records once,
+ * encodes frames once, and hands them by reference to all its subscribers.
+ *
+ * A subscription starts behind (catching up with reads of its own, at the pace of its sink) and joins the feed when it
+ * reaches the feed's position. A sink that is full falls behind again, and resumes with log_subscription_resume().
+ *
+ * Owns     a subscription belongs to the caller, from log_subscribe() to log_unsubscribe().
+ * Threads  subscribe, resume, unsubscribe: any, unsubscribe not from inside a callback of the same subscription.
+ *          Callbacks: any thread, never two at once for one subscription, none after log_unsubscribe() returned.
+ * Limits   max_subscriptions of the engine; a frame holds at most LOG_FRAME_BYTES of records or one record.
+ */
+#ifndef TIDEGATE_LOG_TAIL_H
+#define TIDEGATE_LOG_TAIL_H
+
+#include "base/buf.h"
+#include "base/frame.h"
+#include "log/read.h"
+
+enum { LOG_FRAME_BYTES = 64 << 10, LOG_FRAME_RECORDS = 512 };
+
+typedef struct log_subscription log_subscription;
+
+/* Positions of all partitions of a feed: offsets[i] is the next one of partitions first + i. */
+typedef struct log_position {
+	int32_t first;
+	int32_t count;
+	int64_t offsets[];
+} log_position;
+
+/* How a dialect writes a frame. Stateless: what it writes depends on its arguments only, so that frames can be shared.
+ */
+typedef struct log_format {
+	const char *name;
+	/* One record; `after` is the position once it was taken. */
+	void (*write_record)(buf *out, const log_topic *t, const log_record *r, const log_position *after);
+	void (*write_gap)(buf *out, const log_topic *t, int32_t partition, const log_gap *gap, const log_position *after);
+	/* All partitions are at their end, or NULL. */
+	void (*write_caught_up)(buf *out, const log_topic *t, const log_position *at);
+} log_format;
+
+typedef enum log_push { LOG_PUSH_OK, LOG_PUSH_FULL, LOG_PUSH_CLOSED } log_push;
+
+typedef struct log_sink {
+	log_push (*push)(void *context, frame *f);     /* takes its own reference on OK */
+	void (*on_error)(void *context, const err *e); /* the topic is gone, or the database is away for long: last call */
+	void *context;
+} log_sink;
+
+/* start->count is 1, or the topic's partitions from 0. NULL with *e filled: ERR_THROTTLED, ERR_NO_MEMORY. */
+log_subscription *log_subscribe(log_engine *engine, const log_topic *t, const log_position *start,
+								const log_format *format, log_sink sink, err *e);
+/* The sink has room again after LOG_PUSH_FULL. */
+void log_subscription_resume(log_subscription *s);
+/* A copy of the position after the last frame that was taken; malloc'd, NULL when memory is out. */
+log_position *log_subscription_position(log_subscription *s);
+void log_unsubscribe(log_subscription *s); /* accepts NULL */
+
+#endif

@@ -1,0 +1,312 @@
+/*
+ * log/topic_change: creating, altering and deleting topics.
+ *
+ * Whatever changes the heads of a topic locks all of them first, in order, as appends do: an append sees all of the
+ * change, or none of it.
+ */
+#include "log/private.h"
+#include "log/retain.h"
+#include "log/topic_row.h"
+#include "sql/head.h"
+#include "sql/topic.h"
+
+enum { CHANGE_ARENA_BYTES = 4 << 20 };
+
+static bool is_plain(const log_topic_config *c)
+{
+	return c->cap_records == 0 && c->cap_bytes == 0 && c->durability != LOG_EPHEMERAL;
+}
+
+static void bind_config(db_params *p, const log_topic_config *c)
+{
+	db_param_i32(p, (int32_t)c->durability);
+	db_param_bool(p, c->discard_old);
+	db_param_bool(p, c->auto_priority);
+	db_param_bool(p, c->auto_create);
+	db_param_bool(p, c->dedupe_node);
+	db_param_bool(p, c->leases_durable);
+	if (c->has_priority) {
+		db_param_i32(p, c->priority);
+	} else {
+		db_param_null(p);
+	}
+	db_param_i64(p, c->ttl_ms);
+	db_param_i64(p, c->cap_records);
+	db_param_i64(p, c->cap_bytes);
+	db_param_i64(p, c->idempotency_window_ms);
+	db_param_i64(p, c->lease_ms);
+	db_param_i64(p, c->claim_jitter_ms);
+	db_param_i64(p, c->max_deliveries);
+	db_param_str(p, c->dead_letter);
+}
+
+static bool add_heads(db_conn *conn, int64_t topic_id, int32_t first, int32_t end, const log_topic_config *config,
+					  err *e)
+{
+	db_params p;
+	db_params_init(&p);
+	db_param_i64(&p, topic_id);
+	db_param_i32(&p, first);
+	db_param_i32(&p, end);
+	db_param_bool(&p, is_plain(config));
+	db_param_bool(&p, config->durability == LOG_EPHEMERAL);
+	if (!db_do(conn, &SQL_HEAD_INSERT, &p, NULL, e)) {
+		return false;
+	}
+	if (config->durability != LOG_EPHEMERAL) {
+		return true;
+	}
+	db_params_init(&p);
+	db_param_i64(&p, topic_id);
+	return db_do(conn, &SQL_HEAD_MARK_EPHEMERAL, &p, NULL, e);
+}
+
+static bool do_by_id(db_conn *conn, const db_query *query, int64_t id, int64_t *affected, err *e)
+{
+	db_params p;
+	db_params_init(&p);
+	db_param_i64(&p, id);
+	return db_do(conn, query, &p, affected, e);
+}
+
+/* ---- create ---- */
+
+static bool check_count(log_engine *engine, db_conn *conn, int64_t tenant_id, err *e)
+{
+	db_params p;
+	db_result *r = NULL;
+	int64_t most = engine->options.max_topics;
+	if (most == 0) {
+		return true;
+	}
+	db_params_init(&p);
+	db_param_i64(&p, tenant_id);
+	if (!db_do(conn, &SQL_TOPIC_LOCK_TENANT, &p, NULL, e) || !db_run(conn, &SQL_TOPIC_COUNT, &p, &r, e)) {
+		return false;
+	}
+	int64_t count = db_i64(r, 0, 0);
+	db_result_free(r);
+	if (count >= most) {
+		err_set(e, ERR_THROTTLED,
+				"this tenant has %lld topics, as many as it may have; delete some or raise max_topics",
+				(long long)count);
+		err_detail(e, "{\"limit\":\"max_topics\",\"max\":%lld}", (long long)most);
+		return false;
+	}
+	return true;
+}
+
+static bool insert(log_engine *engine, db_conn *conn, const log_topic_spec *spec, bool *created, err *e)
+{
+	db_params p;
+	db_result *r = NULL;
+	if (!check_count(engine, conn, spec->tenant_id, e)) {
+		return false;
+	}
+	db_params_init(&p);
+	db_param_i64(&p, spec->tenant_id);
+	db_param_str(&p, spec->name);
+	db_param_i32(&p, (int32_t)spec->origin);
+	db_param_i32(&p, (int32_t)spec->config.kind);
+	db_param_i32(&p, spec->partitions);
+	db_param_i32(&p, spec->replication_factor);
+	bind_config(&p, &spec->config);
+	if (!db_run(conn, &SQL_TOPIC_INSERT, &p, &r, e)) {
+		return false;
+	}
+	*created = db_rows(r) == 1;
+	int64_t topic_id = *created ? db_i64(r, 0, 0) : 0;
+	db_result_free(r);
+	return !*created || add_heads(conn, topic_id, 0, spec->partitions, &spec->config, e);
+}
+
+bool log_topic_create(log_engine *engine, log_conn *conn, const log_topic_spec *spec, const log_topic **out,
+					  bool *created, err *e)
+{
+	bool made = false;
+	err missing;
+	/* Most calls find it; only a new name pays for a transaction. A topic that is deleted between the two looks is made
+	 * anew. */
+	for (int attempt = 0; attempt < 3; attempt++) {
+		if (log_topic_find(engine, conn, spec->tenant_id, spec->name, out, &missing)) {
+			*created = made;
+			return true;
+		}
+		if (missing.code != ERR_TOPIC_NOT_FOUND) {
+			*e = missing;
+			return false;
+		}
+		if (!db_begin(conn, e) || !insert(engine, conn, spec, &made, e) || !db_commit(conn, e)) {
+			db_rollback(conn);
+			return err_frame(e, "log_topic_create");
+		}
+	}
+	*e = missing;
+	return false;
+}
+
+/* ---- alter ---- */
+
+/* Loss by the old rules is written down before the new ones count, so that a looser rule brings nothing back. */
+static bool settle(db_conn *conn, int64_t topic_id, head *heads, size_t count, const head_rules *rules, err *e)
+{
+	for (size_t i = 0; i < count; i++) {
+		if (!retain_expire(conn, topic_id, &heads[i], rules, e) || !retain_evict(conn, topic_id, &heads[i], rules, e)) {
+			return false;
+		}
+	}
+	return true;
+}
+
+static bool change_storage(db_conn *conn, int64_t topic_id, head *heads, size_t count, const log_topic_config *config,
+						   err *e)
+{
+	bool ephemeral = config->durability == LOG_EPHEMERAL;
+	db_params p;
+	if (heads[0].is_ephemeral != ephemeral &&
+		!do_by_id(conn, ephemeral ? &SQL_TOPIC_MOVE_TO_EPHEMERAL : &SQL_TOPIC_MOVE_FROM_EPHEMERAL, topic_id, NULL, e)) {
+		return false;
+	}
+	for (size_t i = 0; i < count; i++) {
+		heads[i].is_ephemeral = ephemeral;
+	}
+	db_params_init(&p);
+	db_param_i64(&p, topic_id);
+	db_param_bool(&p, is_plain(config));
+	db_param_bool(&p, ephemeral);
+	return db_do(conn, &SQL_HEAD_SET_RULES, &p, NULL, e) &&
+		   (!ephemeral || do_by_id(conn, &SQL_HEAD_MARK_EPHEMERAL, topic_id, NULL, e));
+}
+
+static bool update_topic(db_conn *conn, const log_topic *t, const log_topic_config *config, int32_t partitions, err *e)
+{
+	db_params p;
+	db_params_init(&p);
+	db_param_i64(&p, t->topic_id);
+	db_param_i32(&p, partitions);
+	bind_config(&p, config);
+	return db_do(conn, &SQL_TOPIC_UPDATE, &p, NULL, e);
+}
+
+static bool alter(db_conn *conn, const log_topic *t, const log_topic_config *config, int32_t partitions, arena *a,
+				  err *e)
+{
+	head *heads = NULL;
+	size_t count = 0;
+	head_rules rules;
+	if (!head_lock(conn, t->topic_id, NULL, 0, a, &heads, &count, &rules, e)) {
+		return false;
+	}
+	if (count == 0) {
+		return topic_err_not_found(t->name, e);
+	}
+	if (partitions == 0) {
+		partitions = (int32_t)count;
+	}
+	if (partitions < (int32_t)count) {
+		return err_set(e, ERR_INVALID_REQUEST, "the topic has %zu partitions, and partitions can only grow", count);
+	}
+	if (!settle(conn, t->topic_id, heads, count, &rules, e) ||
+		!change_storage(conn, t->topic_id, heads, count, config, e)) {
+		return false;
+	}
+	rules.ttl_ms = config->ttl_ms;
+	rules.cap_records = config->cap_records;
+	rules.cap_bytes = config->cap_bytes;
+	rules.discard_old = config->discard_old;
+	if (!settle(conn, t->topic_id, heads, count, &rules, e)) {
+		return false;
+	}
+	for (size_t i = 0; i < count; i++) {
+		if (!head_update(conn, &heads[i], t->topic_id, e)) {
+			return false;
+		}
+	}
+	return update_topic(conn, t, config, partitions, e) &&
+		   (partitions == (int32_t)count || add_heads(conn, t->topic_id, (int32_t)count, partitions, config, e));
+}
+
+bool log_topic_alter(log_engine *engine, log_conn *conn, const log_topic *t, const log_topic_config *config,
+					 int32_t partitions, const log_topic **out, err *e)
+{
+	bool ok = false;
+	if (config->kind != t->config.kind) {
+		return err_set(e, ERR_INVALID_REQUEST, "the type of a topic is fixed when it is created");
+	}
+	arena *a = arena_new(CHANGE_ARENA_BYTES);
+	if (a == NULL) {
+		return err_set(e, ERR_NO_MEMORY, "out of memory");
+	}
+	ok = db_begin(conn, e) && alter(conn, t, config, partitions, a, e) && db_commit(conn, e);
+	if (!ok) {
+		db_rollback(conn);
+	}
+	arena_free(a);
+	topic_cache_remove(engine->topics, t);
+	if (!ok) {
+		return err_frame(e, "log_topic_alter");
+	}
+	notify_topic_changed(engine->link, t->topic_id);
+	wake_topic(engine->wakes, t->topic_id, LOG_ALL_PARTITIONS);
+	return log_topic_find(engine, conn, t->tenant_id, t->name, out, e);
+}
+
+/* ---- delete ---- */
+
+static bool delete_rows(db_conn *conn, const log_topic *t, bool *deleted, err *e)
+{
+	static const db_query *const QUERIES[] = {
+		&SQL_TOPIC_DELETE_HEADS,  &SQL_TOPIC_DELETE_IDEMPOTENCY,      &SQL_TOPIC_DELETE_PRODUCERS,
+		&SQL_TOPIC_DELETE_GROUPS, &SQL_TOPIC_DELETE_GROUP_PARTITIONS, &SQL_TOPIC_DELETE_MARKS};
+	int64_t affected = 0;
+	if (!do_by_id(conn, &SQL_TOPIC_DELETE, t->topic_id, &affected, e)) {
+		return false;
+	}
+	*deleted = affected == 1;
+	if (!*deleted) {
+		return true;
+	}
+	for (size_t i = 0; i < sizeof QUERIES / sizeof QUERIES[0]; i++) {
+		if (!do_by_id(conn, QUERIES[i], t->topic_id, NULL, e)) {
+			return false;
+		}
+	}
+	return do_by_id(conn, &SQL_TOPIC_DISCARD, t->topic_id, NULL, e);
+}
+
+bool log_topic_delete(log_engine *engine, log_conn *conn, int64_t tenant_id, str name, bool *deleted, err *e)
+{
+	const log_topic *t = NULL;
+	head *heads = NULL;
+	size_t count = 0;
+	head_rules rules;
+	bool done = false;
+	bool ok = false;
+	if (!topic_fetch(conn, tenant_id, name, &t, e)) {
+		if (e->code != ERR_TOPIC_NOT_FOUND) {
+			return false;
+		}
+		*deleted = false;
+		return true;
+	}
+	arena *a = arena_new(CHANGE_ARENA_BYTES);
+	if (a == NULL) {
+		err_set(e, ERR_NO_MEMORY, "out of memory");
+		goto out;
+	}
+	if (!db_begin(conn, e) || !head_lock(conn, t->topic_id, NULL, 0, a, &heads, &count, &rules, e) ||
+		!delete_rows(conn, t, &done, e) || !db_commit(conn, e)) {
+		db_rollback(conn);
+		err_frame(e, "log_topic_delete");
+		goto out;
+	}
+	topic_cache_remove(engine->topics, t);
+	notify_topic_changed(engine->link, t->topic_id);
+	wake_topic(engine->wakes, t->topic_id, LOG_ALL_PARTITIONS);
+	*deleted = done;
+	ok = true;
+out:
+	log_topic_unref(t);
+	arena_free(a);
+	return ok;
+}

@@ -1,0 +1,142 @@
+#include "log/log_fixture.h"
+
+#include <check.h>
+#include <semaphore.h>
+
+#include "db/migrate.h"
+#include "postgres_fixture.h"
+
+static void must(bool ok, const err *e, const char *what)
+{
+	if (!ok) {
+		ck_abort_msg("%s: %s: %s (%s)", what, err_wire_code(e->code), e->message, e->log);
+	}
+}
+
+void fixture_open_on(log_fixture *f, const char *url)
+{
+	err e;
+	memset(f, 0, sizeof *f);
+	snprintf(f->url, sizeof f->url, "%s", url);
+	f->metrics = metric_registry_new();
+	f->log = slog_new(2, SLOG_WARN, SLOG_TEXT);
+	f->timer = timer_new(1000);
+	f->arena = arena_new(256 << 20);
+	db_conn_options conn = {.url = str_from_c(f->url), .role = "test", .timeout_ms = 5000, .log = f->log};
+	db_pool_options pool = {.conn = conn, .threads = 3, .max_queue = 10000, .metrics = f->metrics};
+	f->conn = db_conn_new(&conn);
+	must(db_pool_new(&pool, &f->pool, &e), &e, "pool");
+	int applied = 0;
+	must(db_migrate(f->conn, f->log, &applied, &e), &e, "migrate");
+	log_engine_options options = {.database_url = str_from_c(f->url),
+	                              .pool = f->pool,
+	                              .lanes = 2,
+	                              .lane_connections = 2,
+	                              .lane_queue_bytes = 128 << 20,
+	                              .database_timeout_ms = 5000,
+	                              .poll_interval_ms = 200,
+	                              .janitor_interval_ms = 50,
+	                              .max_subscriptions = 10000,
+	                              .timer = f->timer,
+	                              .log = f->log,
+	                              .metrics = f->metrics};
+	must(log_engine_new(&options, &f->engine, &e), &e, "engine");
+}
+
+void fixture_open(log_fixture *f)
+{
+	char url[POSTGRES_FIXTURE_URL_MAX];
+	postgres_fixture_create_database(url);
+	fixture_open_on(f, url);
+}
+
+void fixture_close(log_fixture *f)
+{
+	log_engine_stop(f->engine, 0);
+	timer_free(f->timer);
+	db_pool_free(f->pool);
+	log_engine_free(f->engine);
+	db_conn_free(f->conn);
+	arena_free(f->arena);
+	slog_free(f->log);
+	metric_registry_free(f->metrics);
+}
+
+const log_topic *fixture_topic_with(log_fixture *f, const char *name, int32_t partitions, log_topic_config config)
+{
+	err e;
+	const log_topic *t = NULL;
+	bool created = false;
+	log_topic_spec spec = {.tenant_id = 1, .name = str_from_c(name), .origin = LOG_STREAMING, .partitions = partitions,
+	                       .replication_factor = 1, .config = config};
+	must(log_topic_create(f->engine, f->conn, &spec, &t, &created, &e), &e, "create topic");
+	return t;
+}
+
+const log_topic *fixture_topic(log_fixture *f, const char *name, int32_t partitions)
+{
+	return fixture_topic_with(f, name, partitions, log_topic_config_default(LOG_FSYNC));
+}
+
+static void post(log_append *op)
+{
+	sem_post(op->context);
+}
+
+void fixture_append(log_fixture *f, log_append *op)
+{
+	err e;
+	sem_t done;
+	sem_init(&done, 0, 0);
+	op->done = post;
+	op->context = &done;
+	must(log_append_submit(f->engine, op, &e), &e, "submit");
+	while (sem_wait(&done) != 0) {
+	}
+	sem_destroy(&done);
+}
+
+int64_t fixture_append_texts(log_fixture *f, const log_topic *t, int32_t partition, const char *prefix, uint32_t count,
+                             err *error)
+{
+	arena *a = arena_new(64 << 20);
+	str *values = arena_alloc_array(a, count, sizeof *values);
+	for (uint32_t i = 0; i < count; i++) {
+		char text[64];
+		int n = snprintf(text, sizeof text, "%s%u", prefix, i);
+		ck_assert(arena_copy_str(a, (str){text, (size_t)n}, &values[i]));
+	}
+	log_append op = {.topic = t, .partition = partition, .columns = {.count = count, .values = values}, .arena = a};
+	fixture_append(f, &op);
+	if (error != NULL) {
+		*error = op.error;
+	}
+	int64_t base = op.error.code == ERR_NONE ? op.results[0].base_offset : -1;
+	arena_free(a);
+	return base;
+}
+
+const char *fixture_read(log_fixture *f, const log_topic *t, int32_t partition, int64_t from, uint32_t max_records)
+{
+	err e;
+	log_page *page = NULL;
+	log_record r;
+	log_gap gap;
+	buf out;
+	log_read_request q = {.topic = t, .partition = partition, .from = from, .max_records = max_records, .max_bytes = 1 << 20};
+	must(log_read(f->engine, f->conn, &q, &page, &e), &e, "read");
+	buf_init(&out, 8 << 20);
+	if (log_page_gap(page, &gap)) {
+		buf_printf(&out, "[%lld-%lld)", (long long)gap.from, (long long)gap.to);
+	}
+	while (log_page_next(page, &r)) {
+		if (out.len > 0 && out.ptr[out.len - 1] != ')') {
+			buf_append_byte(&out, ',');
+		}
+		buf_append_str(&out, r.value);
+	}
+	log_page_free(page);
+	char *text = arena_copy_c(f->arena, buf_str(&out));
+	buf_dispose(&out);
+	return text;
+}

@@ -1,0 +1,41 @@
+/*
+ * tests/unit/log/log_fixture: an engine on a scratch Postgres, and the calls that tests make again and again.
+ *
+ * Errors   whatever fails unexpectedly ends the test with a message.
+ */
+#ifndef TIDEGATE_TESTS_LOG_FIXTURE_H
+#define TIDEGATE_TESTS_LOG_FIXTURE_H
+
+#include "db/pool.h"
+#include "log/append.h"
+#include "log/engine.h"
+#include "log/group.h"
+#include "log/read.h"
+
+typedef struct log_fixture {
+	char url[1024];
+	metric_registry *metrics;
+	slog *log;
+	timer *timer;
+	db_pool *pool;
+	log_engine *engine;
+	db_conn *conn; /* for calls that want a log_conn on the test's own thread */
+	arena *arena;
+} log_fixture;
+
+void fixture_open(log_fixture *f);              /* a new database, migrated, and an engine on it */
+void fixture_open_on(log_fixture *f, const char *url); /* a further engine on a migrated database */
+void fixture_close(log_fixture *f);
+
+const log_topic *fixture_topic(log_fixture *f, const char *name, int32_t partitions);
+const log_topic *fixture_topic_with(log_fixture *f, const char *name, int32_t partitions, log_topic_config config);
+
+/* Submits and waits for done. */
+void fixture_append(log_fixture *f, log_append *op);
+/* Appends texts "<prefix><n>" with n from 0; returns the first offset, or -1 with *error. */
+int64_t fixture_append_texts(log_fixture *f, const log_topic *t, int32_t partition, const char *prefix, uint32_t count,
+                             err *error);
+/* The values of a page from `from`, joined by commas; gaps as [from-to). */
+const char *fixture_read(log_fixture *f, const log_topic *t, int32_t partition, int64_t from, uint32_t max_records);
+
+#endif

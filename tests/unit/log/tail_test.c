@@ -1,0 +1,309 @@
+#include "log/tail.h"
+
+#include <check.h>
+#include <pthread.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "log/log_fixture.h"
+#include "postgres_fixture.h"
+
+/* A sink that collects what it is given, up to a number of frames at a time. */
+typedef struct collector {
+	pthread_mutex_t lock;
+	buf text;
+	int room; /* frames it takes before it is full; negative = any number */
+	bool was_full;
+	err_code ended;
+} collector;
+
+static void collector_init(collector *c, int room)
+{
+	pthread_mutex_init(&c->lock, NULL);
+	buf_init(&c->text, 16 << 20);
+	c->room = room;
+	c->was_full = false;
+	c->ended = ERR_NONE;
+}
+
+static log_push take(void *context, frame *f)
+{
+	collector *c = context;
+	pthread_mutex_lock(&c->lock);
+	bool full = c->room == 0;
+	if (full) {
+		c->was_full = true;
+	} else {
+		buf_append_str(&c->text, frame_payload(f));
+		c->room -= c->room > 0 ? 1 : 0;
+	}
+	pthread_mutex_unlock(&c->lock);
+	return full ? LOG_PUSH_FULL : LOG_PUSH_OK;
+}
+
+static void ended(void *context, const err *e)
+{
+	collector *c = context;
+	pthread_mutex_lock(&c->lock);
+	c->ended = e->code;
+	pthread_mutex_unlock(&c->lock);
+}
+
+static void write_record(buf *out, const log_topic *t, const log_record *r, const log_position *after)
+{
+	(void)t;
+	(void)after;
+	buf_printf(out, "%d/%lld;", r->partition, (long long)r->offset);
+}
+
+static void write_gap(buf *out, const log_topic *t, int32_t partition, const log_gap *gap, const log_position *after)
+{
+	(void)t;
+	(void)after;
+	buf_printf(out, "%d[%lld-%lld);", partition, (long long)gap->from, (long long)gap->to);
+}
+
+static const log_format FORMAT = {"test", write_record, write_gap, NULL};
+
+/* Waits until the collector holds exactly `wanted`. */
+static void expect(collector *c, const char *wanted)
+{
+	char seen[65536] = "";
+	for (int64_t until = clock_now_ms() + 10000; clock_now_ms() < until;) {
+		pthread_mutex_lock(&c->lock);
+		snprintf(seen, sizeof seen, "%.*s", (int)c->text.len, c->text.len > 0 ? c->text.ptr : "");
+		pthread_mutex_unlock(&c->lock);
+		if (strcmp(seen, wanted) == 0) {
+			return;
+		}
+		usleep(2000);
+	}
+	ck_assert_str_eq(seen, wanted);
+}
+
+static log_subscription *subscribe(log_fixture *f, const log_topic *t, collector *c, int64_t from)
+{
+	err e;
+	log_position *start = malloc(sizeof *start + (size_t)t->partitions * sizeof(int64_t));
+	start->first = 0;
+	start->count = t->partitions;
+	for (int32_t i = 0; i < t->partitions; i++) {
+		start->offsets[i] = from;
+	}
+	log_sink sink = {take, ended, c};
+	log_subscription *s = log_subscribe(f->engine, t, start, &FORMAT, sink, &e);
+	ck_assert_ptr_nonnull(s);
+	free(start);
+	return s;
+}
+
+START_TEST(subscriber_gets_what_is_there_and_what_comes)
+{
+	log_fixture f;
+	collector c;
+	fixture_open(&f);
+	collector_init(&c, -1);
+	const log_topic *t = fixture_topic(&f, "orders", 1);
+	fixture_append_texts(&f, t, 0, "a", 2, NULL);
+	log_subscription *s = subscribe(&f, t, &c, 0);
+	expect(&c, "0/0;0/1;");
+	fixture_append_texts(&f, t, 0, "b", 1, NULL);
+	expect(&c, "0/0;0/1;0/2;");
+	fixture_append_texts(&f, t, 0, "c", 2, NULL);
+	expect(&c, "0/0;0/1;0/2;0/3;0/4;");
+	log_unsubscribe(s);
+	buf_dispose(&c.text);
+	log_topic_unref(t);
+	fixture_close(&f);
+}
+END_TEST
+
+START_TEST(subscriber_of_another_worker_is_woken)
+{
+	log_fixture f[2];
+	collector c;
+	fixture_open(&f[0]);
+	fixture_open_on(&f[1], f[0].url);
+	collector_init(&c, -1);
+	const log_topic *t = fixture_topic(&f[0], "orders", 3);
+	log_subscription *s = subscribe(&f[1], t, &c, 0);
+	fixture_append_texts(&f[0], t, 2, "a", 2, NULL);
+	expect(&c, "2/0;2/1;");
+	fixture_append_texts(&f[0], t, 0, "a", 1, NULL);
+	expect(&c, "2/0;2/1;0/0;");
+	log_unsubscribe(s);
+	buf_dispose(&c.text);
+	log_topic_unref(t);
+	fixture_close(&f[1]);
+	fixture_close(&f[0]);
+}
+END_TEST
+
+START_TEST(full_sink_goes_on_where_it_stopped)
+{
+	log_fixture f;
+	collector slow;
+	collector fast;
+	fixture_open(&f);
+	collector_init(&slow, 1);
+	collector_init(&fast, -1);
+	const log_topic *t = fixture_topic(&f, "orders", 1);
+	log_subscription *a = subscribe(&f, t, &slow, 0);
+	log_subscription *b = subscribe(&f, t, &fast, 0);
+	usleep(100000);
+	fixture_append_texts(&f, t, 0, "a", 1, NULL);
+	expect(&fast, "0/0;");
+	expect(&slow, "0/0;");
+	fixture_append_texts(&f, t, 0, "a", 1, NULL);
+	fixture_append_texts(&f, t, 0, "a", 1, NULL);
+	expect(&fast, "0/0;0/1;0/2;");
+	for (int64_t until = clock_now_ms() + 10000; !slow.was_full && clock_now_ms() < until;) {
+		usleep(1000);
+	}
+	ck_assert(slow.was_full);
+	expect(&slow, "0/0;");
+	slow.room = -1;
+	log_subscription_resume(a);
+	expect(&slow, "0/0;0/1;0/2;");
+	fixture_append_texts(&f, t, 0, "a", 1, NULL);
+	expect(&slow, "0/0;0/1;0/2;0/3;");
+	expect(&fast, "0/0;0/1;0/2;0/3;");
+	log_unsubscribe(a);
+	log_unsubscribe(b);
+	buf_dispose(&slow.text);
+	buf_dispose(&fast.text);
+	log_topic_unref(t);
+	fixture_close(&f);
+}
+END_TEST
+
+START_TEST(gap_is_announced_before_the_records_behind_it)
+{
+	log_fixture f;
+	collector c;
+	log_topic_config config = log_topic_config_default(LOG_FSYNC);
+	config.cap_records = 2;
+	fixture_open(&f);
+	collector_init(&c, -1);
+	const log_topic *t = fixture_topic_with(&f, "orders", 1, config);
+	fixture_append_texts(&f, t, 0, "a", 5, NULL);
+	log_subscription *s = subscribe(&f, t, &c, 1);
+	expect(&c, "0[1-3);0/3;0/4;");
+	log_unsubscribe(s);
+	buf_dispose(&c.text);
+	log_topic_unref(t);
+	fixture_close(&f);
+}
+END_TEST
+
+START_TEST(deleted_topic_ends_its_subscriptions)
+{
+	log_fixture f;
+	collector c;
+	err e;
+	bool deleted = false;
+	fixture_open(&f);
+	collector_init(&c, -1);
+	const log_topic *t = fixture_topic(&f, "orders", 1);
+	fixture_append_texts(&f, t, 0, "a", 1, NULL);
+	log_subscription *s = subscribe(&f, t, &c, 0);
+	expect(&c, "0/0;");
+	ck_assert(log_topic_delete(f.engine, f.conn, 1, STR("orders"), &deleted, &e));
+	for (int64_t until = clock_now_ms() + 10000; c.ended == ERR_NONE && clock_now_ms() < until;) {
+		usleep(1000);
+	}
+	ck_assert_int_eq(c.ended, ERR_TOPIC_NOT_FOUND);
+	log_unsubscribe(s);
+	buf_dispose(&c.text);
+	log_topic_unref(t);
+	fixture_close(&f);
+}
+END_TEST
+
+enum { MANY = 400, READERS = 12 };
+
+typedef struct producing {
+	log_fixture *f;
+	const log_topic *t;
+} producing;
+
+static void *produce(void *context)
+{
+	producing *p = context;
+	for (int i = 0; i < MANY; i++) {
+		fixture_append_texts(p->f, p->t, i % 3, "a", 1, NULL);
+	}
+	return NULL;
+}
+
+/* Every offset of every partition once, in order. */
+static bool is_complete(collector *c)
+{
+	int64_t next[3] = {0};
+	bool ok = true;
+	pthread_mutex_lock(&c->lock);
+	buf_append_byte(&c->text, '\0');
+	c->text.len--;
+	for (char *at = c->text.len > 0 ? c->text.ptr : NULL; at != NULL && *at != '\0';) {
+		char *slash = strchr(at, '/');
+		int64_t partition = strtoll(at, NULL, 10);
+		int64_t offset = strtoll(slash + 1, &at, 10);
+		ck_assert_int_eq(offset, next[partition]);
+		next[partition]++;
+		at++;
+	}
+	ok = next[0] + next[1] + next[2] == MANY;
+	pthread_mutex_unlock(&c->lock);
+	return ok;
+}
+
+START_TEST(readers_that_come_while_records_come_see_each_once_in_order)
+{
+	log_fixture f;
+	collector c[READERS];
+	log_subscription *s[READERS];
+	pthread_t thread;
+	fixture_open(&f);
+	const log_topic *t = fixture_topic(&f, "orders", 3);
+	producing p = {&f, t};
+	pthread_create(&thread, NULL, produce, &p);
+	for (int i = 0; i < READERS; i++) {
+		collector_init(&c[i], -1);
+		s[i] = subscribe(&f, t, &c[i], 0);
+		usleep(5000);
+	}
+	pthread_join(thread, NULL);
+	for (int i = 0; i < READERS; i++) {
+		bool complete = false;
+		for (int64_t until = clock_now_ms() + 20000; !complete && clock_now_ms() < until;) {
+			complete = is_complete(&c[i]);
+			usleep(5000);
+		}
+		ck_assert(complete);
+		log_unsubscribe(s[i]);
+		buf_dispose(&c[i].text);
+	}
+	log_topic_unref(t);
+	fixture_close(&f);
+}
+END_TEST
+
+int main(void)
+{
+	postgres_fixture_url();
+	Suite *s = suite_create("log/tail");
+	TCase *c = tcase_create("tail");
+	tcase_set_timeout(c, 90);
+	tcase_add_test(c, subscriber_gets_what_is_there_and_what_comes);
+	tcase_add_test(c, subscriber_of_another_worker_is_woken);
+	tcase_add_test(c, full_sink_goes_on_where_it_stopped);
+	tcase_add_test(c, gap_is_announced_before_the_records_behind_it);
+	tcase_add_test(c, deleted_topic_ends_its_subscriptions);
+	tcase_add_test(c, readers_that_come_while_records_come_see_each_once_in_order);
+	suite_add_tcase(s, c);
+	SRunner *r = srunner_create(s);
+	srunner_run_all(r, CK_NORMAL);
+	int failed = srunner_ntests_failed(r);
+	srunner_free(r);
+	return failed == 0 ? 0 : 1;
+}
