@@ -1,0 +1,557 @@
+#include "http/acceptor.h"
+
+#include "base/clock.h"
+#include "http/server_impl.h"
+
+#include <errno.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+enum {
+	LISTENERS_MAX = 32,
+	BACKLOG = 4096,
+	EVENTS_MAX = 128,
+	ACCEPTS_PER_TURN = 64, /* of one listener, then the others have their turn */
+	PREFACE_BYTES = 24,
+	REFUSAL_LINGER_MS = 1000,
+	PAUSE_MS = 100, /* without descriptors */
+	HOST_MAX = 256,
+	PORT_MAX = 8,
+};
+
+static const char PREFACE[] = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
+#define REFUSAL_BODY                                                                                                   \
+	"{\"error\":{\"code\":\"unavailable\",\"message\":\"the server has too many connections; try again shortly\"}}"
+
+static const char REFUSAL[] = "HTTP/1.1 503 Service Unavailable\r\n"
+							  "Content-Type: application/json\r\n"
+							  "Content-Length: 99\r\n"
+							  "Retry-After: 1\r\n"
+							  "Connection: close\r\n"
+							  "\r\n" REFUSAL_BODY;
+_Static_assert(sizeof REFUSAL_BODY - 1 == 99, "the Content-Length above");
+
+typedef enum pending_kind { PENDING_LISTENER, PENDING_WAKE, PENDING_SILENT, PENDING_REFUSED } pending_kind;
+
+/* Something in the epoll set. Silent and refused connections are in two lists, each in the order of their deadlines. */
+typedef struct pending {
+	pending_kind kind;
+	int fd;
+	struct pending *next;
+	struct pending *prev;
+	int64_t deadline_ms;
+	struct sockaddr_storage address;
+	socklen_t address_len;
+} pending;
+
+typedef struct pending_list {
+	pending *first;
+	pending *last;
+	size_t count;
+} pending_list;
+
+struct acceptor {
+	acceptor_options options;
+	int epoll_fd;
+	pending wake;
+	pending listeners[LISTENERS_MAX];
+	size_t listener_count;
+	pending_list silent;
+	pending_list refused;
+	bool is_paused;
+	int64_t paused_until_ms;
+	int64_t next_tick_ms;
+	pthread_t thread;
+	bool has_thread;
+	atomic_bool is_closing;
+	atomic_bool is_stopping;
+	pthread_mutex_t lock;
+	pthread_cond_t closed_changed;
+	bool is_closed; /* under lock */
+};
+
+/* ---- lists ---- */
+
+static void list_append(pending_list *list, pending *p)
+{
+	p->next = NULL;
+	p->prev = list->last;
+	if (list->last != NULL) {
+		list->last->next = p;
+	} else {
+		list->first = p;
+	}
+	list->last = p;
+	list->count++;
+}
+
+static void list_remove(pending_list *list, pending *p)
+{
+	if (p->prev != NULL) {
+		p->prev->next = p->next;
+	} else {
+		list->first = p->next;
+	}
+	if (p->next != NULL) {
+		p->next->prev = p->prev;
+	} else {
+		list->last = p->prev;
+	}
+	list->count--;
+}
+
+static void drop_input(int fd)
+{
+	char bytes[4096];
+	for (int i = 0; i < 64 && recv(fd, bytes, sizeof bytes, MSG_DONTWAIT) > 0; i++) {
+	}
+}
+
+static void give_up(acceptor *a, pending_list *list, pending *p)
+{
+	list_remove(list, p);
+	close(p->fd);
+	free(p);
+	server_connection_closed(a->options.server);
+}
+
+/* ---- telling protocols apart ---- */
+
+typedef enum peek { PEEK_NOTHING, PEEK_GONE, PEEK_HTTP1, PEEK_HTTP2 } peek;
+
+static peek peek_at(int fd)
+{
+	char bytes[PREFACE_BYTES];
+	ssize_t got = recv(fd, bytes, sizeof bytes, MSG_PEEK | MSG_DONTWAIT);
+	if (got < 0) {
+		return errno == EAGAIN || errno == EINTR ? PEEK_NOTHING : PEEK_GONE;
+	}
+	if (got == 0) {
+		return PEEK_GONE;
+	}
+	if (memcmp(bytes, PREFACE, (size_t)got) != 0) {
+		return PEEK_HTTP1;
+	}
+	/* "PR…" alone may still become either. */
+	return got == PREFACE_BYTES ? PEEK_HTTP2 : PEEK_NOTHING;
+}
+
+/* True when the connection was handed over or closed. */
+static bool settle(acceptor *a, int fd, const struct sockaddr_storage *address, socklen_t address_len)
+{
+	acceptor_protocol protocol = PROTOCOL_HTTP1;
+	switch (peek_at(fd)) {
+	case PEEK_NOTHING:
+		return false;
+	case PEEK_GONE:
+		close(fd);
+		server_connection_closed(a->options.server);
+		return true;
+	case PEEK_HTTP1:
+		break;
+	case PEEK_HTTP2:
+		protocol = PROTOCOL_HTTP2;
+		break;
+	}
+	a->options.take[protocol](a->options.server, fd, (const struct sockaddr *)address, address_len);
+	return true;
+}
+
+/* ---- accepting ---- */
+
+static pending *keep(acceptor *a, pending_kind kind, int fd, int64_t deadline_ms)
+{
+	pending *p = calloc(1, sizeof *p);
+	if (p == NULL) {
+		return NULL;
+	}
+	*p = (pending){.kind = kind, .fd = fd, .deadline_ms = deadline_ms};
+	/* Edges: bytes that do not settle the protocol stay in the socket. */
+	struct epoll_event event = {.events = EPOLLIN | EPOLLRDHUP | EPOLLET, .data.ptr = p};
+	if (epoll_ctl(a->epoll_fd, EPOLL_CTL_ADD, fd, &event) != 0) {
+		free(p);
+		return NULL;
+	}
+	return p;
+}
+
+static void refuse(acceptor *a, int fd, int64_t now_ms)
+{
+	metric_add(a->options.server->stats.refused[REFUSED_CONNECTIONS], 1);
+	(void)!send(fd, REFUSAL, sizeof REFUSAL - 1, MSG_NOSIGNAL | MSG_DONTWAIT);
+	shutdown(fd, SHUT_WR);
+	drop_input(fd);
+	/* Closing with unread bytes would reset the connection under the answer. */
+	pending *p = a->refused.count < REFUSALS_MAX ? keep(a, PENDING_REFUSED, fd, now_ms + REFUSAL_LINGER_MS) : NULL;
+	if (p != NULL) {
+		list_append(&a->refused, p);
+	} else {
+		close(fd);
+		server_connection_closed(a->options.server);
+	}
+}
+
+static void welcome(acceptor *a, int fd, const struct sockaddr_storage *address, socklen_t address_len, int64_t now_ms)
+{
+	static const int on = 1;
+	http_server *server = a->options.server;
+	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+	if (!server_connection_opened(server)) {
+		refuse(a, fd, now_ms);
+		return;
+	}
+	if (settle(a, fd, address, address_len)) {
+		return;
+	}
+	pending *p = keep(a, PENDING_SILENT, fd, now_ms + server->options.header_timeout_ms);
+	if (p == NULL) {
+		close(fd);
+		server_connection_closed(server);
+		return;
+	}
+	p->address = *address;
+	p->address_len = address_len;
+	list_append(&a->silent, p);
+}
+
+static void arm_listeners(acceptor *a, bool is_on)
+{
+	for (size_t i = 0; i < a->listener_count; i++) {
+		struct epoll_event event = {.events = is_on ? EPOLLIN : 0, .data.ptr = &a->listeners[i]};
+		epoll_ctl(a->epoll_fd, EPOLL_CTL_MOD, a->listeners[i].fd, &event);
+	}
+}
+
+static void accept_some(acceptor *a, const pending *listener, int64_t now_ms)
+{
+	for (int i = 0; i < ACCEPTS_PER_TURN; i++) {
+		struct sockaddr_storage address;
+		socklen_t address_len = sizeof address;
+		int fd = accept4(listener->fd, (struct sockaddr *)&address, &address_len, SOCK_NONBLOCK | SOCK_CLOEXEC);
+		if (fd >= 0) {
+			welcome(a, fd, &address, address_len, now_ms);
+			continue;
+		}
+		if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
+			/* The backlog holds the clients until descriptors come back; looking again at once would spin. */
+			metric_add(a->options.server->stats.refused[REFUSED_DESCRIPTORS], 1);
+			a->is_paused = true;
+			a->paused_until_ms = now_ms + PAUSE_MS;
+			arm_listeners(a, false);
+			return;
+		}
+		if (errno == EAGAIN || errno == EBADF || errno == EINVAL) {
+			return;
+		}
+		/* ECONNABORTED and the network's own errors concern this one connection. */
+	}
+}
+
+/* ---- the thread ---- */
+
+static void handle(acceptor *a, pending *p, uint32_t events, int64_t now_ms)
+{
+	uint64_t drained;
+	switch (p->kind) {
+	case PENDING_WAKE:
+		(void)!read(p->fd, &drained, sizeof drained);
+		break;
+	case PENDING_LISTENER:
+		accept_some(a, p, now_ms);
+		break;
+	case PENDING_SILENT:
+		epoll_ctl(a->epoll_fd, EPOLL_CTL_DEL, p->fd, NULL);
+		if (settle(a, p->fd, &p->address, p->address_len)) {
+			list_remove(&a->silent, p);
+			free(p);
+		} else {
+			struct epoll_event event = {.events = EPOLLIN | EPOLLRDHUP | EPOLLET, .data.ptr = p};
+			if ((events & EPOLLRDHUP) != 0 || epoll_ctl(a->epoll_fd, EPOLL_CTL_ADD, p->fd, &event) != 0) {
+				give_up(a, &a->silent, p);
+			}
+		}
+		break;
+	case PENDING_REFUSED:
+		drop_input(p->fd);
+		if ((events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0) {
+			give_up(a, &a->refused, p);
+		}
+		break;
+	}
+}
+
+static void expire(acceptor *a, pending_list *list, int64_t now_ms)
+{
+	while (list->first != NULL && list->first->deadline_ms <= now_ms) {
+		give_up(a, list, list->first);
+	}
+}
+
+static int sleep_ms(const acceptor *a, int64_t now_ms)
+{
+	int64_t until = a->next_tick_ms;
+	if (a->is_paused && a->paused_until_ms < until) {
+		until = a->paused_until_ms;
+	}
+	if (a->silent.first != NULL && a->silent.first->deadline_ms < until) {
+		until = a->silent.first->deadline_ms;
+	}
+	if (a->refused.first != NULL && a->refused.first->deadline_ms < until) {
+		until = a->refused.first->deadline_ms;
+	}
+	return until > now_ms ? (int)(until - now_ms) : 0;
+}
+
+static void close_all(acceptor *a)
+{
+	for (size_t i = 0; i < a->listener_count; i++) {
+		if (a->listeners[i].fd >= 0) {
+			close(a->listeners[i].fd);
+			a->listeners[i].fd = -1;
+		}
+	}
+	expire(a, &a->silent, INT64_MAX);
+	expire(a, &a->refused, INT64_MAX);
+	pthread_mutex_lock(&a->lock);
+	a->is_closed = true;
+	pthread_cond_broadcast(&a->closed_changed);
+	pthread_mutex_unlock(&a->lock);
+}
+
+static void *run(void *context)
+{
+	acceptor *a = context;
+	struct epoll_event events[EVENTS_MAX];
+	bool is_closed = false;
+	a->next_tick_ms = clock_now_ms();
+	while (!atomic_load_explicit(&a->is_stopping, memory_order_acquire)) {
+		int count = epoll_wait(a->epoll_fd, events, EVENTS_MAX, sleep_ms(a, clock_now_ms()));
+		int64_t now_ms = clock_now_ms();
+		if (!is_closed && atomic_load_explicit(&a->is_closing, memory_order_acquire)) {
+			/* The events of this turn may be about what is closed here. */
+			close_all(a);
+			is_closed = true;
+			count = 0;
+		}
+		for (int i = 0; i < count; i++) {
+			handle(a, events[i].data.ptr, events[i].events, now_ms);
+		}
+		expire(a, &a->silent, now_ms);
+		expire(a, &a->refused, now_ms);
+		if (a->is_paused && a->paused_until_ms <= now_ms) {
+			a->is_paused = false;
+			arm_listeners(a, true);
+		}
+		if (a->next_tick_ms <= now_ms) {
+			a->next_tick_ms = now_ms + a->options.tick_ms;
+			a->options.tick(a->options.server, now_ms);
+		}
+	}
+	if (!is_closed) {
+		close_all(a);
+	}
+	return NULL;
+}
+
+/* ---- listening ---- */
+
+static bool split_address(str address, char *host, char *port)
+{
+	size_t colon = address.len;
+	while (colon > 0 && address.ptr[colon - 1] != ':') {
+		colon--;
+	}
+	if (colon == 0) {
+		return false;
+	}
+	str h = str_take(address, colon - 1);
+	str p = str_skip(address, colon);
+	if (h.len >= 2 && h.ptr[0] == '[' && h.ptr[h.len - 1] == ']') {
+		h = str_take(str_skip(h, 1), h.len - 2);
+	}
+	uint64_t number;
+	if (h.len >= HOST_MAX || p.len >= PORT_MAX || !str_parse_u64(p, UINT16_MAX, &number)) {
+		return false;
+	}
+	memcpy(host, h.ptr, h.len);
+	host[h.len] = '\0';
+	memcpy(port, p.ptr, p.len);
+	port[p.len] = '\0';
+	return true;
+}
+
+/* -1 with errno set. */
+static int listen_on(const struct addrinfo *at)
+{
+	static const int on = 1;
+	static const int off = 0;
+	int fd = socket(at->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (fd < 0) {
+		return -1;
+	}
+	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+	if (at->ai_family == AF_INET6) {
+		/* "[::]:80" and ":80" serve IPv4 as well. */
+		setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof off);
+	}
+	if (bind(fd, at->ai_addr, at->ai_addrlen) != 0 || listen(fd, BACKLOG) != 0) {
+		int problem = errno;
+		close(fd);
+		errno = problem;
+		return -1;
+	}
+	return fd;
+}
+
+/* Without a host: IPv6's any-address, which takes IPv4, too, or IPv4's where there is no IPv6. */
+static int listen_on_first(const struct addrinfo *list, bool is_any)
+{
+	int fd = -1;
+	errno = EADDRNOTAVAIL;
+	for (int pass = 0; pass < 2 && fd < 0; pass++) {
+		for (const struct addrinfo *at = list; at != NULL && fd < 0; at = at->ai_next) {
+			if (!is_any || (at->ai_family == AF_INET6) == (pass == 0)) {
+				fd = listen_on(at);
+			}
+		}
+	}
+	return fd;
+}
+
+bool acceptor_listen(acceptor *a, str address, err *e)
+{
+	char host[HOST_MAX];
+	char port[PORT_MAX];
+	if (!split_address(address, host, port)) {
+		return err_set(e, ERR_UNAVAILABLE, "cannot listen on %.*s: an address looks like 127.0.0.1:5470 or [::]:80",
+					   STR_ARG(address));
+	}
+	if (a->listener_count == LISTENERS_MAX) {
+		return err_set(e, ERR_UNAVAILABLE, "cannot listen on more than %d addresses", LISTENERS_MAX);
+	}
+	struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE | AI_NUMERICSERV};
+	struct addrinfo *list = NULL;
+	int problem = getaddrinfo(host[0] != '\0' ? host : NULL, port, &hints, &list);
+	if (problem != 0) {
+		return err_set(e, ERR_UNAVAILABLE, "cannot listen on %.*s: %s", STR_ARG(address), gai_strerror(problem));
+	}
+	int fd = listen_on_first(list, host[0] == '\0');
+	int bind_problem = errno;
+	freeaddrinfo(list);
+	if (fd < 0) {
+		char text[ERR_LOG_MAX];
+		return err_set(e, ERR_UNAVAILABLE, "cannot listen on %.*s: %s", STR_ARG(address),
+					   strerror_r(bind_problem, text, sizeof text));
+	}
+	pending *p = &a->listeners[a->listener_count];
+	*p = (pending){.kind = PENDING_LISTENER, .fd = fd};
+	struct epoll_event event = {.events = EPOLLIN, .data.ptr = p};
+	if (epoll_ctl(a->epoll_fd, EPOLL_CTL_ADD, fd, &event) != 0) {
+		close(fd);
+		return err_set(e, ERR_UNAVAILABLE, "cannot watch %.*s", STR_ARG(address));
+	}
+	a->listener_count++;
+	return true;
+}
+
+uint16_t acceptor_port(const acceptor *a, size_t index)
+{
+	struct sockaddr_storage address;
+	socklen_t len = sizeof address;
+	if (index >= a->listener_count || getsockname(a->listeners[index].fd, (struct sockaddr *)&address, &len) != 0) {
+		return 0;
+	}
+	struct sockaddr_in6 v6;
+	struct sockaddr_in v4;
+	memcpy(&v6, &address, sizeof v6);
+	memcpy(&v4, &address, sizeof v4);
+	return ntohs(address.ss_family == AF_INET6 ? v6.sin6_port : v4.sin_port);
+}
+
+/* ---- life ---- */
+
+bool acceptor_new(const acceptor_options *options, acceptor **out, err *e)
+{
+	acceptor *a = calloc(1, sizeof *a);
+	if (a == NULL) {
+		return err_set(e, ERR_NO_MEMORY, "out of memory starting the acceptor");
+	}
+	a->options = *options;
+	pthread_mutex_init(&a->lock, NULL);
+	pthread_cond_init(&a->closed_changed, NULL);
+	a->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+	a->wake = (pending){.kind = PENDING_WAKE, .fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)};
+	struct epoll_event event = {.events = EPOLLIN, .data.ptr = &a->wake};
+	if (a->epoll_fd < 0 || a->wake.fd < 0 || epoll_ctl(a->epoll_fd, EPOLL_CTL_ADD, a->wake.fd, &event) != 0) {
+		acceptor_free(a);
+		return err_set(e, ERR_UNAVAILABLE, "no descriptors left to start the acceptor");
+	}
+	*out = a;
+	return true;
+}
+
+bool acceptor_start(acceptor *a, err *e)
+{
+	a->has_thread = pthread_create(&a->thread, NULL, run, a) == 0;
+	return a->has_thread || err_set(e, ERR_UNAVAILABLE, "cannot start the acceptor thread");
+}
+
+static void wake(const acceptor *a)
+{
+	uint64_t one = 1;
+	while (write(a->wake.fd, &one, sizeof one) < 0 && errno == EINTR) {
+	}
+}
+
+void acceptor_close(acceptor *a)
+{
+	if (!a->has_thread) {
+		return;
+	}
+	atomic_store_explicit(&a->is_closing, true, memory_order_release);
+	wake(a);
+	pthread_mutex_lock(&a->lock);
+	while (!a->is_closed) {
+		pthread_cond_wait(&a->closed_changed, &a->lock);
+	}
+	pthread_mutex_unlock(&a->lock);
+}
+
+void acceptor_stop(acceptor *a)
+{
+	if (a->has_thread) {
+		atomic_store_explicit(&a->is_stopping, true, memory_order_release);
+		wake(a);
+		pthread_join(a->thread, NULL);
+		a->has_thread = false;
+	}
+}
+
+void acceptor_free(acceptor *a)
+{
+	if (a == NULL) {
+		return;
+	}
+	for (size_t i = 0; i < a->listener_count; i++) {
+		if (a->listeners[i].fd >= 0) {
+			close(a->listeners[i].fd);
+		}
+	}
+	if (a->wake.fd >= 0) {
+		close(a->wake.fd);
+	}
+	if (a->epoll_fd >= 0) {
+		close(a->epoll_fd);
+	}
+	pthread_cond_destroy(&a->closed_changed);
+	pthread_mutex_destroy(&a->lock);
+	free(a);
+}
