@@ -1,0 +1,187 @@
+#include "auth/lookup.h"
+
+#include "base/clock.h"
+#include "db/array.h"
+#include "sql/auth.h"
+
+enum { IDS_MAX_BYTES = 64 * 1024 };
+
+/* The columns of SQL_KEY_FIND. */
+enum {
+	KEY_ID,
+	TENANT_ID,
+	TENANT,
+	SECRET_HASH,
+	SCOPES,
+	PREFIXES,
+	AUTO_CREATE,
+	EXPIRES_MS,
+	REVOKED_MS,
+	LAST_USED_MS,
+	NOW_MS
+};
+
+auth_choice lookup_choice(const db_result *r, int row, int column)
+{
+	if (db_is_null(r, row, column)) {
+		return AUTH_CHOICE_SERVER;
+	}
+	return db_bool(r, row, column) ? AUTH_CHOICE_ON : AUTH_CHOICE_OFF;
+}
+
+uint32_t lookup_scopes(str cell)
+{
+	db_array_reader reader;
+	uint32_t scopes = 0;
+	str word;
+	db_array_open(&reader, cell);
+	while (db_array_next_str(&reader, &word)) {
+		for (uint32_t scope = AUTH_SCOPE_READ; scope <= AUTH_SCOPE_ADMIN; scope *= 2) {
+			scopes |= str_equal(word, auth_scope_name(scope)) ? scope : 0;
+		}
+	}
+	return scopes;
+}
+
+bool lookup_read_state(db_conn *c, lookup_state *out, err *e)
+{
+	db_result *r = NULL;
+	if (!db_run(c, &SQL_AUTH_STATE, NULL, &r, e)) {
+		return err_frame(e, "looking whether API keys exist");
+	}
+	out->has_keys = db_bool(r, 0, 0);
+	out->auto_create = lookup_choice(r, 0, 1);
+	db_result_free(r);
+	return true;
+}
+
+/* As the one parameter of a statement; `ids` keeps its bytes. */
+static bool add_ids(db_params *p, buf *ids, const str *key_ids, size_t count, err *e)
+{
+	db_array_builder builder;
+	db_array_begin(&builder, ids, DB_TEXT);
+	for (size_t i = 0; i < count; i++) {
+		db_array_add_str(&builder, key_ids[i]);
+	}
+	db_array_end(&builder);
+	db_params_init(p);
+	db_param_str(p, buf_str(ids));
+	return !ids->failed || err_set(e, ERR_NO_MEMORY, "out of memory");
+}
+
+/* Rows come in the order of their ids. -1: there is none. */
+static int find_row(const db_result *r, str key_id)
+{
+	int first = 0;
+	int end = db_rows(r);
+	while (first < end) {
+		int middle = first + (end - first) / 2;
+		int order = str_compare(db_str(r, middle, KEY_ID), key_id);
+		if (order == 0) {
+			return middle;
+		}
+		if (order < 0) {
+			first = middle + 1;
+		} else {
+			end = middle;
+		}
+	}
+	return -1;
+}
+
+static auth_reason judge(const db_result *r, int row, const lookup *l)
+{
+	if (row < 0 || !auth_key_hash_equal(l->hash, db_str(r, row, SECRET_HASH))) {
+		return AUTH_REASON_UNKNOWN;
+	}
+	if (!db_is_null(r, row, REVOKED_MS)) {
+		return AUTH_REASON_REVOKED;
+	}
+	if (!db_is_null(r, row, EXPIRES_MS) && db_i64(r, row, EXPIRES_MS) <= db_i64(r, row, NOW_MS)) {
+		return AUTH_REASON_EXPIRED;
+	}
+	return AUTH_REASON_GRANTED;
+}
+
+/* Times of the database's clock become times of this process's clock by their distance from now. */
+static const auth_principal *read_principal(const db_result *r, int row, int64_t now_ms)
+{
+	str prefixes[AUTH_PREFIXES_MAX];
+	db_array_reader reader;
+	auth_principal p = {.tenant_id = db_i64(r, row, TENANT_ID),
+						.tenant = db_str(r, row, TENANT),
+						.key_id = db_str(r, row, KEY_ID),
+						.scopes = lookup_scopes(db_str(r, row, SCOPES)),
+						.prefixes = prefixes,
+						.auto_create = lookup_choice(r, row, AUTO_CREATE)};
+	db_array_open(&reader, db_str(r, row, PREFIXES));
+	while (p.prefix_count < AUTH_PREFIXES_MAX && db_array_next_str(&reader, &prefixes[p.prefix_count])) {
+		p.prefix_count++;
+	}
+	if (!db_is_null(r, row, EXPIRES_MS)) {
+		p.expires_ms = db_i64(r, row, EXPIRES_MS);
+		p.deadline_ms = now_ms + p.expires_ms - db_i64(r, row, NOW_MS);
+	}
+	return auth_principal_new(&p);
+}
+
+static bool fill_one(const db_result *r, lookup *l, int64_t now_ms)
+{
+	int row = find_row(r, str_from_c(l->key_id));
+	auth_cached found = {.reason = judge(r, row, l)};
+	snprintf(found.key_id, sizeof found.key_id, "%s", l->key_id);
+	if (found.reason == AUTH_REASON_GRANTED) {
+		found.principal = read_principal(r, row, now_ms);
+		int64_t unused_ms = db_i64(r, row, NOW_MS) - db_i64(r, row, LAST_USED_MS); /* never used: since 1970 */
+		found.touch_ms = unused_ms >= LOOKUP_TOUCH_MS ? now_ms : now_ms + LOOKUP_TOUCH_MS - unused_ms;
+		if (found.principal == NULL) {
+			return false;
+		}
+	}
+	l->found = found;
+	return true;
+}
+
+bool lookup_read_keys(db_conn *c, lookup *const lookups[], size_t count, err *e)
+{
+	str ids[LOOKUP_MAX];
+	buf bytes;
+	db_params p;
+	db_result *r = NULL;
+	size_t filled = 0;
+	bool ok = false;
+	buf_init(&bytes, IDS_MAX_BYTES);
+	for (size_t i = 0; i < count; i++) {
+		ids[i] = str_from_c(lookups[i]->key_id);
+	}
+	if (!add_ids(&p, &bytes, ids, count, e)) {
+		goto out;
+	}
+	if (!db_run(c, &SQL_KEY_FIND, &p, &r, e)) {
+		err_frame(e, "looking up API keys");
+		goto out;
+	}
+	int64_t now_ms = clock_now_ms();
+	while (filled < count && fill_one(r, lookups[filled], now_ms)) {
+		filled++;
+	}
+	ok = filled == count || err_set(e, ERR_NO_MEMORY, "out of memory");
+	for (size_t i = 0; !ok && i < filled; i++) {
+		auth_principal_unref(lookups[i]->found.principal);
+		lookups[i]->found.principal = NULL;
+	}
+out:
+	db_result_free(r);
+	buf_dispose(&bytes);
+	return ok;
+}
+
+bool lookup_write_used(db_conn *c, const str *key_ids, size_t count, err *e)
+{
+	buf bytes;
+	db_params p;
+	buf_init(&bytes, IDS_MAX_BYTES);
+	bool ok = add_ids(&p, &bytes, key_ids, count, e) && db_do(c, &SQL_KEY_TOUCH, &p, NULL, e);
+	buf_dispose(&bytes);
+	return ok;
+}
