@@ -1,0 +1,52 @@
+/*
+ * config/keys: the one table of settings.
+ *
+ * X(TEXT,   key, default, help)
+ * X(CHOICE, key, default, "a|b|c", help)
+ * X(NUMBER, key, default, least, most, help)      units are in the name
+ * X(SWITCH, key, default, help)                   true/false
+ */
+#ifndef TIDEGATE_CONFIG_KEYS_H
+#define TIDEGATE_CONFIG_KEYS_H
+
+/* clang-format off */
+#define CONFIG_KEYS(X) \
+	X(TEXT, database_url, "", "Postgres connection string or URI; several hosts and target_session_attrs are fine") \
+	X(TEXT, listen, "127.0.0.1:5470", "addresses to serve on, comma-separated; port 0 takes any free port") \
+	X(TEXT, dialects, "all", "dialects to serve, comma-separated: all, streaming") \
+	X(CHOICE, auth, "auto", "auto|required|off", "auto: required as soon as one API key exists; off: every caller is the default tenant") \
+	X(SWITCH, allow_public_without_auth, false, "serve on a non-loopback address although no credential is asked for") \
+	X(NUMBER, credential_cache_ms, 10000, 0, 600000, "how long a verified key is trusted without a look at the database; revocation is pushed anyway") \
+	X(CHOICE, log_level, "info", "debug|info|warn|error", "least severe level that is written") \
+	X(CHOICE, log_format, "text", "text|json", "readable lines, or one JSON object a line") \
+	X(SWITCH, migrate_on_start, true, "bring the schema up to date before serving") \
+	X(NUMBER, http_threads, 2, 1, 64, "threads that parse requests and send replies") \
+	X(NUMBER, stream_threads, 1, 1, 64, "threads that write event streams") \
+	X(NUMBER, max_connections, 20000, 16, 1000000, "open connections; beyond, 503") \
+	X(NUMBER, max_streams, 20000, 1, 1000000, "open event streams; beyond, 429") \
+	X(NUMBER, max_header_bytes, 16384, 4096, 262144, "request line and headers; beyond, 431") \
+	X(NUMBER, max_body_bytes, 67108864, 1024, 1073741824, "one request body after decoding; beyond, 413") \
+	X(NUMBER, max_buffered_bytes, 1073741824, 1048576, 1099511627776, "request bodies held at one time; beyond, 503") \
+	X(NUMBER, header_timeout_ms, 10000, 100, 600000, "from a request's first byte to the end of its headers") \
+	X(NUMBER, idle_timeout_ms, 75000, 100, 3600000, "a kept connection without a request") \
+	X(NUMBER, body_timeout_ms, 30000, 100, 600000, "a body that makes no progress") \
+	X(NUMBER, stream_queue_bytes, 262144, 16384, 67108864, "bytes queued for one event stream") \
+	X(NUMBER, stream_stall_ms, 30000, 1000, 600000, "an event stream whose client takes nothing is closed after this") \
+	X(NUMBER, stream_heartbeat_ms, 15000, 1000, 600000, "a comment is sent on an event stream after this long without output") \
+	X(TEXT, cors_origin, "*", "Access-Control-Allow-Origin; empty sends no CORS headers") \
+	X(SWITCH, compress_replies, true, "gzip replies for clients that ask for it") \
+	X(NUMBER, lanes, 2, 1, 64, "append queues; a topic belongs to one") \
+	X(NUMBER, lane_connections, 2, 1, 8, "database connections that take turns on one lane") \
+	X(NUMBER, lane_queue_bytes, 134217728, 1048576, 68719476736, "records waiting on one lane; beyond, 429") \
+	X(NUMBER, readers, 4, 1, 256, "database connections for reads and everything that is not an append") \
+	X(NUMBER, reader_queue, 10000, 16, 1000000, "operations waiting for a reader; beyond, 429") \
+	X(NUMBER, database_timeout_ms, 5000, 100, 600000, "one database operation; beyond, the connection is given up and the answer is 503") \
+	X(NUMBER, poll_interval_ms, 1000, 20, 60000, "look at watched topics this often, should a notification be lost") \
+	X(NUMBER, janitor_interval_ms, 1000, 20, 3600000, "pause between two rounds of retention and clean-up") \
+	X(SWITCH, janitor, true, "this worker may be elected for background work") \
+	X(SWITCH, auto_create_topics, false, "producing to an unknown topic creates it with one partition") \
+	X(NUMBER, max_topics, 100000, 0, 10000000, "topics per tenant; 0 = no limit") \
+	X(NUMBER, shutdown_timeout_ms, 10000, 0, 600000, "how long a stop may take to finish what was accepted")
+/* clang-format on */
+
+#endif
