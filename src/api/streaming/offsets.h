@@ -1,0 +1,19 @@
+/*
+ * api/streaming/offsets: lists of {"partition","offset"}, read and written.
+ *
+ * Owns     nothing; lists live in the arena. Threads: any.
+ */
+#ifndef TIDEGATE_API_STREAMING_OFFSETS_H
+#define TIDEGATE_API_STREAMING_OFFSETS_H
+
+#include "api/body.h"
+#include "log/group.h"
+
+enum { OFFSETS_MAX = 10000 };
+
+/* Reads the array that comes next, the value of `name`; errors stick in the body, too many are ERR_BATCH_TOO_LARGE. */
+void offsets_read(body *b, const char *name, log_group_offset **out, size_t *count);
+/* [{"partition":0,"offset":7},…] */
+void offsets_write(buf *out, const log_group_offset *offsets, size_t count);
+
+#endif

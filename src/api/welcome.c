@@ -1,0 +1,24 @@
+#include "api/api.h"
+#include "api/probe.h"
+#include "base/jwrite.h"
+
+void probe_welcome(http_exchange *x)
+{
+	buf *out = http_reply_body(x);
+	const http_dialect *dialects[API_DIALECTS_MAX];
+	size_t count = 0;
+	err e;
+	buf_append_str(out, STR("{\"service\":\"tidegate\",\"version\":\"" TIDEGATE_VERSION "\",\"dialects\":["));
+	if (api_dialects(api_of(x)->config->dialects, dialects, &count, &e)) {
+		const char *separator = "";
+		for (size_t i = 0; i < count; i++) {
+			if (dialects[i] != &probe_dialect) {
+				buf_printf(out, "%s{\"name\":\"%s\",\"path\":\"%s\",\"docs\":\"docs/%s.md\"}", separator,
+						   dialects[i]->name, dialects[i]->prefix, dialects[i]->name);
+				separator = ",";
+			}
+		}
+	}
+	buf_append_str(out, STR("],\"probes\":[\"/healthz\",\"/readyz\",\"/metrics\"]}\n"));
+	http_send(x, 200, "application/json");
+}
