@@ -1,0 +1,204 @@
+/* The cases with live readers: how soon they are told, and what one costs while nothing happens. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+
+#include "cli/bench/cases.h"
+#include "cli/bench/watchers.h"
+
+enum {
+	WATCH_VARIANTS = 64,
+	LEAST_ROUNDS = 20,
+	WARMUP_ROUNDS = 5,
+	SETTLE_MS = 1000,
+	SPARE_FILES = 128,
+	IDLE_ROUNDS = 3
+};
+
+static double milliseconds(const latency *l, double share)
+{
+	return (double)latency_percentile(l, share) / 1e6;
+}
+
+static bool allow_files(uint32_t count, err *e)
+{
+	struct rlimit limit;
+	if (getrlimit(RLIMIT_NOFILE, &limit) != 0) {
+		return err_set(e, ERR_INTERNAL, "getrlimit: %s", strerror(errno));
+	}
+	if (limit.rlim_cur >= count + SPARE_FILES) {
+		return true;
+	}
+	limit.rlim_cur = count + SPARE_FILES;
+	if (limit.rlim_max != RLIM_INFINITY && limit.rlim_max < limit.rlim_cur) {
+		limit.rlim_max = limit.rlim_cur; /* root may */
+	}
+	return setrlimit(RLIMIT_NOFILE, &limit) == 0 ||
+		   err_set(e, ERR_INTERNAL, "%u open files are not allowed here: raise the limit (ulimit -n)",
+				   count + SPARE_FILES);
+}
+
+static void reset(watch_times *times)
+{
+	latency_reset(&times->from_sent);
+	latency_reset(&times->from_acknowledged);
+	latency_reset(&times->last_from_sent);
+}
+
+/* Rounds of one record each. Offsets are those of one producer, so the ledger is simple. */
+static bool publish(watchers *w, bench_log *l, watch_times *times, err *e)
+{
+	uint32_t variant = (uint32_t)(l->ledger.count % payload_variants(l->payload));
+	return watchers_publish(w, payload_request(l->payload, variant), times, e) &&
+		   ledger_add(&l->ledger, (int64_t)l->ledger.count, 1, variant, e);
+}
+
+static void add_watch_row(bench *b, const bench_log *l, uint32_t count, double target_ms, const watch_times *times,
+						  const usage *spent, double seconds)
+{
+	report_row *row = report_add(b->report);
+	snprintf(row->name, sizeof row->name, "watch-%u", count);
+	snprintf(row->what, sizeof row->what, "produce request sent to SSE event, %u watcher%s: p50", count,
+			 count == 1 ? "" : "s");
+	snprintf(row->unit, sizeof row->unit, "ms");
+	row->figure = milliseconds(&times->from_sent, 0.5);
+	row->figure_at_most = target_ms;
+	snprintf(row->detail, sizeof row->detail,
+			 "from sent: p50 %.3f, p99 %.3f ms, last watcher p50 %.3f ms; from acknowledged: p50 %.3f, p99 %.3f ms; n "
+			 "%llu × %u",
+			 milliseconds(&times->from_sent, 0.5), milliseconds(&times->from_sent, 0.99),
+			 milliseconds(&times->last_from_sent, 0.5), milliseconds(&times->from_acknowledged, 0.5),
+			 milliseconds(&times->from_acknowledged, 0.99), (unsigned long long)times->last_from_sent.count, count);
+	row->verified = (uint64_t)l->ledger.end_offset;
+	row->seconds = seconds;
+	row->spent = *spent;
+}
+
+static bool watch(bench *b, uint32_t count, double target_ms, watch_times *times, err *e)
+{
+	bool ok = false;
+	bench_log *l = NULL;
+	watchers *w = NULL;
+	int64_t window_ns = (int64_t)b->options->seconds * 1000000000;
+	bench_progress("  %u watchers for %u s", count, b->options->seconds);
+	if (!allow_files(count, e) || !bench_log_new(b, "watch", 1, WATCH_VARIANTS, &l, e) ||
+		!watchers_open(b->gateway, &l->topic, 0, count, &w, e)) {
+		goto out;
+	}
+	for (int i = 0; i < WARMUP_ROUNDS; i++) {
+		if (!publish(w, l, times, e)) {
+			goto out;
+		}
+	}
+	reset(times);
+	usage before = usage_now(&b->sources);
+	int64_t begin_ns = latency_now_ns();
+	int64_t now_ns = begin_ns;
+	for (int i = 0; i < LEAST_ROUNDS || now_ns - begin_ns < window_ns; i++) {
+		if (!publish(w, l, times, e)) {
+			goto out;
+		}
+		now_ns = latency_now_ns();
+	}
+	usage after = usage_now(&b->sources);
+	usage spent = usage_between(&before, &after);
+	if (!bench_log_verify(b, l, e)) {
+		goto out;
+	}
+	add_watch_row(b, l, count, target_ms, times, &spent, (double)(now_ns - begin_ns) / 1e9);
+	ok = true;
+out:
+	watchers_close(w);
+	bench_log_free(l);
+	return ok;
+}
+
+bool case_watch(bench *b, err *e)
+{
+	watch_times *times = calloc(1, sizeof *times);
+	if (times == NULL) {
+		return err_set(e, ERR_NO_MEMORY, "out of memory");
+	}
+	bool ok = watch(b, 1, 0.5, times, e) && watch(b, 100, 1, times, e) && watch(b, 1000, 2.5, times, e);
+	free(times);
+	return ok;
+}
+
+static void add_idle_rows(bench *b, const bench_log *l, int64_t before_bytes, int64_t after_bytes,
+						  const watch_times *times)
+{
+	uint32_t count = b->options->idle_watchers;
+	report_row *row = report_add(b->report);
+	snprintf(row->name, sizeof row->name, "idle");
+	snprintf(row->what, sizeof row->what, "SSE watchers on one worker, all told");
+	snprintf(row->unit, sizeof row->unit, "watchers");
+	row->figure = count;
+	row->figure_at_least = 10000;
+	snprintf(row->detail, sizeof row->detail, "one record to all of them: p50 %.1f, last %.1f ms",
+			 milliseconds(&times->from_sent, 0.5), milliseconds(&times->last_from_sent, 0.5));
+	row->verified = (uint64_t)l->ledger.end_offset;
+	if (before_bytes > 0) {
+		row = report_add(b->report);
+		snprintf(row->name, sizeof row->name, "memory");
+		snprintf(row->what, sizeof row->what, "memory per idle SSE watcher");
+		snprintf(row->unit, sizeof row->unit, "KiB");
+		row->figure = (double)(after_bytes - before_bytes) / 1024 / count;
+		row->figure_at_most = 16;
+		snprintf(row->detail, sizeof row->detail,
+				 "resident memory of the server: %.1f MiB before, %.1f MiB with %u watchers",
+				 (double)before_bytes / 1048576, (double)after_bytes / 1048576, count);
+	}
+}
+
+bool case_idle(bench *b, err *e)
+{
+	bool ok = false;
+	bench_log *l = NULL;
+	watchers *w = NULL;
+	int64_t before_bytes = 0;
+	int64_t after_bytes = 0;
+	uint32_t count = b->options->idle_watchers;
+	watch_times *times = calloc(1, sizeof *times);
+	if (times == NULL) {
+		err_set(e, ERR_NO_MEMORY, "out of memory");
+		goto out;
+	}
+	/* One watcher first: what the first stream makes the server allocate is not the price of each. */
+	if (!allow_files(count, e) || !bench_log_new(b, "idle", 1, WATCH_VARIANTS, &l, e) ||
+		!watchers_open(b->gateway, &l->topic, 0, 1, &w, e) || !publish(w, l, times, e)) {
+		goto out;
+	}
+	watchers_close(w);
+	w = NULL;
+	if (b->sources.server != 0 && !usage_resident_bytes(b->sources.server, &before_bytes)) {
+		err_set(e, ERR_INVALID_REQUEST, "there is no process %d: --server-pid is wrong", (int)b->sources.server);
+		goto out;
+	}
+	bench_progress("  %u watchers", count);
+	if (!watchers_open(b->gateway, &l->topic, (int64_t)l->ledger.count, count, &w, e) ||
+		!watchers_idle(w, SETTLE_MS, e)) {
+		goto out;
+	}
+	if (b->sources.server != 0 && !usage_resident_bytes(b->sources.server, &after_bytes)) {
+		err_set(e, ERR_UNAVAILABLE, "the server is gone");
+		goto out;
+	}
+	reset(times);
+	for (int i = 0; i < IDLE_ROUNDS; i++) {
+		if (!publish(w, l, times, e)) {
+			goto out;
+		}
+	}
+	if (!bench_log_verify(b, l, e)) {
+		goto out;
+	}
+	add_idle_rows(b, l, before_bytes, after_bytes, times);
+	ok = true;
+out:
+	watchers_close(w);
+	bench_log_free(l);
+	free(times);
+	return ok;
+}

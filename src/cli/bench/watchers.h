@@ -1,0 +1,37 @@
+/*
+ * bench/watchers: many event streams of one topic, held by one thread, and the time that a record takes to reach them.
+ *
+ * Every watcher must be sent every record once and in order.
+ *
+ * Owns     its sockets.
+ * Threads  one at a time.
+ * Errors   those of bench/peer; ERR_INTERNAL a stream was refused or ended, or an offset is not the expected one;
+ * ERR_TIMEOUT a record did not reach all watchers.
+ */
+#ifndef TIDEGATE_CLI_BENCH_WATCHERS_H
+#define TIDEGATE_CLI_BENCH_WATCHERS_H
+
+#include "cli/bench/latency.h"
+#include "cli/bench/payload.h"
+
+enum { WATCHERS_TIMEOUT_MS = 20000 };
+
+typedef struct watchers watchers;
+
+/* When one record was produced: from two moments between which it was committed, to each watcher having the event. */
+typedef struct watch_times {
+	latency from_sent;         /* from before the produce request was sent: at most this long after the commit */
+	latency from_acknowledged; /* from its reply: at least this long; an event before the reply counts 0 */
+	latency last_from_sent;    /* to the last of the watchers */
+} watch_times;
+
+/* Opens `count` streams from `offset` on and waits until all were accepted. */
+bool watchers_open(const gateway *g, const gateway_topic *topic, int64_t offset, uint32_t count, watchers **out,
+				   err *e) MUST_CHECK;
+void watchers_close(watchers *w); /* accepts NULL */
+/* Takes what comes (heartbeats) for that long. */
+bool watchers_idle(watchers *w, int64_t ms, err *e) MUST_CHECK;
+/* Produces one record, waits until its acknowledgement and all events are there; adds to *times. */
+bool watchers_publish(watchers *w, str request, watch_times *times, err *e) MUST_CHECK;
+
+#endif

@@ -1,0 +1,173 @@
+#include "cli/bench/bench.h"
+
+#include <stdlib.h>
+
+#include "cli/cli.h"
+
+enum { REPORT_BYTES_MAX = 1 << 20 };
+
+/* The arguments as they are given. */
+typedef struct arguments {
+	const char *url;
+	const char *api_key;
+	const char *database_url;
+	const char *server_pid;
+	const char *only;
+	const char *seconds;
+	const char *value_bytes;
+	const char *key_bytes;
+	const char *batch_connections;
+	const char *readers;
+	const char *watchers;
+	const char *long_millions;
+	const char *long_minutes;
+	const char *pgbench;
+	bool random_values;
+	bool keeps_topics;
+	bool is_strict;
+	bool as_json;
+	bool as_markdown;
+} arguments;
+
+static bool take_number(const char *option, const char *text, uint32_t least, uint32_t most, uint32_t *out, err *e)
+{
+	uint64_t value = 0;
+	if (text == NULL) {
+		return true;
+	}
+	if (!str_parse_u64(str_from_c(text), most, &value) || value < least) {
+		return err_set(e, ERR_INVALID_REQUEST, "--%s is a number from %u to %u", option, least, most);
+	}
+	*out = (uint32_t)value;
+	return true;
+}
+
+static const char *given_or_environment(const char *given, const char *variable)
+{
+	const char *value = given != NULL ? given : getenv(variable);
+	return value != NULL && value[0] != '\0' ? value : NULL;
+}
+
+static bool take_arguments(const arguments *a, bench_options *o, err *e)
+{
+	uint32_t pid = 0;
+	const char *url = given_or_environment(a->url, "TIDEGATE_URL");
+	if (url != NULL) {
+		o->url = str_from_c(url);
+	}
+	o->api_key = str_from_c(given_or_environment(a->api_key, "TIDEGATE_API_KEY"));
+	o->database_url = str_from_c(given_or_environment(a->database_url, "TIDEGATE_DATABASE_URL"));
+	o->only = str_from_c(a->only);
+	o->pgbench = a->pgbench;
+	o->random_values = a->random_values;
+	o->keeps_topics = a->keeps_topics;
+	o->is_strict = a->is_strict;
+	o->format = a->as_json ? BENCH_JSON : a->as_markdown ? BENCH_MARKDOWN : BENCH_TEXT;
+	if (!take_number("server-pid", a->server_pid, 1, INT32_MAX, &pid, e) ||
+		!take_number("seconds", a->seconds, 1, 3600, &o->seconds, e) ||
+		!take_number("value-bytes", a->value_bytes, 1, 32768, &o->value_bytes, e) ||
+		!take_number("key-bytes", a->key_bytes, 0, 1024, &o->key_bytes, e) ||
+		!take_number("batch-connections", a->batch_connections, 1, 64, &o->batch_connections, e) ||
+		!take_number("readers", a->readers, 1, 64, &o->readers, e) ||
+		!take_number("watchers", a->watchers, 1, 1000000, &o->idle_watchers, e) ||
+		!take_number("long", a->long_millions, 1, 100000, &o->long_millions, e) ||
+		!take_number("long-minutes", a->long_minutes, 0, 100000, &o->long_minutes, e)) {
+		return false;
+	}
+	o->server_pid = (int32_t)pid;
+	return true;
+}
+
+static int run(cli_call *call)
+{
+	int status = CLI_FAILED;
+	bool all_well = false;
+	err e = {0};
+	buf out;
+	arguments a = {0};
+	bench_options o = bench_options_default();
+	const cli_option options[] = {{"url", &a.url, NULL},
+								  {"api-key", &a.api_key, NULL},
+								  {"database-url", &a.database_url, NULL},
+								  {"server-pid", &a.server_pid, NULL},
+								  {"only", &a.only, NULL},
+								  {"seconds", &a.seconds, NULL},
+								  {"value-bytes", &a.value_bytes, NULL},
+								  {"key-bytes", &a.key_bytes, NULL},
+								  {"batch-connections", &a.batch_connections, NULL},
+								  {"readers", &a.readers, NULL},
+								  {"watchers", &a.watchers, NULL},
+								  {"long", &a.long_millions, NULL},
+								  {"long-minutes", &a.long_minutes, NULL},
+								  {"pgbench", &a.pgbench, NULL},
+								  {"random-values", NULL, &a.random_values},
+								  {"keep-topics", NULL, &a.keeps_topics},
+								  {"strict", NULL, &a.is_strict},
+								  {"json", NULL, &a.as_json},
+								  {"markdown", NULL, &a.as_markdown}};
+
+	buf_init(&out, REPORT_BYTES_MAX);
+	if (!cli_parse(call, options, sizeof options / sizeof options[0], NULL, NULL, &e) || !take_arguments(&a, &o, &e)) {
+		status = cli_fail(call, CLI_USAGE, e.message);
+		goto out;
+	}
+	if (!bench_run(&o, &out, &all_well, &e)) {
+		if (e.log[0] != '\0') {
+			fprintf(stderr, "%s\n", e.log);
+		}
+		status = cli_fail(call, e.code == ERR_INVALID_REQUEST ? CLI_USAGE : CLI_FAILED, e.message);
+		goto out;
+	}
+	if (cli_print(call, &out) && all_well) {
+		status = CLI_OK;
+	}
+out:
+	buf_dispose(&out);
+	return status;
+}
+
+const cli_command CLI_BENCH = {
+	.name = "bench",
+	.summary = "measure a running server next to what Postgres alone does",
+	.help =
+		"Usage: tidegate bench [--url URL] [--database-url URL] [--server-pid PID] [OPTIONS]\n\n"
+		"Loads a running server over HTTP and compares it, in the same run, with the same appends issued straight\n"
+		"through libpq and with pgbench. Whatever a case produces is read back: a figure counts only when every\n"
+		"acknowledged offset is there once, in order, with the value that was sent. `./dev bench` starts a server and\n"
+		"a Postgres of its own for it. Topics and tables that it makes are removed at the end.\n\n"
+		"Cases, in this order:\n"
+		"  latency  produce, 1 record, 1 connection: p50, against the same append through libpq\n"
+		"  rate     produce, 1 record per request, 64 connections, against pgbench's INSERT at 32 clients\n"
+		"  batch    produce, 1000 records per request, one partition, against appends of 1000 through libpq\n"
+		"  consume  read from the start, 1000 a page, with one reader and with several\n"
+		"  watch    from produce to SSE event, with 1, 100 and 1000 watchers\n"
+		"  idle     memory of a server with many idle SSE watchers\n"
+		"  long     produce and consume before and after a long mixed load (only with --long)\n\n"
+		"Where:\n"
+		"  --url URL              the server (TIDEGATE_URL, http://127.0.0.1:5470)\n"
+		"  --api-key KEY          an API key that may write and read (TIDEGATE_API_KEY)\n"
+		"  --database-url URL     its Postgres (TIDEGATE_DATABASE_URL), for the baselines; without it there are none\n"
+		"  --server-pid PID       the server's process, for its processor time and memory\n"
+		"  --pgbench FILE         the pgbench to use; else the installed one\n\n"
+		"How much:\n"
+		"  --only CASE[,CASE…]    just these\n"
+		"  --seconds N            each measurement, after one second of warm-up (8)\n"
+		"  --value-bytes N        a record's value (100)\n"
+		"  --key-bytes N          a record's key (0: none)\n"
+		"  --random-values        values that do not compress, instead of words and numbers\n"
+		"  --batch-connections N  connections of the case batch (4)\n"
+		"  --readers N            readers of the second measurement of consume (2)\n"
+		"  --watchers N           watchers of the case idle (10000)\n"
+		"  --long MILLIONS        run the case long with that many million records\n"
+		"  --long-minutes N       and for at least that long (60)\n\n"
+		"Output, on stdout; progress goes to stderr:\n"
+		"  --json                 one JSON document\n"
+		"  --markdown             tables for docs/benchmarks.md\n"
+		"  --strict               a missed target is a failure\n"
+		"  --keep-topics          leave the topics on the server\n\n"
+		"Exit status: 0 all measured and verified, 1 a case failed (with --strict, or missed its target), 2 usage.\n\n"
+		"Example:\n"
+		"  tidegate bench --database-url \"$TIDEGATE_DATABASE_URL\" --server-pid \"$(pidof tidegate)\" --only "
+		"latency,rate\n",
+	.run = run,
+};

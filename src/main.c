@@ -1,0 +1,8 @@
+#include <unistd.h>
+
+#include "cli/cli.h"
+
+int main(int argc, char **argv)
+{
+	return cli_main(argc, argv, environ);
+}
