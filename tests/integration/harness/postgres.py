@@ -1,0 +1,167 @@
+"""A private Postgres server: made, stopped, started and killed at will."""
+
+import os
+import pathlib
+import pwd
+import shutil
+import signal
+import subprocess
+import tempfile
+
+from harness import wait
+
+BIN = pathlib.Path(os.environ.get("TIDEGATE_POSTGRES_BIN", "/usr/lib/postgresql/15/bin"))
+
+SETTINGS = {
+    "listen_addresses": "''",
+    "max_connections": "300",
+    "shared_buffers": "64MB",
+    "fsync": "on",
+    "synchronous_commit": "on",
+    "max_wal_size": "1GB",
+    "log_line_prefix": "'%m [%p] '",
+}
+
+
+def _as_postgres():
+    """Postgres refuses to run as root, so its processes become the user `postgres` then."""
+    if os.geteuid() != 0:
+        return {}
+    account = pwd.getpwnam("postgres")
+    return {"user": account.pw_uid, "group": account.pw_gid, "extra_groups": []}
+
+
+def children_of(pid):
+    """Live processes whose parent is pid."""
+    found = []
+    for entry in pathlib.Path("/proc").iterdir():
+        if not entry.name.isdigit():
+            continue
+        try:
+            fields = (entry / "stat").read_text().rpartition(")")[2].split()
+        except OSError:
+            continue
+        if int(fields[1]) == pid and fields[0] != "Z":
+            found.append(int(entry.name))
+    return found
+
+
+def is_running(pid):
+    """False for a process that is gone or waits, dead, for its parent."""
+    try:
+        return pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in ("Z", "X")
+    except OSError:
+        return False
+
+
+class Postgres:
+    def __init__(self):
+        # Socket paths have about 100 bytes: keep it short.
+        self.home = pathlib.Path(tempfile.mkdtemp(prefix="tgpg", dir="/tmp"))
+        self.data = self.home / "data"
+        self.log = self.home / "log"
+        self.process = None
+        self._as = _as_postgres()
+        if self._as:
+            os.chown(self.home, self._as["user"], self._as["group"])
+        self.home.chmod(0o755)
+        subprocess.run(
+            [BIN / "initdb", "-D", self.data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync"],
+            check=True, capture_output=True, cwd="/", **self._as)
+        with open(self.data / "postgresql.conf", "a", encoding="utf-8") as conf:
+            conf.write(f"unix_socket_directories = '{self.home}'\n")
+            conf.writelines(f"{key} = {value}\n" for key, value in SETTINGS.items())
+
+    def url(self, database="postgres"):
+        return f"host={self.home} user=postgres dbname={database}"
+
+    # ---- state ----
+
+    def start(self):
+        assert self.process is None, "already started"
+        with open(self.log, "ab") as log:
+            self.process = subprocess.Popen([BIN / "postgres", "-D", self.data], stdin=subprocess.DEVNULL, stdout=log,
+                                            stderr=log, cwd="/", **self._as)
+        wait.until(self._answers, "Postgres accepts connections")
+
+    def _answers(self):
+        if self.process.poll() is not None:
+            raise RuntimeError(f"Postgres ended: {self.log_tail()}")
+        return subprocess.run([BIN / "pg_isready", "-q", "-h", self.home], check=False).returncode == 0
+
+    def stop(self, mode="fast"):
+        """fast: sessions are cut, a shutdown checkpoint is written. immediate: as in a crash, by Postgres itself."""
+        self._end(signal.SIGINT if mode == "fast" else signal.SIGQUIT)
+
+    def kill9(self):
+        """The postmaster and all of its children at once, as when the machine's processes die."""
+        self._end(signal.SIGKILL)
+
+    def _end(self, number):
+        pids = [self.process.pid, *children_of(self.process.pid)]
+        if number == signal.SIGKILL:
+            for pid in pids:
+                _signal(pid, number)
+        else:
+            _signal(pids[0], number)
+        self.process.wait(wait.DEADLINE_S)
+        wait.until(lambda: not any(is_running(pid) for pid in pids), "all Postgres processes are gone")
+        self.process = None
+
+    def freeze(self):
+        """Everything stands still, connections stay open: a hanging machine."""
+        for pid in [self.process.pid, *children_of(self.process.pid)]:
+            _signal(pid, signal.SIGSTOP)
+
+    def thaw(self):
+        for pid in [self.process.pid, *children_of(self.process.pid)]:
+            _signal(pid, signal.SIGCONT)
+
+    def remove(self):
+        if self.process:
+            self.thaw()
+            self.kill9()
+        shutil.rmtree(self.home, ignore_errors=True)
+
+    def log_tail(self, lines=40):
+        try:
+            return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
+        except OSError:
+            return ""
+
+    # ---- SQL ----
+
+    def psql(self, sql, database="postgres"):
+        """Rows as lists of text; NULL is the empty text."""
+        done = subprocess.run(
+            [BIN / "psql", "-h", self.home, "-U", "postgres", "-d", database, "-X", "-q", "-A", "-t", "-F", "\x1f",
+             "-v", "ON_ERROR_STOP=1", "-c", sql], capture_output=True, text=True, check=False)
+        assert done.returncode == 0, f"psql: {done.stderr.strip()}"
+        return [line.split("\x1f") for line in done.stdout.splitlines()]
+
+    def create_database(self, name):
+        self.psql(f'CREATE DATABASE "{name}"')
+        return Database(self, name)
+
+
+class Database:
+    """One database of a server: what a gateway is pointed at."""
+
+    def __init__(self, server, name):
+        self.server = server
+        self.name = name
+        self.url = server.url(name)
+
+    def psql(self, sql):
+        return self.server.psql(sql, self.name)
+
+    def drop(self):
+        if self.server.process:
+            self.server.psql(f'DROP DATABASE IF EXISTS "{self.name}" WITH (FORCE)')
+
+
+def _signal(pid, number):
+    try:
+        os.kill(pid, number)
+    except ProcessLookupError:
+        pass
