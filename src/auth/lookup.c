@@ -91,7 +91,7 @@ static int find_row(const db_result *r, str key_id)
 
 static auth_reason judge(const db_result *r, int row, const lookup *l)
 {
-	if (row < 0 || !auth_key_hash_equal(l->hash, db_str(r, row, SECRET_HASH))) {
+	if (row < 0 || (!l->is_by_id && !auth_key_hash_equal(l->hash, db_str(r, row, SECRET_HASH)))) {
 		return AUTH_REASON_UNKNOWN;
 	}
 	if (!db_is_null(r, row, REVOKED_MS)) {

@@ -22,6 +22,7 @@ bool lookup_read_state(db_conn *c, lookup_state *out, err *e) MUST_CHECK;
 typedef struct lookup {
 	char key_id[AUTH_KEY_ID_LENGTH + 1];
 	uint8_t hash[AUTH_KEY_HASH_BYTES];
+	bool is_by_id; /* the secret was verified before: the hash does not matter */
 	/* Filled in, until_ms excepted; it ends with the key (principal->deadline_ms). The principal is a reference. */
 	auth_cached found;
 } lookup;

@@ -101,9 +101,6 @@ static size_t next_chunk_bytes(const arena *a, size_t bytes)
 void *arena_alloc(arena *a, size_t bytes)
 {
 	const size_t unit = _Alignof(max_align_t);
-	if (bytes > a->max_bytes - a->used) {
-		return NULL;
-	}
 	/* Rounded up, and never 0, so that every allocation has an address of its own. */
 	size_t rounded = bytes == 0 ? unit : (bytes + unit - 1) / unit * unit;
 	if (rounded < bytes || rounded > a->max_bytes - a->used) {
@@ -162,7 +159,7 @@ char *arena_copy_c(arena *a, str s)
 	if (s.len > 0 && memchr(s.ptr, '\0', s.len) != NULL) {
 		return NULL;
 	}
-	char *copy = s.len < SIZE_MAX ? arena_alloc(a, s.len + 1) : NULL;
+	char *copy = arena_alloc(a, s.len + 1);
 	if (copy != NULL) {
 		if (s.len > 0) {
 			memcpy(copy, s.ptr, s.len);

@@ -6,6 +6,7 @@
 #include <poll.h>
 #include <pwd.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
@@ -32,7 +33,9 @@ bool child_user_find(const char *name, uid_t uid, gid_t gid, child_user *out)
 	} else {
 		getpwuid_r(uid, &entry, space, sizeof space, &found);
 	}
+	snprintf(user.name, sizeof user.name, "number %u", uid);
 	if (found != NULL) {
+		snprintf(user.name, sizeof user.name, "%s", found->pw_name);
 		user.uid = found->pw_uid;
 		user.gid = found->pw_gid;
 		if (getgrouplist(found->pw_name, found->pw_gid, user.groups, &group_count) < 0) {
@@ -53,7 +56,7 @@ static bool become(const child_user *user)
 		return true;
 	}
 	return setgroups(user->group_count, user->groups) == 0 && setresgid(user->gid, user->gid, user->gid) == 0 &&
-	       setresuid(user->uid, user->uid, user->uid) == 0;
+		   setresuid(user->uid, user->uid, user->uid) == 0;
 }
 
 static void reset_signals(void)
@@ -79,7 +82,7 @@ _Noreturn static void become_program(const child_command *command, int input_fd,
 	reset_signals();
 	setsid();
 	if (dup2(input_fd >= 0 ? input_fd : nowhere, 0) < 0 || dup2(output_fd, 1) < 0 || dup2(output_fd, 2) < 0 ||
-	    chdir("/") < 0 || !become(command->user)) {
+		chdir("/") < 0 || !become(command->user)) {
 		goto out;
 	}
 	/* A change of user forgets this wish, so it comes after. We may have been orphaned before it was heard. */

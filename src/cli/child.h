@@ -17,11 +17,12 @@
 #include "base/buf.h"
 #include "base/err.h"
 
-enum { CHILD_GROUPS_MAX = 64 };
+enum { CHILD_GROUPS_MAX = 64, CHILD_NAME_MAX = 64 };
 
 /* Whom children run as. */
 typedef struct child_user {
-	bool is_other; /* false: as ourselves, and the rest does not count */
+	bool is_other;             /* false: as ourselves, and the rest does not count */
+	char name[CHILD_NAME_MAX]; /* for messages; the number when it has none */
 	uid_t uid;
 	gid_t gid;
 	gid_t groups[CHILD_GROUPS_MAX];

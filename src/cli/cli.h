@@ -34,6 +34,7 @@ struct cli_command {
 };
 
 extern const cli_command CLI_CONFIG;
+extern const cli_command CLI_DEV;
 extern const cli_command CLI_KEY;
 extern const cli_command CLI_MIGRATE;
 extern const cli_command CLI_SERVE;

@@ -69,7 +69,7 @@ static bool take_arguments(const arguments *a, bench_options *o, err *e)
 		!take_number("key-bytes", a->key_bytes, 0, 1024, &o->key_bytes, e) ||
 		!take_number("batch-connections", a->batch_connections, 1, 64, &o->batch_connections, e) ||
 		!take_number("readers", a->readers, 1, 64, &o->readers, e) ||
-		!take_number("watchers", a->watchers, 1, 1000000, &o->idle_watchers, e) ||
+		!take_number("watchers", a->watchers, 4, 1000000, &o->idle_watchers, e) ||
 		!take_number("long", a->long_millions, 1, 100000, &o->long_millions, e) ||
 		!take_number("long-minutes", a->long_minutes, 0, 100000, &o->long_minutes, e)) {
 		return false;

@@ -8,25 +8,37 @@
 #define DEFAULT_LISTEN "127.0.0.1:5470"
 #define DEFAULT_DATA   "./.tidegate"
 
+typedef struct dev {
+	const char *data;
+	postgres *database;
+} dev;
+
 static void print_welcome(void *context, const uint16_t *ports, size_t count)
 {
-	const char *data = context;
+	const dev *d = context;
 	unsigned port = ports[0];
-	printf("\nTidegate is ready; records are kept in %s. Ctrl-C stops it.\n\n", data);
+	printf("\nTidegate is ready; records are kept in %s. Ctrl-C stops it.\n\n", d->data);
 	printf("  streaming  http://localhost:%u/topics        ", port);
 	for (size_t i = 1; i < count; i++) {
 		printf("%s:%u", i == 1 ? "(also on " : ", ", (unsigned)ports[i]);
 	}
 	printf("%s\n", count > 1 ? ")" : "");
 	printf("  metrics    http://localhost:%u/metrics\n"
-	       "  SQL        SELECT * FROM tidegate.record;   (./dev db opens psql)\n\n"
-	       "Try:\n"
-	       "  curl http://localhost:%u/topics -d '{\"name\":\"user-events\",\"partitions\":4}'\n"
-	       "  curl http://localhost:%u/topics/user-events/produce -d '{\"messages\":[{\"key\":\"user-1\",\"value\":\"hello\"}]}'\n"
-	       "  curl http://localhost:%u/topics/user-events/consume -d '{\"group_id\":\"me\"}'\n"
-	       "  curl -N http://localhost:%u/topics/user-events/stream\n\n",
-	       port, port, port, port, port);
+		   "  SQL        psql '%s' -c 'SELECT * FROM tidegate.record'\n\n"
+		   "Try:\n"
+		   "  curl --json '{\"name\":\"user-events\",\"partitions\":4}' http://localhost:%u/topics\n"
+		   "  curl --json '{\"messages\":[{\"key\":\"user-1\",\"value\":\"hello\"}]}' "
+		   "http://localhost:%u/topics/user-events/produce\n"
+		   "  curl --json '{\"group_id\":\"me\"}' http://localhost:%u/topics/user-events/consume\n"
+		   "  curl -N 'http://localhost:%u/topics/user-events/stream?offset=earliest'\n\n",
+		   port, postgres_url(d->database), port, port, port, port);
 	fflush(stdout);
+}
+
+static bool keep_database(void *context, err *e)
+{
+	const dev *d = context;
+	return postgres_keep(d->database, e);
 }
 
 static bool choose_settings(config *settings, const char *url, err *e)
@@ -41,42 +53,40 @@ static int run(cli_call *call)
 {
 	int status = CLI_FAILED;
 	config *settings = NULL;
-	postgres *database = NULL;
-	const char *data = NULL;
+	dev d = {.data = DEFAULT_DATA};
 	const char *port_file = NULL;
 	err e = {0};
-	const cli_option options[] = {{"data", &data, NULL}, {"port-file", &port_file, NULL}};
+	const cli_option options[] = {{"data", &d.data, NULL}, {"port-file", &port_file, NULL}};
 	if (!cli_parse(call, options, 2, &settings, NULL, &e)) {
 		status = cli_fail(call, CLI_USAGE, e.message);
 		goto out;
 	}
-	data = data != NULL ? data : DEFAULT_DATA;
 	service_block_signals();
-	if (!postgres_start(&(postgres_options){.data = data}, &database, &e) ||
-	    !choose_settings(settings, postgres_url(database), &e)) {
+	const postgres_options embedded = {.directory = d.data, .environment = call->environment, .progress = stderr};
+	if (!postgres_start(&embedded, &d.database, &e) || !choose_settings(settings, postgres_url(d.database), &e)) {
 		status = cli_fail(call, CLI_FAILED, e.message);
 		goto out;
 	}
-	service_options service = {.config = settings, .port_file = port_file, .on_ready = print_welcome};
-	char where[4096];
-	snprintf(where, sizeof where, "%s", data);
-	service.context = where;
+	const service_options service = {
+		.config = settings, .port_file = port_file, .on_ready = print_welcome, .keep = keep_database, .context = &d};
 	status = service_run(&service, &e) ? CLI_OK : cli_fail(call, CLI_FAILED, e.message);
 out:
-	postgres_stop(database);
+	postgres_stop(d.database);
 	config_free(settings);
 	return status;
 }
 
 const cli_command CLI_DEV = {
-    .name = "dev",
-    .summary = "run everything on this machine, with a private Postgres",
-    .help = "Usage: tidegate dev [--data DIR] [--listen ADDR:PORT[,…]] [--port-file FILE] [--SETTING VALUE …]\n\n"
-            "Starts a Postgres of its own in DIR (default ./.tidegate; unix socket only), brings its schema up to date, and\n"
-            "serves every dialect on the ports that its clients expect, on loopback. Ctrl-C stops both. What was written is\n"
-            "there again the next time. Without API keys nobody is asked for one.\n\n"
-            "--data DIR         where the records are kept\n"
-            "--listen ADDRESSES default 127.0.0.1 with ports 5470, 4000, 4437, 3000 and 3001\n"
-            "--port-file FILE   write host:port of each listener to FILE once requests are answered\n",
-    .run = run,
+	.name = "dev",
+	.summary = "run everything on this machine, with a private Postgres",
+	.help = "Usage: tidegate dev [--data DIR] [--listen ADDR:PORT[,…]] [--port-file FILE] [--SETTING VALUE …]\n\n"
+			"Starts a Postgres of its own in DIR (default ./.tidegate; unix socket only), brings its schema up to "
+			"date, and\n"
+			"serves every dialect on the ports that its clients expect, on loopback. Ctrl-C stops both. What was "
+			"written is\n"
+			"there again the next time. Without API keys nobody is asked for one.\n\n"
+			"--data DIR         where the records are kept\n"
+			"--listen ADDRESSES default 127.0.0.1 with ports 5470, 4000, 4437, 3000 and 3001\n"
+			"--port-file FILE   write host:port of each listener to FILE once requests are answered\n",
+	.run = run,
 };

@@ -36,10 +36,11 @@ out:
 }
 
 const cli_command CLI_MIGRATE = {
-    .name = "migrate",
-    .summary = "bring the schema of a database up to date",
-    .help = "Usage: tidegate migrate [--config FILE] [--database-url URL]\n\n"
-            "Applies what is missing, forward only, each step in a transaction. Safe to run by any number of processes at\n"
-            "once; `serve` does it by itself unless migrate_on_start is off.\n",
-    .run = run,
+	.name = "migrate",
+	.summary = "bring the schema of a database up to date",
+	.help =
+		"Usage: tidegate migrate [--config FILE] [--database-url URL]\n\n"
+		"Applies what is missing, forward only, each step in a transaction. Safe to run by any number of processes at\n"
+		"once; `serve` does it by itself unless migrate_on_start is off.\n",
+	.run = run,
 };

@@ -20,13 +20,14 @@ out:
 }
 
 const cli_command CLI_SERVE = {
-    .name = "serve",
-    .summary = "run one worker on a Postgres of yours",
-    .help = "Usage: tidegate serve [--config FILE] [--port-file FILE] [--SETTING VALUE …]\n\n"
-            "Serves the log in the Postgres of database_url (TIDEGATE_DATABASE_URL) until SIGINT or SIGTERM. Any number of\n"
-            "workers may share one database. `tidegate config sample` shows every setting.\n\n"
-            "--port-file FILE  write host:port of each listener to FILE once requests are answered\n\n"
-            "Example:\n"
-            "  TIDEGATE_DATABASE_URL=postgresql://localhost/events tidegate serve --listen 127.0.0.1:5470\n",
-    .run = run,
+	.name = "serve",
+	.summary = "run one worker on a Postgres of yours",
+	.help = "Usage: tidegate serve [--config FILE] [--port-file FILE] [--SETTING VALUE …]\n\n"
+			"Serves the log in the Postgres of database_url (TIDEGATE_DATABASE_URL) until SIGINT or SIGTERM. Any "
+			"number of\n"
+			"workers may share one database. `tidegate config sample` shows every setting.\n\n"
+			"--port-file FILE  write host:port of each listener to FILE once requests are answered\n\n"
+			"Example:\n"
+			"  TIDEGATE_DATABASE_URL=postgresql://localhost/events tidegate serve --listen 127.0.0.1:5470\n",
+	.run = run,
 };

@@ -1,33 +1,45 @@
 #include "cli/database.h"
 
+#include <limits.h>
+#include <string.h>
+#include <unistd.h>
+
 #include "db/migrate.h"
 
+enum { URL_MAX = PATH_MAX + 64 };
+
 /* What the server said is of use to somebody who is setting things up. */
-static bool tell_cause(err *e)
+static void tell_cause(err *e)
 {
 	char cause[ERR_LOG_MAX];
-	size_t len = 0;
 	snprintf(cause, sizeof cause, "%s", e->log);
-	len = str_trim(str_from_c(cause)).len;
+	size_t len = strlen(cause);
 	while (len > 0 && (cause[len - 1] == '\n' || cause[len - 1] == ' ')) {
 		len--;
 	}
-	return len == 0 ? false : err_set(e, e->code, "%s (%.*s)", e->message, (int)len, cause);
+	if (len > 0) {
+		err_set(e, e->code, "%s (%.*s)", e->message, (int)len, cause);
+	}
 }
 
-bool cli_database_open(const config *settings, db_conn **out, err *e)
+/* Where cli/postgres has its socket, if it runs: its header describes the directory. */
+static bool find_embedded(char url[URL_MAX])
+{
+	char directory[PATH_MAX];
+	char socket[PATH_MAX + 16];
+	if (realpath(".tidegate/socket", directory) == NULL) {
+		return false;
+	}
+	snprintf(socket, sizeof socket, "%s/.s.PGSQL.5432", directory);
+	return access(socket, F_OK) == 0 &&
+		   snprintf(url, URL_MAX, "host=%s port=5432 user=tidegate dbname=tidegate", directory) < URL_MAX;
+}
+
+static bool connect_to(str url, uint32_t timeout_ms, db_conn **out, err *e)
 {
 	bool ok = false;
-	db_conn *c = NULL;
-	if (settings->database_url.len == 0) {
-		return err_set(
-			e, ERR_INVALID_REQUEST,
-			"no database is known: set TIDEGATE_DATABASE_URL or --database-url, or run `tidegate dev` in this "
-			"directory");
-	}
-	const db_conn_options options = {
-		.url = settings->database_url, .role = "cli", .timeout_ms = (uint32_t)settings->database_timeout_ms};
-	c = db_conn_new(&options);
+	const db_conn_options options = {.url = url, .role = "cli", .timeout_ms = timeout_ms};
+	db_conn *c = db_conn_new(&options);
 	if (c == NULL) {
 		err_set(e, ERR_NO_MEMORY, "out of memory");
 		goto out;
@@ -45,4 +57,20 @@ bool cli_database_open(const config *settings, db_conn **out, err *e)
 out:
 	db_conn_free(c);
 	return ok;
+}
+
+bool cli_database_open(const config *settings, db_conn **out, err *e)
+{
+	char embedded[URL_MAX];
+	str url = settings->database_url;
+	if (url.len == 0) {
+		if (!find_embedded(embedded)) {
+			return err_set(
+				e, ERR_INVALID_REQUEST,
+				"no database is known: set TIDEGATE_DATABASE_URL or --database-url, or run `tidegate dev` in "
+				"this directory");
+		}
+		url = str_from_c(embedded);
+	}
+	return connect_to(url, (uint32_t)settings->database_timeout_ms, out, e);
 }

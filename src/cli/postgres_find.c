@@ -152,19 +152,21 @@ bool postgres_find(char *const *environment, int wanted_version, postgres_server
 	}
 	if (named != NULL && s.newest_unfit == 0) {
 		return err_set(e, ERR_UNAVAILABLE,
-		               "TIDEGATE_POSTGRES_BIN is %.120s, but there are no working `postgres` and `initdb` in it", named);
+					   "TIDEGATE_POSTGRES_BIN is %.120s, but there are no working `postgres` and `initdb` in it",
+					   named);
 	}
 	if (wanted_version != 0) {
 		return err_set(e, ERR_UNAVAILABLE,
-		               "the data was made by Postgres %d, which is not installed; install it (Debian: apt install "
-		               "postgresql-%d), or choose another directory with --data",
-		               wanted_version, wanted_version);
+					   "the data was made by Postgres %d, which is not installed; install it (Debian: apt install "
+					   "postgresql-%d), or choose another directory with --data",
+					   wanted_version, wanted_version);
 	}
 	if (s.newest_unfit != 0) {
-		return err_set(e, ERR_UNAVAILABLE, "found Postgres %d, but %d or newer is needed (Debian: apt install postgresql)",
-		               s.newest_unfit, LEAST_VERSION);
+		return err_set(e, ERR_UNAVAILABLE,
+					   "found Postgres %d, but %d or newer is needed (Debian: apt install postgresql)", s.newest_unfit,
+					   LEAST_VERSION);
 	}
 	return err_set(e, ERR_UNAVAILABLE,
-	               "there is no Postgres server on this machine; install one (Debian: apt install postgresql), or set "
-	               "TIDEGATE_POSTGRES_BIN to the directory of its programs");
+				   "there is no Postgres server on this machine; install one (Debian: apt install postgresql), or set "
+				   "TIDEGATE_POSTGRES_BIN to the directory of its programs");
 }

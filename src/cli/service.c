@@ -17,7 +17,7 @@
 #include "db/pool.h"
 #include "http/server.h"
 
-enum { LISTEN_MAX = 32, TIMERS_MAX = 200000, DATABASE_WAIT_MS = 500 };
+enum { LISTEN_MAX = 32, TIMERS_MAX = 200000, DATABASE_WAIT_MS = 500, KEEP_INTERVAL_MS = 1000 };
 
 typedef struct service {
 	const service_options *options;
@@ -84,7 +84,8 @@ slog *service_log(const config *c)
 
 static db_conn_options conn_options(const config *c, const char *role, slog *log)
 {
-	return (db_conn_options){.url = c->database_url, .role = role, .timeout_ms = (uint32_t)c->database_timeout_ms, .log = log};
+	return (db_conn_options){
+		.url = c->database_url, .role = role, .timeout_ms = (uint32_t)c->database_timeout_ms, .log = log};
 }
 
 bool service_migrate(const config *c, slog *log, int *applied, err *e)
@@ -111,6 +112,12 @@ static bool check_schema(const config *c, slog *log, err *e)
 	return ok;
 }
 
+/* What the caller wants to see to now and then. */
+static bool keep(service *s, err *e)
+{
+	return s->options->keep == NULL || s->options->keep(s->options->context, e);
+}
+
 /* False with ERR_SHUTTING_DOWN when a stop was asked for while waiting. */
 static bool prepare_schema(service *s, err *e)
 {
@@ -127,6 +134,9 @@ static bool prepare_schema(service *s, err *e)
 		if (stop_was_asked(DATABASE_WAIT_MS)) {
 			return err_set(e, ERR_SHUTTING_DOWN, "stopped while waiting for the database");
 		}
+		if (!keep(s, e)) {
+			return false;
+		}
 	}
 }
 
@@ -138,8 +148,8 @@ static bool split_listen(service *s, err *e)
 		has_more = str_split(rest, ',', &address, &rest);
 		address = str_trim(address);
 		if (address.len == 0 || s->listen_count == LISTEN_MAX) {
-			return err_set(e, ERR_INVALID_REQUEST, "listen: give 1 to %d addresses like 127.0.0.1:5470, comma-separated",
-			               LISTEN_MAX);
+			return err_set(e, ERR_INVALID_REQUEST,
+						   "listen: give 1 to %d addresses like 127.0.0.1:5470, comma-separated", LISTEN_MAX);
 		}
 		s->listen[s->listen_count++] = address;
 	}
@@ -150,12 +160,13 @@ static bool start_database(service *s, err *e)
 {
 	const config *c = s->config;
 	db_pool_options pool = {.conn = conn_options(c, "reader", s->log),
-	                        .threads = (uint32_t)c->readers,
-	                        .max_queue = (uint32_t)c->reader_queue,
-	                        .metrics = s->metrics};
+							.threads = (uint32_t)c->readers,
+							.max_queue = (uint32_t)c->reader_queue,
+							.metrics = s->metrics};
 	if (c->database_url.len == 0) {
-		return err_set(e, ERR_INVALID_REQUEST,
-		               "database_url is not set: give TIDEGATE_DATABASE_URL, or run `tidegate dev` for a Postgres of its own");
+		return err_set(
+			e, ERR_INVALID_REQUEST,
+			"database_url is not set: give TIDEGATE_DATABASE_URL, or run `tidegate dev` for a Postgres of its own");
 	}
 	return prepare_schema(s, e) && db_pool_new(&pool, &s->pool, e);
 }
@@ -164,7 +175,8 @@ static bool start_auth(service *s, err *e)
 {
 	const config *c = s->config;
 	err unknown;
-	auth_options options = {.pool = s->pool, .cache_ms = (uint32_t)c->credential_cache_ms, .log = s->log, .metrics = s->metrics};
+	auth_options options = {
+		.pool = s->pool, .cache_ms = (uint32_t)c->credential_cache_ms, .log = s->log, .metrics = s->metrics};
 	if (!auth_mode_parse(c->auth, &options.mode)) {
 		return err_set(e, ERR_INVALID_REQUEST, "auth is auto, required or off");
 	}
@@ -186,22 +198,22 @@ static bool start_engine(service *s, err *e)
 {
 	const config *c = s->config;
 	log_engine_options options = {.database_url = c->database_url,
-	                              .pool = s->pool,
-	                              .lanes = (uint32_t)c->lanes,
-	                              .lane_connections = (uint32_t)c->lane_connections,
-	                              .lane_queue_bytes = (uint64_t)c->lane_queue_bytes,
-	                              .database_timeout_ms = (uint32_t)c->database_timeout_ms,
-	                              .poll_interval_ms = (uint32_t)c->poll_interval_ms,
-	                              .janitor_interval_ms = (uint32_t)c->janitor_interval_ms,
-	                              .janitor = c->janitor,
-	                              .max_topics = c->max_topics,
-	                              .max_subscriptions = (uint32_t)c->max_streams,
-	                              .extra_channel = AUTH_CHANNEL,
-	                              .on_notification = on_notification,
-	                              .notification_context = s->auth,
-	                              .timer = s->timer,
-	                              .log = s->log,
-	                              .metrics = s->metrics};
+								  .pool = s->pool,
+								  .lanes = (uint32_t)c->lanes,
+								  .lane_connections = (uint32_t)c->lane_connections,
+								  .lane_queue_bytes = (uint64_t)c->lane_queue_bytes,
+								  .database_timeout_ms = (uint32_t)c->database_timeout_ms,
+								  .poll_interval_ms = (uint32_t)c->poll_interval_ms,
+								  .janitor_interval_ms = (uint32_t)c->janitor_interval_ms,
+								  .janitor = c->janitor,
+								  .max_topics = c->max_topics,
+								  .max_subscriptions = (uint32_t)c->max_streams,
+								  .extra_channel = AUTH_CHANNEL,
+								  .on_notification = on_notification,
+								  .notification_context = s->auth,
+								  .timer = s->timer,
+								  .log = s->log,
+								  .metrics = s->metrics};
 	return log_engine_new(&options, &s->engine, e);
 }
 
@@ -209,26 +221,26 @@ static bool start_http(service *s, err *e)
 {
 	const config *c = s->config;
 	http_server_options options = {.listen = s->listen,
-	                               .listen_count = s->listen_count,
-	                               .threads = (uint32_t)c->http_threads,
-	                               .stream_threads = (uint32_t)c->stream_threads,
-	                               .max_connections = (uint32_t)c->max_connections,
-	                               .max_streams = (uint32_t)c->max_streams,
-	                               .header_timeout_ms = (uint32_t)c->header_timeout_ms,
-	                               .idle_timeout_ms = (uint32_t)c->idle_timeout_ms,
-	                               .body_timeout_ms = (uint32_t)c->body_timeout_ms,
-	                               .max_header_bytes = (uint32_t)c->max_header_bytes,
-	                               .max_body_bytes = (uint64_t)c->max_body_bytes,
-	                               .max_buffered_bytes = (uint64_t)c->max_buffered_bytes,
-	                               .stream_queue_bytes = (uint64_t)c->stream_queue_bytes,
-	                               .cors_origin = c->cors_origin,
-	                               .compress_replies = c->compress_replies,
-	                               .dialects = s->dialects,
-	                               .dialect_count = s->dialect_count,
-	                               .gate = gate_request,
-	                               .app = &s->api,
-	                               .log = s->log,
-	                               .metrics = s->metrics};
+								   .listen_count = s->listen_count,
+								   .threads = (uint32_t)c->http_threads,
+								   .stream_threads = (uint32_t)c->stream_threads,
+								   .max_connections = (uint32_t)c->max_connections,
+								   .max_streams = (uint32_t)c->max_streams,
+								   .header_timeout_ms = (uint32_t)c->header_timeout_ms,
+								   .idle_timeout_ms = (uint32_t)c->idle_timeout_ms,
+								   .body_timeout_ms = (uint32_t)c->body_timeout_ms,
+								   .max_header_bytes = (uint32_t)c->max_header_bytes,
+								   .max_body_bytes = (uint64_t)c->max_body_bytes,
+								   .max_buffered_bytes = (uint64_t)c->max_buffered_bytes,
+								   .stream_queue_bytes = (uint64_t)c->stream_queue_bytes,
+								   .cors_origin = c->cors_origin,
+								   .compress_replies = c->compress_replies,
+								   .dialects = s->dialects,
+								   .dialect_count = s->dialect_count,
+								   .gate = gate_request,
+								   .app = &s->api,
+								   .log = s->log,
+								   .metrics = s->metrics};
 	s->api.log = s->engine;
 	s->api.auth = s->auth;
 	s->api.config = c;
@@ -251,8 +263,8 @@ static void raise_descriptor_limit(service *s)
 	}
 	limit.rlim_cur = limit.rlim_max < wanted ? limit.rlim_max : wanted;
 	if (setrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur < wanted) {
-		SLOG(s->log, SLOG_WARN, "service", "fewer open files are allowed than max_connections and max_streams may need",
-		     F_INT("allowed", limit.rlim_cur), F_INT("wanted", wanted));
+		SLOG(s->log, SLOG_DEBUG, "service", "fewer open files are allowed than max_connections and max_streams may need",
+			 F_INT("allowed", limit.rlim_cur), F_INT("wanted", wanted));
 	}
 }
 
@@ -293,7 +305,8 @@ static bool announce(service *s, err *e)
 		SLOG(s->log, SLOG_INFO, "service", "listening", F_STR("host", host_of(s->listen[i])), F_INT("port", ports[i]));
 	}
 	if (!auth_is_required(s->auth)) {
-		SLOG(s->log, SLOG_INFO, "service", "development mode: no credential is asked for", F_STR("auth", s->config->auth));
+		SLOG(s->log, SLOG_INFO, "service", "development mode: no credential is asked for",
+			 F_STR("auth", s->config->auth));
 	}
 	if (s->options->port_file != NULL && !write_port_file(s->options->port_file, s, ports, e)) {
 		return false;
@@ -312,7 +325,8 @@ static bool stop(service *s)
 	int64_t deadline_ms = clock_now_ms() + s->config->shutdown_timeout_ms;
 	bool all_done = true;
 	if (s->http != NULL) {
-		SLOG(s->log, SLOG_INFO, "service", "stopping: finishing what was accepted", F_INT("timeout_ms", s->config->shutdown_timeout_ms));
+		SLOG(s->log, SLOG_INFO, "service", "stopping: finishing what was accepted",
+			 F_INT("timeout_ms", s->config->shutdown_timeout_ms));
 		api_stop_waiting(&s->api);
 		all_done = http_server_stop(s->http, deadline_ms);
 	}
@@ -331,7 +345,8 @@ static bool stop(service *s)
 	log_engine_free(s->engine);
 	db_pool_free(s->pool);
 	auth_free(s->auth);
-	SLOG(s->log, SLOG_INFO, "service", all_done ? "stopped" : "stopped; some connections had to be cut", F_INT("pid", getpid()));
+	SLOG(s->log, SLOG_INFO, "service", all_done ? "stopped" : "stopped; some connections had to be cut",
+		 F_INT("pid", getpid()));
 	if (s->metrics != NULL) {
 		metric_registry_free(s->metrics);
 	}
@@ -351,10 +366,12 @@ bool service_run(const service_options *options, err *e)
 		goto out;
 	}
 	raise_descriptor_limit(&s);
-	ok = split_listen(&s, e) && api_dialects(s.config->dialects, s.dialects, &s.dialect_count, e) && start_database(&s, e) &&
-	     start_auth(&s, e) && start_engine(&s, e) && start_http(&s, e) && announce(&s, e);
+	ok = split_listen(&s, e) && api_dialects(s.config->dialects, s.dialects, &s.dialect_count, e) &&
+		 start_database(&s, e) && start_auth(&s, e) && start_engine(&s, e) && start_http(&s, e) && announce(&s, e);
 	if (ok) {
-		stop_was_asked(-1);
+		while (ok && !stop_was_asked(s.options->keep != NULL ? KEEP_INTERVAL_MS : -1)) {
+			ok = keep(&s, e);
+		}
 	} else if (e->code == ERR_SHUTTING_DOWN) {
 		ok = true;
 	}

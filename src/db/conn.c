@@ -7,6 +7,9 @@
 #include "base/clock.h"
 #include "db/private.h"
 
+/* Times an idle connection may have something to say; beyond that it is replaced. */
+enum { IDLE_READS = 8 };
+
 /* ---- life ---- */
 
 db_conn *db_conn_new(const db_conn_options *options)
@@ -86,7 +89,7 @@ static bool build_options(const db_conn *c, buf *out, err *e)
 	}
 	buf_printf(out,
 			   " -c statement_timeout=%u -c lock_timeout=%u -c idle_in_transaction_session_timeout=60000"
-			   " -c plan_cache_mode=force_generic_plan",
+			   " -c plan_cache_mode=force_generic_plan -c default_transaction_isolation=read\\ committed",
 			   c->timeout_ms, c->timeout_ms);
 	if (c->relaxed_commit) {
 		buf_append_str(out, STR(" -c synchronous_commit=off"));
@@ -106,18 +109,27 @@ static void ignore_notice(void *context, const PGresult *result)
 	(void)result;
 }
 
-/* A server that went away while nothing was asked of it has left an end of file, or its last words, in the socket. */
+/* A server that went away while nothing was asked of it has left its last words in the socket, and behind them an end
+ * of file. */
 static bool is_alive(db_conn *c)
 {
 	if (c->pg == NULL || PQstatus(c->pg) != CONNECTION_OK) {
 		return false;
 	}
-	struct pollfd p = {.fd = PQsocket(c->pg), .events = POLLIN};
-	if (c->in_transaction || c->in_pipeline || c->session_features || poll(&p, 1, 0) == 0) {
+	if (c->in_transaction || c->in_pipeline || c->session_features) {
 		return true;
 	}
-	return PQconsumeInput(c->pg) == 1 && PQstatus(c->pg) == CONNECTION_OK && PQisBusy(c->pg) == 0 &&
-		   (p.revents & (POLLHUP | POLLERR)) == 0;
+	for (int reads = 0; reads < IDLE_READS; reads++) {
+		struct pollfd p = {.fd = PQsocket(c->pg), .events = POLLIN};
+		if (poll(&p, 1, 0) == 0) {
+			return true;
+		}
+		if (PQconsumeInput(c->pg) == 0 || PQisBusy(c->pg) == 1 || PQstatus(c->pg) != CONNECTION_OK ||
+			(p.revents & (POLLHUP | POLLERR)) != 0) {
+			return false;
+		}
+	}
+	return false;
 }
 
 bool db_conn_ensure(db_conn *c, err *e)
@@ -179,11 +191,16 @@ bool conn_fail(db_conn *c, const PGresult *result, bool may_commit, err *e)
 	}
 	const char *severity = PQresultErrorField(result, PG_DIAG_SEVERITY_NONLOCALIZED);
 	const char *primary = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
-	err_set(e, sqlstate_code(state), "%s", sqlstate_advice(state));
+	bool is_over = PQstatus(c->pg) != CONNECTION_OK || (severity != NULL && strcmp(severity, "ERROR") != 0);
+	if (is_over && may_commit) {
+		/* The backend may have ended right behind its commit. */
+		fail_lost(c, true, primary != NULL ? primary : "no message", e);
+	} else {
+		err_set(e, sqlstate_code(state), "%s", sqlstate_advice(state));
+		err_log(e, "%s", primary != NULL ? primary : "no message");
+	}
 	snprintf(e->sqlstate, sizeof e->sqlstate, "%s", state);
-	err_log(e, "%s", primary != NULL ? primary : "no message");
-	if (sqlstate_ends_connection(state) || PQstatus(c->pg) != CONNECTION_OK ||
-		(severity != NULL && strcmp(severity, "ERROR") != 0)) {
+	if (is_over || sqlstate_ends_connection(state)) {
 		db_conn_close(c);
 	}
 	return false;
@@ -191,8 +208,10 @@ bool conn_fail(db_conn *c, const PGresult *result, bool may_commit, err *e)
 
 /* ---- waiting ---- */
 
-static bool wait_socket(db_conn *c, short events, int64_t deadline_ms, bool may_commit, err *e)
+/* Until something moves: a slow network may take its time, a silent one may not. */
+static bool wait_socket(db_conn *c, short events, int64_t timeout_ms, bool may_commit, err *e)
 {
+	int64_t deadline_ms = clock_now_ms() + timeout_ms;
 	for (;;) {
 		int64_t left_ms = deadline_ms - clock_now_ms();
 		struct pollfd p = {.fd = PQsocket(c->pg), .events = events};
@@ -211,11 +230,10 @@ static bool wait_socket(db_conn *c, short events, int64_t deadline_ms, bool may_
 
 bool conn_flush(db_conn *c, bool may_commit, err *e)
 {
-	int64_t deadline_ms = clock_now_ms() + c->timeout_ms;
 	int left;
 	while ((left = PQflush(c->pg)) == 1) {
 		/* The server may be waiting for us to read before it reads on. */
-		if (!wait_socket(c, POLLIN | POLLOUT, deadline_ms, may_commit, e)) {
+		if (!wait_socket(c, POLLIN | POLLOUT, c->timeout_ms, may_commit, e)) {
 			return false;
 		}
 		if (PQconsumeInput(c->pg) == 0) {
@@ -227,10 +245,9 @@ bool conn_flush(db_conn *c, bool may_commit, err *e)
 
 bool conn_wait_result(db_conn *c, bool may_commit, PGresult **out, err *e)
 {
-	/* A little longer than the server's own statement timeout, so that the server's word comes first. */
-	int64_t deadline_ms = clock_now_ms() + c->timeout_ms + 500;
 	while (PQisBusy(c->pg) == 1) {
-		if (!wait_socket(c, POLLIN, deadline_ms, may_commit, e)) {
+		/* A little longer than the server's own statement timeout, so that the server's word comes first. */
+		if (!wait_socket(c, POLLIN, (int64_t)c->timeout_ms + 500, may_commit, e)) {
 			return false;
 		}
 		if (PQconsumeInput(c->pg) == 0) {
@@ -248,9 +265,11 @@ bool conn_is_prepared(const db_conn *c, const db_query *query)
 	return (c->prepared[query->index / 64] >> (query->index % 64) & 1) != 0;
 }
 
-void conn_set_prepared(db_conn *c, const db_query *query)
+void conn_set_prepared(db_conn *c, int query_index, bool is_prepared)
 {
-	c->prepared[query->index / 64] |= (uint64_t)1 << (query->index % 64);
+	uint64_t bit = (uint64_t)1 << (query_index % 64);
+	uint64_t *word = &c->prepared[query_index / 64];
+	*word = is_prepared ? *word | bit : *word & ~bit;
 }
 
 bool query_is_read(const db_query *query)
@@ -301,7 +320,7 @@ static bool prepare(db_conn *c, const db_query *query, err *e)
 		return err_frame(e, query->name);
 	}
 	PQclear(result);
-	conn_set_prepared(c, query);
+	conn_set_prepared(c, query->index, true);
 	return true;
 }
 
@@ -372,6 +391,9 @@ bool db_run_script(db_conn *c, const char *sql, err *e)
 
 bool db_begin(db_conn *c, err *e)
 {
+	if (c->in_transaction) {
+		return err_set(e, ERR_INTERNAL, "a transaction is open already");
+	}
 	if (!db_run_script(c, "BEGIN", e)) {
 		return false;
 	}

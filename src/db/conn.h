@@ -81,9 +81,9 @@ bool db_begin(db_conn *c, err *e) MUST_CHECK;
 bool db_commit(db_conn *c, err *e) MUST_CHECK;
 void db_rollback(db_conn *c);
 
-/* Pipelines: statements queue up and travel together. Between start and finish only send and next are legal; next gives
- * one result per send, in order (BEGIN and COMMIT included); after a failed statement the rest up to the finish fail
- * too. A pipeline outside BEGIN/COMMIT is one implicit transaction. */
+/* Pipelines: statements queue up and travel together. Between start and finish only send and next are legal; next
+ * gives one result per send, in order (BEGIN and COMMIT included); after a failed statement the rest up to the finish
+ * fail too. A pipeline outside BEGIN/COMMIT is one implicit transaction, committed when finish succeeds. */
 bool db_pipeline_start(db_conn *c, err *e) MUST_CHECK;
 bool db_pipeline_send(db_conn *c, const db_query *query, const db_params *p, err *e) MUST_CHECK;
 /* BEGIN and COMMIT as statements of the pipeline; each has a result like any other. */
@@ -91,7 +91,9 @@ bool db_pipeline_begin(db_conn *c, err *e) MUST_CHECK;
 bool db_pipeline_commit(db_conn *c, err *e) MUST_CHECK;
 bool db_pipeline_flush(db_conn *c, err *e) MUST_CHECK; /* ends the group and sends it */
 bool db_pipeline_next(db_conn *c, db_result **out, err *e) MUST_CHECK;
-bool db_pipeline_finish(db_conn *c, err *e) MUST_CHECK; /* reads what is left; the connection is plain again */
+/* Reads what is left; the connection is plain again. False: the end of the implicit transaction failed, or a statement
+ * whose result nobody had asked for. */
+bool db_pipeline_finish(db_conn *c, err *e) MUST_CHECK;
 
 /* Results. Types are not converted: the column must have the type of the accessor. */
 void db_result_free(db_result *r);          /* accepts NULL */

@@ -9,11 +9,17 @@
 #include "db/conn.h"
 #include "sql/all.h"
 
-enum { DB_PIPELINE_MAX = 4096 };
+enum { DB_PIPELINE_MAX = 8192 };
 
 struct db_result {
 	PGresult *pg;
 };
+
+/* A result still to come in the pipeline. */
+typedef struct db_expected {
+	uint16_t query; /* index of the statement */
+	char kind;      /* 'p' of its prepare, 'q' of itself, 'c' of a COMMIT */
+} db_expected;
 
 struct db_conn {
 	char *url;
@@ -26,12 +32,10 @@ struct db_conn {
 	PGconn *pg; /* NULL when closed */
 	bool in_transaction;
 	bool in_pipeline;
-	bool commit_sent; /* the pipeline ends the transaction, if nothing in it fails */
 	uint64_t prepared[(SQL_QUERY_COUNT + 63) / 64 + 1];
 	PGnotify *notification; /* the last one handed out */
 
-	/* Results still to come in the pipeline: 'p' of a prepare, 'q' of a query; a ring. */
-	char expected[DB_PIPELINE_MAX];
+	db_expected expected[DB_PIPELINE_MAX]; /* a ring */
 	uint32_t expected_first;
 	uint32_t expected_count;
 	bool pipeline_writes; /* a statement that may commit was sent */
@@ -45,7 +49,7 @@ bool conn_wait_result(db_conn *c, bool may_commit, PGresult **out, err *e);
 /* Sends what libpq has buffered. */
 bool conn_flush(db_conn *c, bool may_commit, err *e);
 bool conn_is_prepared(const db_conn *c, const db_query *query);
-void conn_set_prepared(db_conn *c, const db_query *query);
+void conn_set_prepared(db_conn *c, int query_index, bool is_prepared);
 bool query_is_read(const db_query *query);
 db_result *result_wrap(PGresult *pg); /* frees pg and gives NULL when memory is out */
 

@@ -22,6 +22,8 @@ static const struct {
 	{"22021", ERR_INVALID_REQUEST, false, "a text holds bytes that cannot be stored, such as NUL; remove them"},
 	{"42P01", ERR_NOT_READY, false, "the schema is missing; run `tidegate migrate`"},
 	{"3F000", ERR_NOT_READY, false, "the schema is missing; run `tidegate migrate`"},
+	{"26000", ERR_UNAVAILABLE, true, "the database connection lost its prepared statements; try again"},
+	{"42P05", ERR_UNAVAILABLE, true, "the database connection has foreign prepared statements; try again"},
 	{"28", ERR_UNAVAILABLE, true, "the database refuses this user; check database_url"},
 	{"3D000", ERR_UNAVAILABLE, true, "the database does not exist; check database_url"},
 };

@@ -201,9 +201,7 @@ static void refuse(acceptor *a, int fd, int64_t now_ms)
 
 static void welcome(acceptor *a, int fd, const struct sockaddr_storage *address, socklen_t address_len, int64_t now_ms)
 {
-	static const int on = 1;
 	http_server *server = a->options.server;
-	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
 	if (!server_connection_opened(server)) {
 		refuse(a, fd, now_ms);
 		return;
@@ -393,11 +391,21 @@ static int listen_on(const struct addrinfo *at)
 {
 	static const int on = 1;
 	static const int off = 0;
+	static const int keep_idle_s = 60;
+	static const int keep_interval_s = 15;
+	static const int keep_count = 4;
 	int fd = socket(at->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (fd < 0) {
 		return -1;
 	}
 	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+	/* Accepted sockets inherit these. Keep-alive finds clients that vanished while a stream or a long poll is silent.
+	 */
+	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+	setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
+	setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &keep_idle_s, sizeof keep_idle_s);
+	setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &keep_interval_s, sizeof keep_interval_s);
+	setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &keep_count, sizeof keep_count);
 	if (at->ai_family == AF_INET6) {
 		/* "[::]:80" and ":80" serve IPv4 as well. */
 		setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof off);

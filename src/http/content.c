@@ -6,13 +6,15 @@
 #include <zlib.h>
 #include <zstd.h>
 
-enum { GZIP_WINDOW = 15 + 16, ZSTD_WINDOW_LOG_MAX = 23, GZIP_MEMORY = 8 };
+enum { ZSTD_MAGIC_BYTES = 4, GZIP_WINDOW = 15 + 16, ZSTD_WINDOW_LOG_MAX = 23, GZIP_MEMORY = 8 };
 
 struct content {
 	content_encoding encoding;
 	bool may_end; /* between two frames, after the first */
 	z_stream gzip;
 	ZSTD_DStream *zstd;
+	unsigned char zstd_magic[ZSTD_MAGIC_BYTES]; /* of the frame that begins */
+	size_t zstd_magic_bytes;
 	LZ4F_dctx *lz4;
 	content_snappy *snappy;
 };
@@ -123,18 +125,46 @@ static content_result step_gzip(content *c, str *in, size_t room, buf *out)
 	}
 }
 
-static content_result step_zstd(content *c, str *in, size_t room, buf *out)
+/* The library may also read the formats from before zstd was specified; those are refused. */
+static bool is_zstd_magic(const unsigned char *m)
 {
-	ZSTD_inBuffer input = {in->ptr, in->len, 0};
+	uint32_t magic = (uint32_t)m[0] | (uint32_t)m[1] << 8 | (uint32_t)m[2] << 16 | (uint32_t)m[3] << 24;
+	return magic == ZSTD_MAGICNUMBER || (magic & ZSTD_MAGIC_SKIPPABLE_MASK) == ZSTD_MAGIC_SKIPPABLE_START;
+}
+
+static content_result feed_zstd(content *c, ZSTD_inBuffer *input, size_t room, buf *out)
+{
 	ZSTD_outBuffer output = {out->ptr + out->len, room, 0};
-	size_t answer = ZSTD_decompressStream(c->zstd, &output, &input);
+	size_t answer = ZSTD_decompressStream(c->zstd, &output, input);
 	if (ZSTD_isError(answer)) {
 		return CONTENT_CORRUPT;
 	}
-	*in = str_skip(*in, input.pos);
 	out->len += output.pos;
-	c->may_end = answer == 0;
+	if (answer == 0) {
+		c->may_end = true;
+		c->zstd_magic_bytes = 0;
+	}
 	return CONTENT_OK;
+}
+
+static content_result step_zstd(content *c, str *in, size_t room, buf *out)
+{
+	if (c->zstd_magic_bytes == ZSTD_MAGIC_BYTES) {
+		ZSTD_inBuffer input = {in->ptr, in->len, 0};
+		content_result result = feed_zstd(c, &input, room, out);
+		*in = str_skip(*in, input.pos);
+		return result;
+	}
+	c->may_end = false;
+	while (in->len > 0 && c->zstd_magic_bytes < ZSTD_MAGIC_BYTES) {
+		c->zstd_magic[c->zstd_magic_bytes++] = (unsigned char)in->ptr[0];
+		*in = str_skip(*in, 1);
+	}
+	if (c->zstd_magic_bytes < ZSTD_MAGIC_BYTES) {
+		return CONTENT_OK;
+	}
+	ZSTD_inBuffer magic = {c->zstd_magic, ZSTD_MAGIC_BYTES, 0};
+	return is_zstd_magic(c->zstd_magic) ? feed_zstd(c, &magic, room, out) : CONTENT_CORRUPT;
 }
 
 static content_result step_lz4(content *c, str *in, size_t room, buf *out)

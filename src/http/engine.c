@@ -197,11 +197,9 @@ static input drop_input(engine_thread *t, http_stream *s, uint64_t most)
 			if (s->dropped_bytes > most) {
 				return INPUT_TOO_MUCH;
 			}
-		} else if (got == 0) {
-			return INPUT_END;
-		} else if (errno == EAGAIN) {
+		} else if (got < 0 && errno == EAGAIN) {
 			return INPUT_NONE;
-		} else if (errno != EINTR) {
+		} else if (got == 0 || errno != EINTR) {
 			return INPUT_END;
 		}
 	}

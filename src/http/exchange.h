@@ -74,8 +74,8 @@ enum { HTTP_REPLY_HEADERS_MAX = 32 };
 
 buf *http_reply_body(http_exchange *x); /* empty at first, capped by max_reply_bytes */
 /* Both texts are copied. False when the arena is full, a text holds CR, LF or NUL, the value is empty, or
- * HTTP_REPLY_HEADERS_MAX are there already. The framing (Content-Length, Transfer-Encoding, Connection, Date) is the
- * server's own. */
+ * HTTP_REPLY_HEADERS_MAX are there already. Content-Length, Transfer-Encoding and Connection are the server's own and
+ * refused. */
 bool http_reply_header(http_exchange *x, str name, str value);
 bool http_reply_has_header(const http_exchange *x, str name); /* added before, name compared without case */
 /* For write_error of a dialect: sends the error with another status than the code's own. */

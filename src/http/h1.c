@@ -20,7 +20,8 @@
 enum {
 	SMALL_REST_BYTES = 64 * 1024, /* of a refused body: read to its end, so that the connection can be kept */
 	STREAM_UNSENT_BYTES = 256 * 1024,
-	POOL_MIN_BYTES = 16 * 1024,
+	STREAM_UNACKNOWLEDGED_MS = 60 * 1000,
+	POOL_REST_BYTES = 8 * 1024,
 	CONNECTION_SLACK = 64,
 };
 
@@ -37,6 +38,7 @@ static int take_socket(h1_conn *c)
 	static const int on = 1;
 	static const int off = 0;
 	static const int unsent = STREAM_UNSENT_BYTES;
+	static const unsigned unacknowledged_ms = STREAM_UNACKNOWLEDGED_MS;
 	int fd = fcntl(c->fd, F_DUPFD_CLOEXEC, 0);
 	if (fd < 0) {
 		return -1;
@@ -46,6 +48,8 @@ static int take_socket(h1_conn *c)
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
 	/* What a slow reader has not taken waits in our bounded queue, not in megabytes of the kernel's. */
 	setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &unsent, sizeof unsent);
+	/* A client that vanished without a word while small frames still fit into the kernel's buffer. */
+	setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &unacknowledged_ms, sizeof unacknowledged_ms);
 	conn_enter(c, CONN_DETACHED);
 	return fd;
 }
@@ -317,7 +321,10 @@ static void *on_target(void *context, const char *target, struct MHD_Connection 
 	}
 	http_exchange *x = &c->exchange;
 	c->target_start = target;
-	conn_enter(c, CONN_HEADERS);
+	/* The first request of a connection has been in HEADERS since its first byte. */
+	if (conn_state_of(atomic_load_explicit(&c->mark, memory_order_relaxed)) != CONN_HEADERS) {
+		conn_enter(c, CONN_HEADERS);
+	}
 	/* Without memory it stays empty and the request is refused. */
 	(void)arena_copy_str(x->arena, str_from_c(target), &x->target);
 	return c;
@@ -459,11 +466,8 @@ bool h1_start(h1 *h, err *e)
 	const http_server_options *o = &h->server->options;
 	const unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_NO_LISTEN_SOCKET | MHD_USE_ITC |
 						   MHD_ALLOW_SUSPEND_RESUME | MHD_USE_TURBO;
-	/* Line and headers, their index, and the reply's head share it. */
-	size_t pool = (size_t)o->max_header_bytes * 2;
-	if (pool < POOL_MIN_BYTES) {
-		pool = POOL_MIN_BYTES;
-	}
+	/* Line and headers, then their index and the reply's head. libmicrohttpd clears all of it after every request. */
+	size_t pool = (size_t)o->max_header_bytes + POOL_REST_BYTES;
 	for (size_t i = 0; i < h->worker_count; i++) {
 		h1_worker *w = &h->workers[i];
 		w->daemon = MHD_start_daemon(flags, 0, NULL, NULL, on_request, w, MHD_OPTION_CONNECTION_MEMORY_LIMIT, pool,

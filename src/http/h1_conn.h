@@ -77,16 +77,18 @@ struct h1 {
 	h1_worker *workers;
 };
 
+enum { STATE_BITS = 8, STATE_MASK = 0xff };
+
 static inline conn_state conn_state_of(uint64_t mark)
 {
-	return (conn_state)(mark & 0xff);
+	return (conn_state)(mark & STATE_MASK);
 }
 
 /* One writer at a time: the worker's thread, or whoever holds the exchange. */
 static inline void conn_enter(h1_conn *c, conn_state state)
 {
 	uint64_t mark = atomic_load_explicit(&c->mark, memory_order_relaxed);
-	atomic_store_explicit(&c->mark, (mark & ~0xffULL) + 0x100 + (uint64_t)state, memory_order_relaxed);
+	atomic_store_explicit(&c->mark, ((mark >> STATE_BITS) + 1) << STATE_BITS | (uint64_t)state, memory_order_relaxed);
 }
 
 #endif

@@ -85,8 +85,11 @@ static void look_at(h1_conn *c, int64_t now_ms)
 	conn_state state = conn_state_of(mark);
 	uint64_t bytes = progress_of(c, state);
 	if (mark != c->seen_mark) {
+		/* A request line that took its time counts towards the headers it belongs to. */
+		bool has_begun = conn_state_of(c->seen_mark) == CONN_IDLE && c->seen_bytes != c->first_bytes;
+		bool goes_on = state == CONN_HEADERS && has_begun && mark >> STATE_BITS == (c->seen_mark >> STATE_BITS) + 1;
+		c->seen_since_ms = goes_on ? c->moved_ms : now_ms;
 		c->seen_mark = mark;
-		c->seen_since_ms = now_ms;
 		c->moved_ms = now_ms;
 		c->first_bytes = bytes;
 	} else if (bytes != c->seen_bytes && (state != CONN_IDLE || c->seen_bytes == c->first_bytes)) {
@@ -105,9 +108,9 @@ void h1_sweep(h1 *h, int64_t now_ms)
 		for (h1_conn *c = w->conns; c != NULL; c = c->next) {
 			look_at(c, now_ms);
 			if (is_overdue(c, conn_state_of(c->seen_mark), now_ms, o)) {
+				metric_add(h->server->stats.refused[REFUSED_SLOW], conn_state_of(c->seen_mark) != CONN_IDLE);
 				/* Registered connections are open: the worker unregisters them before it closes. */
 				shutdown(c->fd, SHUT_RDWR);
-				metric_add(h->server->stats.refused[REFUSED_SLOW], conn_state_of(c->seen_mark) != CONN_IDLE);
 			}
 		}
 		pthread_mutex_unlock(&w->lock);
@@ -121,7 +124,10 @@ void h1_cut(h1 *h, bool also_busy)
 		pthread_mutex_lock(&w->lock);
 		for (h1_conn *c = w->conns; c != NULL; c = c->next) {
 			conn_state state = conn_state_of(atomic_load_explicit(&c->mark, memory_order_relaxed));
-			if (state == CONN_IDLE || (also_busy && state != CONN_DETACHED)) {
+			if (state == CONN_IDLE && !also_busy) {
+				/* Only the reading side: a request that is on its way in right now can still be answered. */
+				shutdown(c->fd, SHUT_RD);
+			} else if (also_busy && state != CONN_DETACHED) {
 				shutdown(c->fd, SHUT_RDWR);
 			}
 		}

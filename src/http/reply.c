@@ -44,9 +44,17 @@ buf *http_reply_body(http_exchange *x)
 	return &x->reply;
 }
 
+/* How a message is delimited is the transport's to say. */
+static bool is_framing(str name)
+{
+	return str_equal_ignore_case(name, STR("Content-Length")) ||
+		   str_equal_ignore_case(name, STR("Transfer-Encoding")) || str_equal_ignore_case(name, STR("Connection"));
+}
+
 bool http_reply_header(http_exchange *x, str name, str value)
 {
-	if (x->reply_header_count >= HTTP_REPLY_HEADERS_MAX || !is_header_text(name) || !is_header_text(value)) {
+	bool is_sound = is_header_text(name) && is_header_text(value) && !is_framing(name);
+	if (x->reply_header_count >= HTTP_REPLY_HEADERS_MAX || !is_sound) {
 		return false;
 	}
 	/* Both copies in one allocation. */

@@ -17,6 +17,7 @@ enum {
 	TICK_MS_MIN = 10,
 	POLL_MS = 2,             /* while stopping */
 	LINGER_AT_STOP_MS = 250, /* for clients to close streams that have ended */
+	CUT_MS = 1000,           /* for on_closed of streams that were cut */
 	LATE_REPLY_MS = 5000,    /* for the application, in free */
 };
 
@@ -94,7 +95,8 @@ static uint64_t or_default_64(uint64_t value, uint64_t fallback)
 
 static void fill_in_defaults(http_server_options *o)
 {
-	const uint64_t mib = 1024 * 1024;
+	const uint64_t kib = 1024;
+	const uint64_t mib = kib * kib;
 	o->threads = or_default(o->threads, 2);
 	o->stream_threads = or_default(o->stream_threads, 1);
 	o->max_connections = or_default(o->max_connections, 20000);
@@ -103,12 +105,12 @@ static void fill_in_defaults(http_server_options *o)
 	o->idle_timeout_ms = or_default(o->idle_timeout_ms, 75000);
 	o->body_timeout_ms = or_default(o->body_timeout_ms, 30000);
 	o->min_body_rate = or_default(o->min_body_rate, 1024);
-	o->max_header_bytes = or_default(o->max_header_bytes, 16 * 1024);
+	o->max_header_bytes = or_default(o->max_header_bytes, 16 * (uint32_t)kib);
 	o->max_body_bytes = or_default_64(o->max_body_bytes, 64 * mib);
 	o->max_reply_bytes = or_default_64(o->max_reply_bytes, 128 * mib);
 	o->max_arena_bytes = or_default_64(o->max_arena_bytes, 128 * mib);
 	o->max_buffered_bytes = or_default_64(o->max_buffered_bytes, 1024 * mib);
-	o->stream_queue_bytes = or_default_64(o->stream_queue_bytes, 256 * 1024);
+	o->stream_queue_bytes = or_default_64(o->stream_queue_bytes, 256 * kib);
 }
 
 /* A quarter of the shortest deadline: what it may be late by. */
@@ -136,7 +138,7 @@ static bool prepare(http_server *s, err *e)
 	}
 	buf prefix;
 	buf_init(&prefix, ID_PREFIX_BYTES);
-	id_append_base64url(&prefix, ID_PREFIX_BYTES / 4 * 3);
+	id_append_base64url(&prefix, ID_RANDOM_BYTES);
 	if (prefix.failed) {
 		return err_set(e, ERR_NO_MEMORY, "out of memory starting the HTTP server");
 	}
@@ -276,6 +278,10 @@ bool http_server_stop(http_server *s, int64_t deadline_ms)
 	if (!is_clean) {
 		h1_cut(s->h1, true);
 		engine_cut(s->engine);
+		int64_t cut_until_ms = clock_now_ms() + CUT_MS;
+		while (engine_stream_count(s->engine) > 0 && clock_now_ms() < cut_until_ms) {
+			pause_ms(POLL_MS);
+		}
 	}
 	if (!is_held(s)) {
 		stop_parts(s);

@@ -14,7 +14,7 @@ typedef struct acceptor acceptor; /* http/acceptor.h */
 typedef struct h1 h1;             /* http/h1.h */
 typedef struct engine engine;     /* http/engine.h */
 
-enum { ID_PREFIX_BYTES = 12 };
+enum { ID_RANDOM_BYTES = 9, ID_PREFIX_BYTES = 12 }; /* the same in base64 */
 
 struct http_server {
 	http_server_options options; /* defaults filled in */

@@ -194,6 +194,23 @@ def test_the_calls_of_a_named_consumer_renew_its_lease(client, thirty):
     assert offsets(taken) == list(range(len(taken)))
 
 
+def test_calls_that_find_nothing_new_renew_the_lease_too(client, thirty):
+    """Who has read everything and is still working on it asks for more, and keeps what it has."""
+    lease_s = 2.0 * wait.SLOWNESS
+    first = client.take(thirty, group_id="g", consumer_id="a", lease_ms=int(lease_s * 1000))
+    assert len(first) == 30
+    begun = asked = time.monotonic()
+    while time.monotonic() - begun < 2 * lease_s:
+        mine = client.take(thirty, group_id="g", consumer_id="a", lease_ms=int(lease_s * 1000))
+        others = client.take(thirty, group_id="g", consumer_id="b")
+        if time.monotonic() - asked > lease_s:
+            pytest.skip("this machine stood still for longer than the lease")
+        assert (mine, others) == ([], [])
+        asked = time.monotonic()
+        time.sleep(lease_s / 10)
+    ok(client.commit(thirty, "g", {0: 30}, consumer_id="a"))
+
+
 def test_a_commit_by_another_consumer_is_refused(client, thirty):
     client.take(thirty, group_id="g", consumer_id="a", max_messages=10, lease_ms=LONG)
     refused(client.commit(thirty, "g", {0: 5}, consumer_id="b"), 409, "not_owner")

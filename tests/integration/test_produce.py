@@ -70,6 +70,13 @@ def test_escapes_in_the_request_mean_what_json_says(client, topic):
     assert message["key"] == "ü"
 
 
+def test_an_escape_of_half_a_surrogate_pair_has_no_bytes_and_becomes_the_replacement_character(client, topic):
+    body = r'{"messages":[{"value":"a\ud800b\udc00"},{"value":["\ud800"]}]}'
+    ok(client.post(f"/topics/{topic}/produce", data=body, headers={"Content-Type": "application/json"}))
+    # A string is text, and UTF-8 has no form for it; any other JSON value is kept as its own text.
+    assert values(stored(client, topic)) == ["a\ufffdb\ufffd", r'["\ud800"]']
+
+
 @pytest.mark.parametrize("text,kept", [
     ("null", "null"), ("true", "true"), ("false", "false"), ("0", "0"), ("-0.0", "-0.0"), ("1e400", "1e400"),
     ("12345678901234567890123", "12345678901234567890123"), ("1.10", "1.10"),

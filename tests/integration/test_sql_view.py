@@ -1,6 +1,7 @@
 """The log seen by SQL: the view tidegate.record."""
 
 import json
+import re
 
 from harness.client import ok
 
@@ -59,13 +60,18 @@ def test_the_view_joins_and_aggregates(database, client, name):
 
 
 def test_reading_one_topic_does_not_read_the_others(database, client, name):
-    """The plan finds the topic's batches by their key: no whole partition of the log is scanned."""
+    """The plan finds the topic's batches by their key, in the one partition of the log that can hold them."""
     for i in range(5):
         client.make(f"{name}-{i}")
         for _ in range(5):
             client.put(f"{name}-{i}", [{"value": "x" * 100} for _ in range(500)])
     database.psql("ANALYZE")
-    plan = "\n".join(line[0] for line in database.psql(
-        f"EXPLAIN (ANALYZE, FORMAT TEXT) SELECT count(*) FROM tidegate.record WHERE topic = '{name}-1'"))
-    scans = [line for line in plan.splitlines() if "Seq Scan on batch" in line and "(never executed)" not in line]
-    assert not scans, plan
+    # A table of a few rows is read faster from one end to the other: without that way out, the key has to serve.
+    plan = [line[0] for line in database.psql("SET enable_seqscan = off; SET enable_bitmapscan = off; EXPLAIN (ANALYZE) "
+                                              f"SELECT count(*) FROM tidegate.record WHERE topic = '{name}-1'")]
+    scans = [number for number, line in enumerate(plan) if re.search(r"Scan (using \S+ )?on batch_[0-9]", line)
+             and "(never executed)" not in line]
+    assert len(scans) == 1, "\n".join(plan)
+    assert "Index Scan" in plan[scans[0]], plan[scans[0]]
+    assert "topic_id = t.topic_id" in plan[scans[0] + 1], plan[scans[0] + 1]
+    assert "last_offset >=" in plan[scans[0] + 1], plan[scans[0] + 1]

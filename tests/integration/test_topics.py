@@ -261,22 +261,20 @@ def test_a_cursor_that_is_none_of_ours_is_refused(listed, cursor):
     refused(client.get(f"/topics?cursor={cursor}"), 400, "invalid_request")
 
 
-def test_topics_made_while_paging_never_repeat_or_hide_others(client):
+def test_topics_made_while_paging_never_repeat_or_hide_others(fresh_database, fleet):
+    client = fleet.start(fresh_database).client()
     names = [f"paging-{letter}" for letter in string.ascii_lowercase]
-    for each in names[::2]:
+    early, late = names[::2], names[1::2]
+    for each in early:
         client.make(each)
     seen = []
     cursor = ""
-    for each in names[1::2]:
+    while cursor is not None:
         body = ok(client.get(f"/topics?page_size=3&cursor={cursor}"))
         seen += [t["name"] for t in body["topics"]]
-        client.make(each)
-        if "next_cursor" not in body:
-            break
-        cursor = body["next_cursor"]
-    while cursor:
-        body = ok(client.get(f"/topics?page_size=3&cursor={cursor}"))
-        seen += [t["name"] for t in body["topics"] if t["name"] not in seen or pytest.fail(f"twice: {t}")]
         cursor = body.get("next_cursor")
-    assert set(names[::2]) <= set(seen)
-    assert seen == sorted(seen, key=str.encode)
+        if len(late) > 1:
+            client.make(late.pop(0))
+            client.make(late.pop())
+    assert set(early) <= set(seen)
+    assert seen == sorted(set(seen))

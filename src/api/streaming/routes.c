@@ -40,4 +40,5 @@ const http_dialect streaming_dialect = {
 	.routes = routes,
 	.route_count = sizeof routes / sizeof routes[0],
 	.write_error = envelope_write,
+	.gate_unknown = true,
 };

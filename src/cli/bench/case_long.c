@@ -64,6 +64,7 @@ static bool mixed_slice(bench *b, bench_log *l, uint64_t *records, err *e)
 	}
 	producer_init(&m->producer, l->payload, &l->ledger, UINT64_MAX);
 	reader_init(&m->reader, b->gateway, &l->topic, &settled, l->payload, true);
+	m->reader.log_grows = true;
 	if (!ledger_settle(&l->ledger, e) || !copy_ledger(&l->ledger, &settled, e)) {
 		goto out;
 	}
@@ -133,7 +134,8 @@ bool case_long(bench *b, err *e)
 {
 	bool ok = false;
 	bench_log *l = NULL;
-	pace before, after;
+	pace before = {0};
+	pace after = {0};
 	uint64_t records = 0;
 	uint64_t wanted = (uint64_t)b->options->long_millions * 1000000;
 	int64_t end_ns = latency_now_ns() + (int64_t)b->options->long_minutes * 60000000000;

@@ -7,6 +7,8 @@
 /* Values below 256 have a bucket each; above, the 8 leading bits choose among 128 buckets per power of two. */
 enum { EXACT_LIMIT = 256, PER_POWER = 128, SHIFT_MAX = LATENCY_BUCKETS / PER_POWER - 2 };
 
+static const int64_t LONGEST_NS = (int64_t)18 * 60 * 1000000000;
+
 static uint32_t bucket_of(uint64_t value)
 {
 	uint32_t shift = 0;
@@ -44,6 +46,9 @@ void latency_reset(latency *l)
 void latency_add(latency *l, int64_t ns)
 {
 	int64_t value = ns > 0 ? ns : 0;
+	if (value > LONGEST_NS) {
+		value = LONGEST_NS;
+	}
 	l->buckets[bucket_of((uint64_t)value)]++;
 	l->count++;
 	l->sum_ns += value;

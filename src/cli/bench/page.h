@@ -20,6 +20,7 @@ typedef struct page_expectation {
 	const payload *payload;
 	ledger_cursor cursor;
 	int64_t next_offset;
+	bool log_grows; /* what comes behind the ledger's end is passed over */
 } page_expectation;
 
 page_expectation page_expect(const ledger *l, const payload *p, int64_t offset);

@@ -31,6 +31,7 @@ void reader_dispose(reader *r)
 void reader_seek(reader *r, uint32_t connection, int64_t offset)
 {
 	r->lanes[connection].expected = page_expect(r->ledger, r->payload, offset);
+	r->lanes[connection].expected.log_grows = r->log_grows;
 }
 
 static str next_request(void *context, uint32_t connection)

@@ -24,7 +24,8 @@ typedef struct reader {
 	const gateway_topic *topic;
 	const ledger *ledger; /* settled */
 	const payload *payload;
-	bool repeats; /* starts over at the end, instead of being done */
+	bool repeats;   /* starts over at the end, instead of being done */
+	bool log_grows; /* somebody produces meanwhile, behind what the ledger has */
 	reader_lane lanes[READER_CONNECTIONS_MAX];
 } reader;
 

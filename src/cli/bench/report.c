@@ -7,6 +7,7 @@
 #include "base/jwrite.h"
 
 enum { CELL_MAX = 160, COLUMNS = 6 };
+#define DISTURBED_SHARE 0.1
 
 /* ---- contents ---- */
 
@@ -174,7 +175,7 @@ static void append_padded(buf *out, const char *text, int width)
 	buf_printf(out, "%s%*s", text, width - width_of(text) > 0 ? width - width_of(text) : 0, "");
 }
 
-/* "generator 1.2 s, server 3.4 s, Postgres 5.6 s of 2 × 8.0 s"; empty when nothing was measured. */
+/* "generator 1.20 s, server 3.40 s, Postgres 5.60 s, others 0.10 s in 8.00 s"; empty when nothing was measured. */
 static void format_usage(const report_row *row, char out[CELL_MAX])
 {
 	char server[32] = "?";
@@ -189,8 +190,14 @@ static void format_usage(const report_row *row, char out[CELL_MAX])
 	if (row->spent.has_postgres) {
 		snprintf(postgres, sizeof postgres, "%.2f s", row->spent.postgres_s);
 	}
-	snprintf(out, CELL_MAX, "generator %.2f s, server %s, Postgres %s in %.2f s", row->spent.generator_s, server,
-			 postgres, row->seconds);
+	snprintf(out, CELL_MAX, "generator %.2f s, server %s, Postgres %s, others %.2f s in %.2f s", row->spent.generator_s,
+			 server, postgres, usage_of_others(&row->spent), row->seconds);
+}
+
+/* Others took so much of the machine that the figure says little. */
+static bool is_disturbed(const report_row *row)
+{
+	return usage_share_of_others(&row->spent, row->seconds) > DISTURBED_SHARE;
 }
 
 /* ---- forms ---- */
@@ -238,6 +245,10 @@ void report_write_text(const report *r, buf *out)
 		if (processor[0] != '\0') {
 			buf_printf(out, "    processor: %s\n", processor);
 		}
+		if (is_disturbed(row)) {
+			buf_printf(out, "    DISTURBED: other processes had %.0f %% of the machine\n",
+					   usage_share_of_others(&row->spent, row->seconds) * 100);
+		}
 	}
 }
 
@@ -260,9 +271,9 @@ void report_write_markdown(const report *r, buf *out)
 	for (uint32_t i = 0; i < r->row_count; i++) {
 		const report_row *row = &r->rows[i];
 		format_usage(row, processor);
-		buf_printf(out, "| %s | %s%s%s | %llu | %s |\n", row->what, row->detail,
+		buf_printf(out, "| %s | %s%s%s | %llu | %s%s |\n", row->what, row->detail,
 				   row->problem[0] != '\0' ? " FAILED: " : "", row->problem, (unsigned long long)row->verified,
-				   processor);
+				   processor, is_disturbed(row) ? " (disturbed)" : "");
 	}
 }
 
@@ -311,6 +322,7 @@ static void write_row(const report_row *row, buf *out)
 	}
 	if (row->seconds > 0 && row->spent.has_postgres) {
 		write_number(out, "postgres_cpu_seconds", row->spent.postgres_s);
+		write_number(out, "others_cpu_seconds", usage_of_others(&row->spent));
 	}
 	if (row->problem[0] != '\0') {
 		write_text(out, "problem", row->problem);

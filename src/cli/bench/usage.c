@@ -87,9 +87,26 @@ static bool postgres_seconds(pid_t postmaster, double *out)
 	return true;
 }
 
+/* Everything but idling and waiting for the disk. */
+static double machine_seconds(void)
+{
+	unsigned long long ticks[8];
+	FILE *f = fopen("/proc/stat", "re");
+	if (f == NULL) {
+		return 0;
+	}
+	int fields = fscanf(f, "cpu %llu %llu %llu %llu %llu %llu %llu %llu", &ticks[0], &ticks[1], &ticks[2], &ticks[3],
+						&ticks[4], &ticks[5], &ticks[6], &ticks[7]);
+	fclose(f);
+	if (fields != 8) {
+		return 0;
+	}
+	return (double)(ticks[0] + ticks[1] + ticks[2] + ticks[5] + ticks[6] + ticks[7]) / (double)sysconf(_SC_CLK_TCK);
+}
+
 usage usage_now(const usage_sources *sources)
 {
-	usage u = {.generator_s = own_seconds()};
+	usage u = {.generator_s = own_seconds(), .machine_s = machine_seconds()};
 	process p;
 	if (sources->server != 0 && read_pid(sources->server, &p)) {
 		u.has_server = true;
@@ -104,17 +121,21 @@ usage usage_between(const usage *begin, const usage *end)
 	return (usage){.generator_s = end->generator_s - begin->generator_s,
 				   .server_s = end->server_s - begin->server_s,
 				   .postgres_s = end->postgres_s - begin->postgres_s,
+				   .machine_s = end->machine_s - begin->machine_s,
 				   .has_server = begin->has_server && end->has_server,
 				   .has_postgres = begin->has_postgres && end->has_postgres};
 }
 
-void usage_add(usage *sum, const usage *more)
+double usage_of_others(const usage *u)
 {
-	sum->generator_s += more->generator_s;
-	sum->server_s += more->server_s;
-	sum->postgres_s += more->postgres_s;
-	sum->has_server = more->has_server;
-	sum->has_postgres = more->has_postgres;
+	double others = u->machine_s - u->generator_s - u->server_s - u->postgres_s;
+	return u->has_server && u->has_postgres && others > 0 ? others : 0;
+}
+
+double usage_share_of_others(const usage *u, double seconds)
+{
+	long processors = sysconf(_SC_NPROCESSORS_ONLN);
+	return seconds > 0 && processors > 0 ? usage_of_others(u) / (seconds * (double)processors) : 0;
 }
 
 pid_t usage_postmaster_of(pid_t backend)

@@ -22,13 +22,17 @@ typedef struct usage {
 	double generator_s;
 	double server_s;
 	double postgres_s;
+	double machine_s; /* of everyone on this machine, the three included; 0 = unknown */
 	bool has_server;
 	bool has_postgres;
 } usage;
 
 usage usage_now(const usage_sources *sources);
 usage usage_between(const usage *begin, const usage *end);
-void usage_add(usage *sum, const usage *more);
+/* What processes had that have no part in it; 0 when it is not known. */
+double usage_of_others(const usage *u);
+/* The same as a share of all processors over `seconds`. */
+double usage_share_of_others(const usage *u, double seconds);
 /* The parent of a backend, when that is a Postgres of this machine; 0 otherwise. */
 pid_t usage_postmaster_of(pid_t backend);
 /* Resident memory; false when the process is not there. */

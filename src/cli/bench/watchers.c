@@ -33,7 +33,9 @@ typedef struct watcher {
 
 struct watchers {
 	const gateway *gateway;
+	const gateway_topic *topic;
 	int epoll;
+	uint32_t capacity;
 	uint32_t count;   /* opened */
 	uint32_t ready;   /* in WATCHER_STREAM */
 	uint32_t reached; /* have the record that is on its way */
@@ -203,14 +205,14 @@ static bool add_socket(watchers *all, int fd, int64_t index, err *e)
 		   err_set(e, ERR_INTERNAL, "epoll_ctl: %s", strerror(errno));
 }
 
-static bool open_one(watchers *all, str request, int64_t offset, err *e)
+static bool open_one(watchers *all, str request, err *e)
 {
 	watcher *w = &all->list[all->count];
 	int fd = -1;
 	if (!peer_connect(gateway_address(all->gateway), &fd, e)) {
 		return false;
 	}
-	*w = (watcher){.fd = fd, .next_offset = offset};
+	*w = (watcher){.fd = fd, .next_offset = all->next_offset};
 	chunk_init(&w->chunks);
 	all->count++;
 	if (send(fd, request.ptr, request.len, MSG_NOSIGNAL) != (ssize_t)request.len) {
@@ -235,43 +237,55 @@ static bool await_ready(watchers *all, uint32_t most, err *e)
 	return true;
 }
 
-bool watchers_open(const gateway *g, const gateway_topic *topic, int64_t offset, uint32_t count, watchers **out, err *e)
+bool watchers_new(const gateway *g, const gateway_topic *topic, int64_t offset, uint32_t capacity, watchers **out,
+				  err *e)
 {
 	bool ok = false;
-	buf request;
-	buf_init(&request, REQUEST_MAX);
-	gateway_render_watch(g, topic, offset, &request);
-	watchers *all = calloc(1, sizeof *all + count * sizeof all->list[0]);
+	watchers *all = calloc(1, sizeof *all + capacity * sizeof all->list[0]);
 	if (all == NULL) {
 		err_set(e, ERR_NO_MEMORY, "out of memory");
 		goto out;
 	}
 	all->gateway = g;
+	all->topic = topic;
+	all->capacity = capacity;
 	all->next_offset = offset;
 	peer_init(&all->producer);
 	all->block = malloc(READ_BYTES);
 	all->epoll = epoll_create1(EPOLL_CLOEXEC);
-	if (all->block == NULL || all->epoll < 0 || request.failed) {
+	if (all->block == NULL || all->epoll < 0) {
 		err_set(e, ERR_NO_MEMORY, "out of memory or file descriptors");
 		goto out;
 	}
 	if (!peer_open(&all->producer, gateway_address(g), e) || !add_socket(all, all->producer.fd, PRODUCER, e)) {
 		goto out;
 	}
-	while (all->count < count) {
-		if (!open_one(all, buf_str(&request), offset, e) || !await_ready(all, OPENED_AT_ONCE, e)) {
-			goto out;
-		}
-	}
-	if (!await_ready(all, 0, e)) {
-		goto out;
-	}
 	*out = all;
 	all = NULL;
 	ok = true;
 out:
-	buf_dispose(&request);
 	watchers_close(all);
+	return ok;
+}
+
+bool watchers_add(watchers *all, uint32_t count, err *e)
+{
+	bool ok = false;
+	buf request;
+	buf_init(&request, REQUEST_MAX);
+	gateway_render_watch(all->gateway, all->topic, all->next_offset, &request);
+	if (request.failed || count > all->capacity - all->count) {
+		err_set(e, ERR_NO_MEMORY, "there is no room for %u more watchers", count);
+		goto out;
+	}
+	for (uint32_t i = 0; i < count; i++) {
+		if (!open_one(all, buf_str(&request), e) || !await_ready(all, OPENED_AT_ONCE, e)) {
+			goto out;
+		}
+	}
+	ok = await_ready(all, 0, e);
+out:
+	buf_dispose(&request);
 	return ok;
 }
 

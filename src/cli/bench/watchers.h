@@ -25,13 +25,15 @@ typedef struct watch_times {
 	latency last_from_sent;    /* to the last of the watchers */
 } watch_times;
 
-/* Opens `count` streams from `offset` on and waits until all were accepted. */
-bool watchers_open(const gateway *g, const gateway_topic *topic, int64_t offset, uint32_t count, watchers **out,
-				   err *e) MUST_CHECK;
-void watchers_close(watchers *w); /* accepts NULL */
+/* None yet; at most `capacity`. The first record that is produced will have `offset`. */
+bool watchers_new(const gateway *g, const gateway_topic *topic, int64_t offset, uint32_t capacity, watchers **out,
+				  err *e) MUST_CHECK;
+/* Opens more streams, from the next offset on, and waits until all were accepted. */
+bool watchers_add(watchers *all, uint32_t count, err *e) MUST_CHECK;
+void watchers_close(watchers *all); /* accepts NULL */
 /* Takes what comes (heartbeats) for that long. */
-bool watchers_idle(watchers *w, int64_t ms, err *e) MUST_CHECK;
+bool watchers_idle(watchers *all, int64_t ms, err *e) MUST_CHECK;
 /* Produces one record, waits until its acknowledgement and all events are there; adds to *times. */
-bool watchers_publish(watchers *w, str request, watch_times *times, err *e) MUST_CHECK;
+bool watchers_publish(watchers *all, str request, watch_times *times, err *e) MUST_CHECK;
 
 #endif

@@ -216,6 +216,7 @@ START_TEST(the_handler_finds_a_principal_that_lives_as_long_as_its_exchange)
 	x.api_key = STR("good");
 	x.param[0] = STR("orders.eu");
 	gate_request(&x);
+	ck_assert_ptr_null(gate_principal(&x)->block);
 	auth_principal_unref(the_auth.principal);
 	the_auth.principal = NULL;
 	ck_assert_view_eq(gate_principal(&x)->tenant, STR("acme"));

@@ -31,9 +31,12 @@ START_TEST(appends_follow_each_other)
 	buf_append_i64(&b, -7);
 	buf_append_byte(&b, ' ');
 	buf_append_i64(&b, 7);
+	buf_append_byte(&b, ' ');
+	buf_append_i64(&b, 0);
 	buf_printf(&b, " %s-%d", "x", 5);
+	buf_printf(&b, "!");
 	ck_assert(!b.failed);
-	ck_assert_view_eq(buf_str(&b), STR("ab\0cd|0 18446744073709551615 -9223372036854775808 -7 7 x-5"));
+	ck_assert_view_eq(buf_str(&b), STR("ab\0cd|0 18446744073709551615 -9223372036854775808 -7 7 0 x-5!"));
 	buf_dispose(&b);
 }
 END_TEST
@@ -173,6 +176,10 @@ START_TEST(detach_hands_over_the_bytes)
 	free(bytes);
 	buf_append(&b, "d", 1); /* goes on, elsewhere */
 	ck_assert_view_eq(buf_str(&b), STR("d"));
+	bytes = buf_detach(&b, &len);
+	ck_assert_uint_eq(len, 1);
+	ck_assert_int_eq(bytes[0], 'd');
+	free(bytes);
 	buf_dispose(&b);
 }
 END_TEST
@@ -184,6 +191,9 @@ START_TEST(detach_of_an_empty_or_failed_buffer_gives_null)
 	size_t len = 77;
 	ck_assert_ptr_null(buf_detach(&b, &len));
 	ck_assert_uint_eq(len, 0);
+	buf_append(&b, "abc", 3);
+	buf_clear(&b);
+	ck_assert_ptr_null(buf_detach(&b, &len));
 	buf_append(&b, "abc", 3);
 	buf_append(&b, "d", 1);
 	len = 77;

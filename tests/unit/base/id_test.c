@@ -1,7 +1,33 @@
 #include "base/id.h"
 #include "suite.h"
 
+#include <errno.h>
 #include <string.h>
+#include <sys/types.h>
+
+/* The kernel, or one that gives a few bytes at a time (1, 2, 3, …) and is interrupted in between. */
+ssize_t __real_getrandom(void *out, size_t bytes, unsigned flags);
+ssize_t __wrap_getrandom(void *out, size_t bytes, unsigned flags);
+
+static bool kernel_is_slow;
+
+ssize_t __wrap_getrandom(void *out, size_t bytes, unsigned flags)
+{
+	static unsigned calls;
+	static unsigned char next;
+	if (!kernel_is_slow) {
+		return __real_getrandom(out, bytes, flags);
+	}
+	if (++calls % 2 == 0) {
+		errno = EINTR;
+		return -1;
+	}
+	size_t given = bytes < 7 ? bytes : 7;
+	for (size_t i = 0; i < given; i++) {
+		((unsigned char *)out)[i] = ++next;
+	}
+	return (ssize_t)given;
+}
 
 START_TEST(random_fills_exactly_the_bytes_asked_for)
 {
@@ -21,6 +47,31 @@ START_TEST(random_fills_exactly_the_bytes_asked_for)
 	}
 	id_random(bytes, 0);
 	ck_assert_uint_eq(bytes[0], 0);
+}
+END_TEST
+
+START_TEST(random_fills_one_byte)
+{
+	unsigned char seen = 0;
+	for (int round = 0; round < 30; round++) {
+		unsigned char byte = 0;
+		id_random(&byte, 1);
+		seen |= byte;
+	}
+	ck_assert_uint_ne(seen, 0);
+}
+END_TEST
+
+START_TEST(random_goes_on_where_the_kernel_stopped)
+{
+	unsigned char bytes[100] = {0};
+	kernel_is_slow = true;
+	id_random(bytes, 99);
+	kernel_is_slow = false;
+	for (size_t i = 0; i < 99; i++) {
+		ck_assert_uint_eq(bytes[i], i + 1);
+	}
+	ck_assert_uint_eq(bytes[99], 0);
 }
 END_TEST
 
@@ -75,6 +126,33 @@ START_TEST(uuid_has_the_form_of_version_4)
 }
 END_TEST
 
+START_TEST(uuid_is_random_in_every_place_of_its_own)
+{
+	enum { ROUNDS = 60 };
+	char ids[ROUNDS][36];
+	for (size_t round = 0; round < ROUNDS; round++) {
+		buf b;
+		buf_init(&b, 36);
+		id_append_uuid(&b);
+		memcpy(ids[round], b.ptr, 36);
+		buf_dispose(&b);
+	}
+	for (size_t i = 0; i < 36; i++) {
+		if (i == 8 || i == 13 || i == 14 || i == 18 || i == 23) {
+			continue;
+		}
+		/* No place repeats its first value, or another place, in all of the rounds. */
+		for (size_t k = 0; k <= i; k++) {
+			size_t same = 0;
+			for (size_t round = 0; round < ROUNDS; round++) {
+				same += ids[round][i] == (k == i ? ids[0][i] : ids[round][k]);
+			}
+			ck_assert_msg(same < ROUNDS, "places %zu and %zu", i, k);
+		}
+	}
+}
+END_TEST
+
 START_TEST(an_id_that_does_not_fit_fails_the_buffer)
 {
 	buf b;
@@ -89,8 +167,14 @@ END_TEST
 int main(void)
 {
 	const TTest *const tests[] = {
-		random_fills_exactly_the_bytes_asked_for, base64url_ids_have_the_length_of_their_bytes, ids_differ,
-		uuid_has_the_form_of_version_4,           an_id_that_does_not_fit_fails_the_buffer,
+		random_fills_exactly_the_bytes_asked_for,
+		random_fills_one_byte,
+		random_goes_on_where_the_kernel_stopped,
+		base64url_ids_have_the_length_of_their_bytes,
+		ids_differ,
+		uuid_has_the_form_of_version_4,
+		uuid_is_random_in_every_place_of_its_own,
+		an_id_that_does_not_fit_fails_the_buffer,
 	};
 	return SUITE_RUN("base/id", tests);
 }

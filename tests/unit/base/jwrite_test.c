@@ -76,6 +76,19 @@ START_TEST(a_string_that_does_not_fit_appends_nothing)
 }
 END_TEST
 
+START_TEST(a_length_that_no_buffer_holds_fails_before_a_byte_is_read)
+{
+	for (size_t less = 0; less < 4; less++) {
+		buf b;
+		buf_init(&b, SIZE_MAX);
+		jwrite_string(&b, (str){"", SIZE_MAX - less});
+		ck_assert(b.failed);
+		ck_assert_uint_eq(b.len, 0);
+		buf_dispose(&b);
+	}
+}
+END_TEST
+
 START_TEST(keys_and_booleans_have_no_spaces)
 {
 	buf b;
@@ -113,6 +126,7 @@ int main(void)
 		special_characters_are_escaped_the_short_way,
 		every_byte_is_escaped_or_not_wherever_it_stands,
 		a_string_that_does_not_fit_appends_nothing,
+		a_length_that_no_buffer_holds_fails_before_a_byte_is_read,
 		keys_and_booleans_have_no_spaces,
 		a_failed_buffer_stays_as_it_is,
 	};

@@ -47,6 +47,14 @@ START_TEST(partition_agrees_with_the_published_vectors)
 }
 END_TEST
 
+/* Whole blocks and a rest; computed with OpenSSL's SipHash. */
+START_TEST(long_keys_with_a_rest_are_hashed_whole)
+{
+	ck_assert(siphash_key(STR("0123456789a")) == 0x2e0cfc76febf6c1e);
+	ck_assert(siphash_key(STR("0123456789abcdef01234")) == 0x816e41605b8fa964);
+}
+END_TEST
+
 START_TEST(an_absent_key_hashes_like_an_empty_one)
 {
 	ck_assert_uint_eq(siphash_key(STR_NONE), vectors[0].hash);
@@ -75,9 +83,9 @@ END_TEST
 int main(void)
 {
 	const TTest *const tests[] = {
-		hash_agrees_with_the_published_vectors,      partition_agrees_with_the_published_vectors,
-		an_absent_key_hashes_like_an_empty_one,      hash_does_not_depend_on_alignment,
-		partition_count_may_be_as_large_as_its_type,
+		hash_agrees_with_the_published_vectors, partition_agrees_with_the_published_vectors,
+		long_keys_with_a_rest_are_hashed_whole, an_absent_key_hashes_like_an_empty_one,
+		hash_does_not_depend_on_alignment,      partition_count_may_be_as_large_as_its_type,
 	};
 	return SUITE_RUN("base/siphash", tests);
 }

@@ -27,6 +27,8 @@ START_TEST(equal_ignore_case_folds_ascii_letters_only)
 	ck_assert(!str_equal_ignore_case(STR("@["), STR("`{"))); /* the neighbours of the letters */
 	ck_assert(!str_equal_ignore_case(STR("\xC3\x84"), STR("\xC3\xA4")));
 	ck_assert(!str_equal_ignore_case(STR("a"), STR("ab")));
+	ck_assert(!str_equal_ignore_case(STR("ab"), STR("xb")));
+	ck_assert(!str_equal_ignore_case(STR("ab"), STR("ax")));
 }
 END_TEST
 
@@ -38,6 +40,8 @@ START_TEST(starts_and_ends_look_at_the_right_side)
 	ck_assert(str_ends_with(STR("body.json"), STR(".json")));
 	ck_assert(!str_ends_with(STR("json"), STR(".json")));
 	ck_assert(!str_ends_with(STR("body.json "), STR(".json")));
+	ck_assert(str_starts_with(STR("/v1/"), STR("/v1/")));
+	ck_assert(str_ends_with(STR("/v1/"), STR("/v1/")));
 	ck_assert(str_starts_with(STR("a"), STR_NONE));
 	ck_assert(str_ends_with(STR_NONE, STR("")));
 }
@@ -60,6 +64,8 @@ START_TEST(trim_drops_spaces_and_tabs_at_both_ends_only)
 	ck_assert_view_eq(str_trim(STR(" \t a b\t ")), STR("a b"));
 	ck_assert_view_eq(str_trim(STR("\na")), STR("\na"));
 	ck_assert_view_eq(str_trim(STR(" \t ")), STR(""));
+	ck_assert_view_eq(str_trim(STR(" ")), STR(""));
+	ck_assert_view_eq(str_trim(STR("a")), STR("a"));
 	ck_assert_view_eq(str_trim(STR_NONE), STR(""));
 }
 END_TEST
@@ -118,6 +124,9 @@ START_TEST(find_gives_the_first_place_or_leaves_out_alone)
 	ck_assert(str_find(STR("abc"), STR("abc"), &at));
 	ck_assert_uint_eq(at, 0);
 	at = 77;
+	ck_assert(str_find(STR("a"), STR("a"), &at));
+	ck_assert_uint_eq(at, 0);
+	at = 77;
 	ck_assert(!str_find(STR("abc"), STR("abcd"), &at));
 	ck_assert(!str_find(STR_NONE, STR("a"), &at));
 	ck_assert_uint_eq(at, 77);
@@ -174,6 +183,8 @@ START_TEST(parse_i64_reaches_both_ends_and_no_further)
 	ck_assert_int_eq(n, INT64_MAX);
 	ck_assert(str_parse_i64(STR("-0"), INT64_MIN, INT64_MAX, &n));
 	ck_assert_int_eq(n, 0);
+	ck_assert(str_parse_i64(STR("-1"), -5, 5, &n));
+	ck_assert_int_eq(n, -1);
 	ck_assert(str_parse_i64(STR("-5"), -5, 5, &n));
 	ck_assert_int_eq(n, -5);
 	const str wrong[] = {STR("-9223372036854775809"), STR("9223372036854775808"), STR("-"), STR("--1"), STR("")};

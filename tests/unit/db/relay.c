@@ -54,7 +54,7 @@ static int connect_server(const relay *r)
 {
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	strncat(address.sun_path, r->socket_path, sizeof address.sun_path - 1);
+	snprintf(address.sun_path, sizeof address.sun_path, "%.100s", r->socket_path);
 	if (fd >= 0 && connect(fd, (const struct sockaddr *)&address, sizeof address) != 0) {
 		close(fd);
 		fd = -1;
@@ -124,8 +124,8 @@ static void serve_pair(relay *r, pair *p, size_t budget)
 		close_pair(p);
 		return;
 	}
-	if (!move(&p->up, p->client, p->server, budget) || !move(&p->down, p->server, p->client, budget) ||
-		(p->up.is_shut && p->down.is_shut)) {
+	if (!move(&p->up, p->client, p->server, budget) ||
+		(mode == RELAY_PASS && !move(&p->down, p->server, p->client, budget)) || (p->up.is_shut && p->down.is_shut)) {
 		close_pair(p);
 	}
 }
@@ -147,16 +147,16 @@ static void *relay_main(void *context)
 		for (size_t i = 0; i < PAIRS_MAX && waits; i++) {
 			const pair *p = &r->pairs[i];
 			if (p->server >= 0) {
-				fds[count++] = (struct pollfd){
-					.fd = p->client, .events = (short)(wanted(&p->up, true) | wanted(&p->down, false))};
-				fds[count++] = (struct pollfd){
-					.fd = p->server, .events = (short)(wanted(&p->down, true) | wanted(&p->up, false))};
+				fds[count++] =
+					(struct pollfd){.fd = p->client, .events = (short)(wanted(&p->up, true) | wanted(&p->down, false))};
+				fds[count++] =
+					(struct pollfd){.fd = p->server, .events = (short)(wanted(&p->down, true) | wanted(&p->up, false))};
 			}
 		}
 		if (poll(fds, count, TICK_MS) > 0 && fds[0].revents != 0) {
 			take_client(r);
 		}
-		bool cut = atomic_exchange(&r->must_cut, false);
+		bool cut = atomic_load(&r->must_cut);
 		for (size_t i = 0; i < PAIRS_MAX; i++) {
 			pair *p = &r->pairs[i];
 			if (p->server >= 0 && cut) {
@@ -164,6 +164,9 @@ static void *relay_main(void *context)
 			} else if (p->server >= 0) {
 				serve_pair(r, p, rate == 0 ? CHUNK : (size_t)(rate * TICK_MS / 1000));
 			}
+		}
+		if (cut) {
+			atomic_store(&r->must_cut, false);
 		}
 	}
 	return NULL;
@@ -183,6 +186,8 @@ relay *relay_new(const char *url)
 		r->pairs[i].server = -1;
 	}
 	r->listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	/* Little is on its way, so that a slow relay is felt at once. */
+	ck_assert_int_eq(setsockopt(r->listener, SOL_SOCKET, SO_RCVBUF, &(int){CHUNK}, sizeof(int)), 0);
 	ck_assert_int_eq(bind(r->listener, (const struct sockaddr *)&address, sizeof address), 0);
 	ck_assert_int_eq(listen(r->listener, PAIRS_MAX), 0);
 	ck_assert_int_eq(getsockname(r->listener, (struct sockaddr *)&address, &address_bytes), 0);

@@ -29,17 +29,26 @@ static void show_body(http_exchange *x)
 	http_send(x, 200, "text/plain");
 }
 
-static void gate(http_exchange *x)
+static void refuse(http_exchange *x)
 {
 	err e;
-	str key = http_request_header(x, STR("x-key"));
-	ck_assert_uint_eq(http_request_body(x).len, 0);
-	if (key.ptr == NULL || str_equal(key, STR("good"))) {
-		http_admit(x);
-		return;
-	}
 	err_set(&e, ERR_UNAUTHORIZED, "no");
 	http_send_error(x, &e);
+}
+
+static void gate(http_exchange *x)
+{
+	str key = http_request_header(x, STR("x-key"));
+	ck_assert_uint_eq(http_request_body(x).len, 0);
+	if (key.ptr == NULL) {
+		http_admit(x);
+	} else if (str_equal(key, STR("good-later"))) {
+		run_later(x, http_admit, 0);
+	} else if (str_equal(key, STR("bad-later"))) {
+		run_later(x, refuse, 0);
+	} else {
+		refuse(x);
+	}
 }
 
 static const http_route routes[] = {
@@ -130,6 +139,9 @@ START_TEST(a_body_arrives_by_length_and_in_chunks)
 		r = client_read(&c, false);
 		expect_digest(&r, body);
 	}
+	send_with_length(&c, "/body", "X-Key: good-later\r\n", make_text(70000));
+	reply late = client_read(&c, false);
+	expect_digest(&late, make_text(70000));
 	send_chunked(&c, "/body", "", make_text(500), 1);
 	reply r = client_read(&c, false);
 	expect_digest(&r, make_text(500));
@@ -219,11 +231,11 @@ END_TEST
 START_TEST(a_refused_upload_reads_the_answer_and_no_reset)
 {
 	fixture f = fixture_start(plain);
-	for (int i = 0; i < 4; i++) {
+	for (int i = 0; i < 6; i++) {
 		client c = client_open(f.port);
 		/* The client writes all it has before it reads, as curl and most libraries do. */
 		const char *path = i < 2 ? "/small" : "/body";
-		const char *headers = i < 2 ? "" : "X-Key: bad\r\n";
+		const char *headers = i < 2 ? "" : i < 4 ? "X-Key: bad\r\n" : "X-Key: bad-later\r\n";
 		if (i % 2 == 0) {
 			send_with_length(&c, path, headers, make_text(5 * MIB));
 		} else {

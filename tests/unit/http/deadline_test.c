@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Deadlines are short here; the sweep comes every 50 ms. */
+/* Deadlines are short here; the sweep comes every 100 ms. */
 enum { HEADER_MS = 400, IDLE_MS = 800, BODY_MS = 400, RATE = 10000, LATE_MS = 500 };
 
 static void show_length(http_exchange *x)

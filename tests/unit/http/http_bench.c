@@ -61,10 +61,11 @@ static void reply_later(http_exchange *x)
 {
 	pthread_mutex_lock(&lock);
 	queue[queued++] = x;
-	if (queued == 1) {
+	bool was_empty = queued == 1;
+	pthread_mutex_unlock(&lock);
+	if (was_empty) {
 		pthread_cond_signal(&filled);
 	}
-	pthread_mutex_unlock(&lock);
 }
 
 static void echo_length(http_exchange *x)

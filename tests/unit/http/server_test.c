@@ -4,6 +4,7 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 /* ---- the application ---- */
 
@@ -55,6 +56,10 @@ static void add_headers(http_exchange *x)
 	bool refused = http_reply_header(x, STR("X-Two"), STR("a\r\nX-Three: b"));
 	refused = refused || http_reply_header(x, STR("X-\nTwo"), STR("b"));
 	refused = refused || http_reply_header(x, STR("X-Two"), STR("a\0b"));
+	refused = refused || http_reply_header(x, STR("X-Two"), STR(""));
+	refused = refused || http_reply_header(x, STR("content-length"), STR("3"));
+	refused = refused || http_reply_header(x, STR("Transfer-Encoding"), STR("chunked"));
+	refused = refused || http_reply_header(x, STR("CONNECTION"), STR("upgrade"));
 	bool has = http_reply_has_header(x, STR("x-one")) && !http_reply_has_header(x, STR("x-two"));
 	buf_printf(http_reply_body(x), "%d%d%d", copied, refused, has);
 	http_send(x, 200, "text/plain");
@@ -838,6 +843,30 @@ START_TEST(requests_are_counted_by_route_and_status_class)
 }
 END_TEST
 
+START_TEST(the_access_log_names_the_request_but_not_its_query)
+{
+	int ends[2];
+	char text[4096] = "";
+	ck_assert_int_eq(pipe(ends), 0);
+	http_server_options options = plain;
+	options.log = slog_new(ends[1], SLOG_DEBUG, SLOG_JSON);
+	fixture f = fixture_start(options);
+	reply r =
+		ask(f.port, "GET /hello?token=secret HTTP/1.1\r\nHost: x\r\nX-Request-Id: id-7\r\nX-Api-Key: secret\r\n\r\n");
+	ASSERT_REPLY(r, 200, "hello");
+	ck_assert(fixture_stop(&f));
+	ck_assert_int_gt(read(ends[0], text, sizeof text - 1), 0);
+	static const char *const wanted[] = {"\"GET\"", "\"/hello\"", "200", "\"id-7\"", "127.0.0.1:"};
+	for (size_t i = 0; i < sizeof wanted / sizeof wanted[0]; i++) {
+		ck_assert_msg(strstr(text, wanted[i]) != NULL, "%s is missing in %s", wanted[i], text);
+	}
+	ck_assert_ptr_null(strstr(text, "secret"));
+	slog_free(options.log);
+	close(ends[0]);
+	close(ends[1]);
+}
+END_TEST
+
 START_TEST(several_addresses_are_served_and_a_taken_one_is_named)
 {
 	static const str addresses[] = {{"127.0.0.1:0", 11}, {"[::1]:0", 7}, {":0", 2}};
@@ -881,7 +910,6 @@ START_TEST(stopping_answers_what_was_accepted_and_closes)
 	client busy = client_open(f.port);
 	client_send_c(&busy, GET("/much-later"));
 	sleep_ms(50);
-	uint16_t port = f.port;
 	int64_t before = clock_now_ms();
 	ck_assert(fixture_stop(&f));
 	ck_assert_int_lt(clock_now_ms() - before, 2000);
@@ -894,7 +922,6 @@ START_TEST(stopping_answers_what_was_accepted_and_closes)
 	client_close(&busy);
 	client_close(&idle);
 	client_close(&silent);
-	(void)port;
 }
 END_TEST
 
@@ -961,6 +988,7 @@ int main(void)
 		the_gate_admits_and_refuses_at_once_and_later,
 		replies_that_race_with_the_suspension_are_never_lost,
 		requests_are_counted_by_route_and_status_class,
+		the_access_log_names_the_request_but_not_its_query,
 		several_addresses_are_served_and_a_taken_one_is_named,
 		stopping_answers_what_was_accepted_and_closes,
 		a_reply_after_the_deadline_is_harmless,

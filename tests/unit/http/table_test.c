@@ -1,3 +1,4 @@
+#include "failing_memory.h"
 #include "suite.h"
 
 #include "http/table.h"
@@ -179,6 +180,21 @@ START_TEST(bad_and_repeated_patterns_are_refused)
 }
 END_TEST
 
+static bool build_once(void)
+{
+	table *t = NULL;
+	err e;
+	bool is_built = table_new(dialects, 2, &t, &e);
+	table_free(t);
+	return is_built;
+}
+
+START_TEST(every_failing_allocation_is_reported)
+{
+	FAIL_EVERY_ALLOCATION(build_once(), 15);
+}
+END_TEST
+
 int main(void)
 {
 	const TTest *const tests[] = {
@@ -192,6 +208,7 @@ int main(void)
 		an_unknown_path_belongs_to_the_longest_prefix_or_the_first_dialect,
 		a_full_arena_is_reported,
 		bad_and_repeated_patterns_are_refused,
+		every_failing_allocation_is_reported,
 	};
 	err e;
 	memory = arena_new(1 << 20);

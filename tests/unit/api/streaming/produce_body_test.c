@@ -330,7 +330,7 @@ START_TEST(keyless_messages_take_turns)
 	ck_assert(place(3, 4));
 	ck_assert_uint_eq(places[0], 1);
 	ck_assert_uint_eq(places[1], 2);
-	ck_assert_uint_eq(places[2], 2);
+	ck_assert_uint_eq(places[2], 0);
 	ck_assert_uint_eq(places[3], 0);
 	ck_assert_uint_eq(places[4], 0);
 }

@@ -1,5 +1,6 @@
 #include "suite.h"
 
+#include "api/streaming/position.h"
 #include "api/streaming/stream_form.h"
 
 #include <string.h>
@@ -52,26 +53,25 @@ END_TEST
 
 START_TEST(a_message_is_one_event_with_its_position)
 {
-	struct {
-		log_position p;
-		int64_t offset;
-	} at = {.p = {.first = 0, .count = 1}, .offset = 1};
+	arena *memory = arena_new(10000);
+	log_position *at = position_new(memory, 0, 1);
 	log_topic topic = {.topic_id = 1, .partitions = 1};
 	log_record r = {.value = STR("a\nb")};
 	log_gap gap = {.from = 0, .to = 1};
 	buf out;
 	buf_init(&out, 1000);
-	stream_form_sse.format->write_record(&out, &topic, &r, &at.p);
+	stream_form_sse.format->write_record(&out, &topic, &r, at);
 	buf_append_byte(&out, '\0');
 	ck_assert_int_eq(strncmp(out.ptr, "id: ", 4), 0);
 	ck_assert_ptr_nonnull(strstr(out.ptr, "\ndata: {\"partition\":0,\"offset\":0,\"key\":null,\"value\":\"a\\nb\","
 										  "\"timestamp\":0,\"headers\":[]}\n\n"));
 	buf_clear(&out);
-	stream_form_lines.format->write_gap(&out, &topic, 0, &gap, &at.p);
+	stream_form_lines.format->write_gap(&out, &topic, 0, &gap, at);
 	buf_append_byte(&out, '\0');
 	ck_assert_ptr_eq(
 		strstr(out.ptr, "{\"event\":\"gap\",\"partition\":0,\"from_offset\":0,\"to_offset\":1,\"cursor\":\""), out.ptr);
 	ck_assert_ptr_nonnull(strstr(out.ptr, "\"}\n"));
+	arena_free(memory);
 	buf_dispose(&out);
 }
 END_TEST
