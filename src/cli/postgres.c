@@ -296,13 +296,16 @@ static start_result wait_until_ready(postgres *p, int64_t deadline_ms)
 static void stop_server(postgres *p)
 {
 	static const int signals[] = {SIGINT, SIGQUIT, SIGKILL};
+	uint32_t patience_ms = p->stop_timeout_ms;
 	int status;
 
 	for (size_t i = 0; i < sizeof signals / sizeof signals[0] && p->pid != 0; i++) {
-		uint32_t patience_ms = i == 0 ? p->stop_timeout_ms : POSTGRES_FORCED_STOP_MS;
 		kill(p->pid, signals[i]);
 		if (child_wait(p->pid, clock_now_ms() + patience_ms, &status)) {
 			p->pid = 0;
+		}
+		if (patience_ms > POSTGRES_FORCED_STOP_MS) {
+			patience_ms = POSTGRES_FORCED_STOP_MS;
 		}
 	}
 }

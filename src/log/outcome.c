@@ -45,10 +45,54 @@ static bool take_u32(str *bytes, uint32_t *out)
 	return true;
 }
 
+static bool take_result(str *bytes, log_append_result *out)
+{
+	uint32_t partition;
+	uint32_t count;
+	uint64_t base;
+	if (!take_u32(bytes, &partition) || !take_u32(bytes, &count) || !take(bytes, &base, sizeof base)) {
+		return false;
+	}
+	base = be64toh(base);
+	if (partition >= LOG_PARTITIONS_MAX || count > LOG_RECORDS_PER_APPEND_MAX || base > INT64_MAX) {
+		return false;
+	}
+	*out = (log_append_result){.partition = (int32_t)partition, .count = count, .base_offset = (int64_t)base};
+	return true;
+}
+
+/* Readers walk `records` indexes, as many as the results count. */
+static bool take_indexes(str *bytes, uint32_t records, uint32_t results, arena *a, const uint16_t **out)
+{
+	uint32_t count;
+	if (!take_u32(bytes, &count) || bytes->len != count * sizeof(uint16_t) || (results > 1 && count == 0)) {
+		return false;
+	}
+	if (count == 0) {
+		*out = NULL;
+		return true;
+	}
+	if (count != records) {
+		return false;
+	}
+	uint16_t *result_of = arena_alloc_array(a, count, sizeof *result_of);
+	for (uint32_t i = 0; result_of != NULL && i < count; i++) {
+		uint16_t be;
+		take(bytes, &be, sizeof be);
+		result_of[i] = be16toh(be);
+		if (result_of[i] >= results) {
+			return false;
+		}
+	}
+	*out = result_of;
+	return result_of != NULL;
+}
+
 bool outcome_decode(str bytes, log_append *op)
 {
 	uint32_t count;
-	uint32_t indexed;
+	uint32_t records = 0;
+	const uint16_t *result_of = NULL;
 	if (!take_u32(&bytes, &count) || count > LOG_PARTITIONS_MAX) {
 		return false;
 	}
@@ -57,33 +101,13 @@ bool outcome_decode(str bytes, log_append *op)
 		return false;
 	}
 	for (uint32_t i = 0; i < count; i++) {
-		uint32_t partition;
-		uint64_t base;
-		if (!take_u32(&bytes, &partition) || !take_u32(&bytes, &results[i].count) ||
-			!take(&bytes, &base, sizeof base)) {
+		if (!take_result(&bytes, &results[i])) {
 			return false;
 		}
-		results[i].partition = (int32_t)partition;
-		results[i].base_offset = (int64_t)be64toh(base);
+		records += results[i].count;
 	}
-	if (!take_u32(&bytes, &indexed) || indexed > LOG_RECORDS_PER_APPEND_MAX ||
-		bytes.len != indexed * sizeof(uint16_t)) {
+	if (records > LOG_RECORDS_PER_APPEND_MAX || !take_indexes(&bytes, records, count, op->arena, &result_of)) {
 		return false;
-	}
-	uint16_t *result_of = NULL;
-	if (indexed > 0) {
-		result_of = arena_alloc_array(op->arena, indexed, sizeof *result_of);
-		if (result_of == NULL) {
-			return false;
-		}
-		for (uint32_t i = 0; i < indexed; i++) {
-			uint16_t be;
-			take(&bytes, &be, sizeof be);
-			result_of[i] = be16toh(be);
-			if (result_of[i] >= count) {
-				return false;
-			}
-		}
 	}
 	op->results = results;
 	op->result_count = count;

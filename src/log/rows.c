@@ -42,19 +42,37 @@ static const str *text_column(const log_columns *c, int column)
 	}
 }
 
+static bool uses_column(const row_piece *p, uint32_t at, uint32_t end, int column)
+{
+	const str *texts = column == 2 ? NULL : text_column(p->columns, column);
+	const int64_t *times = column == 2 ? p->columns->timestamps_ms : NULL;
+	bool used = false;
+	for (; (texts != NULL || times != NULL) && at < end && !used; at++) {
+		uint32_t i = record_at(p, at);
+		used = texts != NULL ? texts[i].ptr != NULL || column == 1 : times[i] != 0;
+	}
+	return used;
+}
+
 static bool is_used(const stretch *s, int column)
 {
 	size_t piece = s->first_piece;
 	uint32_t at = s->first_at;
-	for (uint32_t left = s->records; left > 0; piece++, at = 0) {
+	bool used = false;
+	for (uint32_t left = s->records; left > 0 && !used; piece++, at = 0) {
 		const row_piece *p = &s->pieces[piece];
 		uint32_t here = p->count - at < left ? p->count - at : left;
-		if (here > 0 && (column == 2 ? p->columns->timestamps_ms != NULL : text_column(p->columns, column) != NULL)) {
-			return true;
-		}
+		used = uses_column(p, at, at + here, column);
 		left -= here;
 	}
-	return false;
+	return used;
+}
+
+/* A value is never absent: NULL is what a deleted record is. */
+static str element_of(const str *texts, uint32_t i, int column)
+{
+	str text = texts != NULL ? texts[i] : STR_NONE;
+	return text.ptr == NULL && column == 1 ? STR("") : text;
 }
 
 static size_t write_column(const stretch *s, int column, buf *out)
@@ -75,7 +93,7 @@ static size_t write_column(const stretch *s, int column, buf *out)
 		} else {
 			const str *texts = text_column(p->columns, column);
 			for (; at < end; at++) {
-				db_array_add_str(&a, texts != NULL ? texts[record_at(p, at)] : STR_NONE);
+				db_array_add_str(&a, element_of(texts, record_at(p, at), column));
 			}
 		}
 	}

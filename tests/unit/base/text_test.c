@@ -127,6 +127,7 @@ START_TEST(a_plus_is_a_space_only_in_query_strings)
 	expect_percent(STR("a+b%2B"), true, STR("a b+"), true);
 	expect_percent(STR("a+b%2B"), false, STR("a+b+"), true);
 	expect_percent(STR("a+b"), true, STR("a b"), true);
+	expect_percent(STR("+"), true, STR(" "), true);
 }
 END_TEST
 
@@ -137,6 +138,7 @@ START_TEST(broken_percent_escapes_are_kept_and_reported)
 	expect_percent(STR("%zz%41"), false, STR("%zzA"), false);
 	expect_percent(STR("%4g%g4"), false, STR("%4g%g4"), false);
 	expect_percent(STR("%%41"), false, STR("%A"), false);
+	expect_percent(str_take(STR("a%41"), 3), false, STR("a%4"), false); /* its end is its length */
 }
 END_TEST
 
@@ -162,8 +164,10 @@ static void expect_pair(encode_fn *encode, decode_fn *decode, str bytes, str tex
 {
 	buf b;
 	buf_init(&b, 1000);
+	buf_append_byte(&b, '>');
 	encode(&b, bytes);
-	ck_assert_view_eq(buf_str(&b), text);
+	ck_assert_view_eq(str_skip(buf_str(&b), 1), text);
+	ck_assert_int_eq(b.ptr[0], '>');
 	buf_dispose(&b);
 	arena *a = arena_new(1000);
 	str out = STR_NONE;
@@ -183,6 +187,8 @@ START_TEST(base64_agrees_with_the_rfc)
 		expect_pair(text_base64_encode, text_base64_decode, bytes[i], padded[i]);
 		expect_pair(text_base64url_encode, text_base64url_decode, bytes[i], bare[i]);
 	}
+	expect_pair(text_base64_encode, text_base64_decode, STR("\0\0\0\0"), STR("AAAAAA=="));
+	expect_pair(text_base64url_encode, text_base64url_decode, STR("\0\0\0\0"), STR("AAAAAA"));
 	expect_pair(text_base64_encode, text_base64_decode, STR("\xFB\xFF\xBF"), STR("+/+/"));
 	expect_pair(text_base64url_encode, text_base64url_decode, STR("\xFB\xFF\xBF"), STR("-_-_"));
 }
@@ -279,6 +285,22 @@ START_TEST(encoders_append_nothing_when_it_does_not_fit)
 }
 END_TEST
 
+START_TEST(encoders_refuse_lengths_that_no_buffer_holds)
+{
+	encode_fn *const encoders[] = {text_base64_encode, text_base64url_encode, text_hex_encode};
+	const size_t lengths[] = {SIZE_MAX, SIZE_MAX - 1, SIZE_MAX / 2 + 1, SIZE_MAX / 4 * 3 + 3};
+	for (size_t i = 0; i < 3; i++) {
+		for (size_t k = 0; k < 4; k++) {
+			buf b;
+			buf_init(&b, SIZE_MAX);
+			encoders[i](&b, (str){"", lengths[k]});
+			ck_assert_msg(b.failed && b.len == 0, "encoder %zu, length %zu", i, k);
+			buf_dispose(&b);
+		}
+	}
+}
+END_TEST
+
 static bool decode_all(void)
 {
 	arena *a = arena_new(100000);
@@ -314,6 +336,7 @@ int main(void)
 		base64url_is_strict,
 		hex_is_lower_case_and_read_in_both,
 		encoders_append_nothing_when_it_does_not_fit,
+		encoders_refuse_lengths_that_no_buffer_holds,
 		decoders_report_a_failed_allocation,
 	};
 	return SUITE_RUN("base/text", tests);

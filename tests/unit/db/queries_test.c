@@ -13,27 +13,27 @@
 #include "db/migrate.h"
 #include "postgres_fixture.h"
 
-/* False with the reason printed. */
-static bool check_query(PGconn *pg, const db_query *query, int index)
+enum { REASON_MAX = 512 };
+
+/* False with the reason. */
+static bool check_query(PGconn *pg, const db_query *query, int index, char reason[REASON_MAX])
 {
-	bool ok = false;
 	PGresult *prepared = PQprepare(pg, query->name, query->text, 0, NULL);
 	PGresult *described = PQdescribePrepared(pg, query->name);
+	reason[0] = '\0';
 	if (PQresultStatus(prepared) != PGRES_COMMAND_OK) {
-		fprintf(stderr, "%s: %s", query->name, PQresultErrorMessage(prepared));
+		snprintf(reason, REASON_MAX, "%s", PQresultErrorMessage(prepared));
 	} else if (PQresultStatus(described) != PGRES_COMMAND_OK) {
-		fprintf(stderr, "%s: %s", query->name, PQresultErrorMessage(described));
+		snprintf(reason, REASON_MAX, "%s", PQresultErrorMessage(described));
 	} else if (PQnparams(described) != query->parameter_count) {
-		fprintf(stderr, "%s: the server wants %d parameters, parameter_count is %d\n", query->name,
-				PQnparams(described), query->parameter_count);
+		snprintf(reason, REASON_MAX, "the server wants %d parameters, parameter_count is %d", PQnparams(described),
+				 query->parameter_count);
 	} else if (query->index != index) {
-		fprintf(stderr, "%s: index %d at place %d\n", query->name, query->index, index);
-	} else {
-		ok = true;
+		snprintf(reason, REASON_MAX, "index %d at place %d", query->index, index);
 	}
 	PQclear(prepared);
 	PQclear(described);
-	return ok;
+	return reason[0] == '\0';
 }
 
 START_TEST(every_query_can_be_prepared_and_counts_its_parameters)
@@ -41,6 +41,7 @@ START_TEST(every_query_can_be_prepared_and_counts_its_parameters)
 	char url[POSTGRES_FIXTURE_URL_MAX];
 	int applied = 0;
 	int failures = 0;
+	char reason[REASON_MAX];
 	err e;
 	postgres_fixture_create_database(url);
 	db_conn *c = db_fixture_conn(url, 30000);
@@ -49,13 +50,16 @@ START_TEST(every_query_can_be_prepared_and_counts_its_parameters)
 	PGconn *pg = PQconnectdb(url);
 	ck_assert_int_eq(PQstatus(pg), CONNECTION_OK);
 	for (int i = 0; i < SQL_QUERY_COUNT; i++) {
-		failures += check_query(pg, SQL_QUERIES[i], i) ? 0 : 1;
+		if (!check_query(pg, SQL_QUERIES[i], i, reason)) {
+			fprintf(stderr, "%s: %s\n", SQL_QUERIES[i]->name, reason);
+			failures++;
+		}
 	}
 	ck_assert_int_gt(SQL_QUERY_COUNT, 0);
 	ck_assert_msg(failures == 0, "%d queries do not fit the schema, see above", failures);
 	/* The check can fail. */
-	ck_assert(!check_query(pg, &(db_query){"wrong_column", 0, 0, "SELECT nothing FROM tidegate.topic"}, 0));
-	ck_assert(!check_query(pg, &(db_query){"wrong_count", 0, 2, "SELECT $1::int"}, 0));
+	ck_assert(!check_query(pg, &(db_query){"wrong_column", 0, 0, "SELECT nothing FROM tidegate.topic"}, 0, reason));
+	ck_assert(!check_query(pg, &(db_query){"wrong_count", 0, 2, "SELECT $1::int"}, 0, reason));
 	PQfinish(pg);
 }
 END_TEST

@@ -60,7 +60,8 @@ START_TEST(records_of_one_append_go_to_their_partitions)
 	const log_topic *t = fixture_topic(&f, "orders", 4);
 	const str values[] = {STR("a"), STR("b"), STR("c"), STR("d"), STR("e")};
 	const uint32_t partitions[] = {2, 0, 2, 3, 0};
-	log_append op = {.topic = t, .columns = {.count = 5, .values = values}, .partition_of = partitions, .arena = f.arena};
+	log_append op = {
+		.topic = t, .columns = {.count = 5, .values = values}, .partition_of = partitions, .arena = f.arena};
 	fixture_append(&f, &op);
 	ck_assert_int_eq(op.error.code, ERR_NONE);
 	ck_assert_uint_eq(op.result_count, 3);
@@ -83,8 +84,11 @@ START_TEST(idempotency_key_answers_with_the_first_result)
 	const str values[] = {STR("a"), STR("b"), STR("c")};
 	const uint32_t first[] = {1, 3, 1};
 	const uint32_t second[] = {0, 0, 2};
-	log_append one = {.topic = t, .columns = {.count = 3, .values = values}, .partition_of = first,
-	                  .idempotency_key = STR("k"), .arena = f.arena};
+	log_append one = {.topic = t,
+					  .columns = {.count = 3, .values = values},
+					  .partition_of = first,
+					  .idempotency_key = STR("k"),
+					  .arena = f.arena};
 	log_append two = one;
 	two.partition_of = second;
 	fixture_append(&f, &one);
@@ -104,8 +108,10 @@ END_TEST
 
 static log_append produce(log_fixture *f, const log_topic *t, const str *value, int64_t epoch, int64_t sequence)
 {
-	log_append op = {.topic = t, .columns = {.count = 1, .values = value}, .arena = f->arena,
-	                 .producer = {STR("p"), epoch, sequence}};
+	log_append op = {.topic = t,
+					 .columns = {.count = 1, .values = value},
+					 .arena = f->arena,
+					 .producer = {STR("p"), epoch, sequence}};
 	fixture_append(f, &op);
 	return op;
 }
@@ -161,7 +167,8 @@ START_TEST(sequence_token_must_grow)
 	const str tokens[] = {STR("10"), STR("09"), STR("2"), STR("2")};
 	const err_code codes[] = {ERR_NONE, ERR_SEQUENCE_CONFLICT, ERR_NONE, ERR_SEQUENCE_CONFLICT};
 	for (size_t i = 0; i < 4; i++) {
-		log_append op = {.topic = t, .columns = {.count = 1, .values = &v}, .sequence_token = tokens[i], .arena = f.arena};
+		log_append op = {
+			.topic = t, .columns = {.count = 1, .values = &v}, .sequence_token = tokens[i], .arena = f.arena};
 		fixture_append(&f, &op);
 		ck_assert_int_eq(op.error.code, codes[i]);
 	}

@@ -7,12 +7,18 @@
 #include "postgres_fixture.h"
 
 /* "p:first-last …" of what a consumer was handed, gaps as [from-to). */
-static const char *take(log_fixture *f, const log_topic *t, const char *consumer, uint32_t max_records, int64_t lease_ms)
+static const char *take(log_fixture *f, const log_topic *t, const char *consumer, uint32_t max_records,
+						int64_t lease_ms)
 {
 	err e;
 	log_group_take got;
-	log_group_take_request q = {.topic = t, .group = STR("g"), .consumer_id = str_from_c(consumer), .partition = LOG_ALL_PARTITIONS,
-	                            .max_records = max_records, .max_bytes = 1 << 20, .lease_ms = lease_ms};
+	log_group_take_request q = {.topic = t,
+								.group = STR("g"),
+								.consumer_id = str_from_c(consumer),
+								.partition = LOG_ALL_PARTITIONS,
+								.max_records = max_records,
+								.max_bytes = 1 << 20,
+								.lease_ms = lease_ms};
 	buf out;
 	buf_init(&out, 4096);
 	if (!log_group_take_records(f->engine, f->conn, &q, f->arena, &got, &e)) {
@@ -35,15 +41,16 @@ static const char *take(log_fixture *f, const log_topic *t, const char *consumer
 	return text;
 }
 
-static err_code commit(log_fixture *f, const log_topic *t, const char *consumer, int32_t partition, int64_t offset, bool force,
-                       int64_t *stands)
+static err_code commit(log_fixture *f, const log_topic *t, const char *consumer, int32_t partition, int64_t offset,
+					   bool force, int64_t *stands)
 {
 	err e;
 	log_group_offset wanted = {partition, offset};
 	log_group_offset *out = NULL;
 	size_t count = 0;
 	err_clear(&e);
-	if (!log_group_commit(f->engine, f->conn, t, STR("g"), str_from_c(consumer), &wanted, 1, force, f->arena, &out, &count, &e)) {
+	if (!log_group_commit(f->engine, f->conn, t, STR("g"), str_from_c(consumer), &wanted, 1, force, f->arena, &out,
+						  &count, &e)) {
 		return e.code;
 	}
 	*stands = out[0].offset;

@@ -29,17 +29,17 @@ void fixture_open_on(log_fixture *f, const char *url)
 	int applied = 0;
 	must(db_migrate(f->conn, f->log, &applied, &e), &e, "migrate");
 	log_engine_options options = {.database_url = str_from_c(f->url),
-	                              .pool = f->pool,
-	                              .lanes = 2,
-	                              .lane_connections = 2,
-	                              .lane_queue_bytes = 128 << 20,
-	                              .database_timeout_ms = 5000,
-	                              .poll_interval_ms = 200,
-	                              .janitor_interval_ms = 50,
-	                              .max_subscriptions = 10000,
-	                              .timer = f->timer,
-	                              .log = f->log,
-	                              .metrics = f->metrics};
+								  .pool = f->pool,
+								  .lanes = 2,
+								  .lane_connections = 2,
+								  .lane_queue_bytes = 128 << 20,
+								  .database_timeout_ms = 5000,
+								  .poll_interval_ms = 200,
+								  .janitor_interval_ms = 50,
+								  .max_subscriptions = 10000,
+								  .timer = f->timer,
+								  .log = f->log,
+								  .metrics = f->metrics};
 	must(log_engine_new(&options, &f->engine, &e), &e, "engine");
 }
 
@@ -67,8 +67,12 @@ const log_topic *fixture_topic_with(log_fixture *f, const char *name, int32_t pa
 	err e;
 	const log_topic *t = NULL;
 	bool created = false;
-	log_topic_spec spec = {.tenant_id = 1, .name = str_from_c(name), .origin = LOG_STREAMING, .partitions = partitions,
-	                       .replication_factor = 1, .config = config};
+	log_topic_spec spec = {.tenant_id = 1,
+						   .name = str_from_c(name),
+						   .origin = LOG_STREAMING,
+						   .partitions = partitions,
+						   .replication_factor = 1,
+						   .config = config};
 	must(log_topic_create(f->engine, f->conn, &spec, &t, &created, &e), &e, "create topic");
 	return t;
 }
@@ -97,7 +101,7 @@ void fixture_append(log_fixture *f, log_append *op)
 }
 
 int64_t fixture_append_texts(log_fixture *f, const log_topic *t, int32_t partition, const char *prefix, uint32_t count,
-                             err *error)
+							 err *error)
 {
 	arena *a = arena_new(64 << 20);
 	str *values = arena_alloc_array(a, count, sizeof *values);
@@ -123,7 +127,8 @@ const char *fixture_read(log_fixture *f, const log_topic *t, int32_t partition, 
 	log_record r;
 	log_gap gap;
 	buf out;
-	log_read_request q = {.topic = t, .partition = partition, .from = from, .max_records = max_records, .max_bytes = 1 << 20};
+	log_read_request q = {
+		.topic = t, .partition = partition, .from = from, .max_records = max_records, .max_bytes = 1 << 20};
 	must(log_read(f->engine, f->conn, &q, &page, &e), &e, "read");
 	buf_init(&out, 8 << 20);
 	if (log_page_gap(page, &gap)) {

@@ -23,7 +23,7 @@ typedef struct log_fixture {
 	arena *arena;
 } log_fixture;
 
-void fixture_open(log_fixture *f);              /* a new database, migrated, and an engine on it */
+void fixture_open(log_fixture *f);                     /* a new database, migrated, and an engine on it */
 void fixture_open_on(log_fixture *f, const char *url); /* a further engine on a migrated database */
 void fixture_close(log_fixture *f);
 
@@ -34,7 +34,7 @@ const log_topic *fixture_topic_with(log_fixture *f, const char *name, int32_t pa
 void fixture_append(log_fixture *f, log_append *op);
 /* Appends texts "<prefix><n>" with n from 0; returns the first offset, or -1 with *error. */
 int64_t fixture_append_texts(log_fixture *f, const log_topic *t, int32_t partition, const char *prefix, uint32_t count,
-                             err *error);
+							 err *error);
 /* The values of a page from `from`, joined by commas; gaps as [from-to). */
 const char *fixture_read(log_fixture *f, const log_topic *t, int32_t partition, int64_t from, uint32_t max_records);
 
