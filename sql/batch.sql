@@ -50,6 +50,15 @@ LEFT JOIN LATERAL (
 WHERE h.topic_id = $1 AND h.partition = $2
 ORDER BY b.last_offset
 
+-- name: batch_first_kept
+-- Where the batches begin that have not expired. $1 bigint topic_id, $2 int partition, $3 bigint from, $4 bigint expired before
+SELECT base_offset FROM tidegate.batch
+WHERE topic_id = $1 AND partition = $2 AND last_offset >= $3 AND committed_ms >= $4 ORDER BY last_offset LIMIT 1
+
+-- name: batch_first_kept_ephemeral
+SELECT base_offset FROM tidegate.batch_ephemeral
+WHERE topic_id = $1 AND partition = $2 AND last_offset >= $3 AND committed_ms >= $4 ORDER BY last_offset LIMIT 1
+
 -- name: batch_read_ephemeral
 -- As batch_read, from the unlogged twin; has_mark tells whether a crash emptied it.
 SELECT h.next_offset, h.cap_floor, h.ttl_floor, h.is_closed, h.is_ephemeral,

@@ -10,16 +10,17 @@ SELECT h.topic_id, $2, h.partition, h.next_offset, h.next_offset FROM tidegate.h
 ON CONFLICT DO NOTHING
 
 -- name: group_candidates
--- Partitions that have something for this consumer: its own first, then the least recently served.
+-- Partitions that have something for this consumer: its own first (their leases are renewed even when nothing is new), then
+-- the least recently served.
 -- $1 bigint topic_id, $2 text group, $3 text consumer ('' = anonymous), $4 int partition (-1 = any), $5 bigint limit
-SELECT h.partition
+SELECT h.partition, l.is_leased
 FROM tidegate.head h
 LEFT JOIN tidegate.group_partition g ON g.topic_id = h.topic_id AND g.group_name = $2 AND g.partition = h.partition
 CROSS JOIN LATERAL (SELECT g.holder IS NOT NULL
     AND g.lease_until_ms > (extract(epoch FROM clock_timestamp()) * 1000)::bigint AS is_leased) l
 WHERE h.topic_id = $1 AND ($4 = -1 OR h.partition = $4)
   AND (NOT l.is_leased OR (g.holder = $3 AND $3 <> ''))
-  AND h.next_offset > CASE WHEN l.is_leased THEN g.handed_offset ELSE coalesce(g.committed_offset, 0) END
+  AND (l.is_leased OR h.next_offset > coalesce(g.committed_offset, 0))
 ORDER BY l.is_leased DESC, coalesce(g.served_ms, 0), h.partition LIMIT $5
 
 -- name: group_try_lock

@@ -4,8 +4,9 @@ INSERT INTO tidegate.head (topic_id, partition, is_plain, is_ephemeral)
 SELECT $1, p, $4, $5 FROM generate_series($2, $3 - 1) AS p
 
 -- name: head_mark_ephemeral
--- $1 bigint topic_id
-INSERT INTO tidegate.ephemeral_mark (topic_id, partition) SELECT topic_id, partition FROM tidegate.head WHERE topic_id = $1
+-- Only where nothing is lost, or the loss has been written down. $1 bigint topic_id, $2 int partition, NULL = all
+INSERT INTO tidegate.ephemeral_mark (topic_id, partition) SELECT topic_id, partition FROM tidegate.head
+WHERE topic_id = $1 AND ($2::int IS NULL OR partition = $2)
 ON CONFLICT DO NOTHING
 
 -- name: head_lock

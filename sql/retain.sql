@@ -51,8 +51,9 @@ DELETE FROM tidegate.batch_ephemeral WHERE topic_id = $1 AND partition = $2 AND 
     ORDER BY last_offset LIMIT $4)
 
 -- name: retain_set_reclaimed
--- $1 bigint topic_id, $2 int partition, $3 bigint floor
-UPDATE tidegate.head SET reclaimed = greatest(reclaimed, $3) WHERE topic_id = $1 AND partition = $2
+-- Unless the batches have moved to the other table meanwhile. $1 bigint topic_id, $2 int partition, $3 bigint floor,
+-- $4 boolean is_ephemeral
+UPDATE tidegate.head SET reclaimed = greatest(reclaimed, $3) WHERE topic_id = $1 AND partition = $2 AND is_ephemeral = $4
 
 -- name: retain_find_discarded
 -- $1 bigint limit

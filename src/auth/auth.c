@@ -1,6 +1,7 @@
 #include "auth/auth.h"
 
 #include <sodium.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 

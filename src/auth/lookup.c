@@ -1,5 +1,7 @@
 #include "auth/lookup.h"
 
+#include <stdio.h>
+
 #include "base/clock.h"
 #include "db/array.h"
 #include "sql/auth.h"

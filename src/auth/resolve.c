@@ -214,7 +214,6 @@ void auth_work_refuse(void *context, const err *e)
 	pthread_mutex_lock(&a->lock);
 	auth_waiter *first = take_waiters(a, UINT32_MAX);
 	a->touched_count = 0;
-	a->wants_watches = false;
 	a->is_working = false;
 	pthread_mutex_unlock(&a->lock);
 	answer_all(a, first, NULL, e);

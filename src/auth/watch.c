@@ -1,5 +1,6 @@
 #include "auth/watch.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 

@@ -67,11 +67,11 @@ static const cli_command *nearest_command(str name)
 		return NULL;
 	}
 	for (size_t i = 0; i < COMMAND_COUNT; i++) {
-		str candidate = str_from_c(COMMANDS[i]->name);
-		size_t away = distance(name, candidate);
-		if (away < least && away < candidate.len) {
+		const cli_command *candidate = COMMANDS[i];
+		size_t away = distance(name, str_from_c(candidate->name));
+		if (away < least && away < strlen(candidate->name)) {
 			least = away;
-			nearest = COMMANDS[i];
+			nearest = candidate;
 		}
 	}
 	return nearest;

@@ -1,7 +1,7 @@
-#include "cli/bench/bench.h"
-
+#include <stdio.h>
 #include <stdlib.h>
 
+#include "cli/bench/bench.h"
 #include "cli/cli.h"
 
 enum { REPORT_BYTES_MAX = 1 << 20 };

@@ -1,22 +1,25 @@
 #include "cli/database.h"
 
 #include <limits.h>
-#include <string.h>
 #include <unistd.h>
 
 #include "db/migrate.h"
 
 enum { URL_MAX = PATH_MAX + 64 };
 
-/* What the server said is of use to somebody who is setting things up. */
+/* What the server said is of use to somebody who is setting things up; on one line. */
 static void tell_cause(err *e)
 {
 	char cause[ERR_LOG_MAX];
 	snprintf(cause, sizeof cause, "%s", e->log);
-	size_t len = strlen(cause);
-	while (len > 0 && (cause[len - 1] == '\n' || cause[len - 1] == ' ')) {
-		len--;
+	size_t len = 0;
+	for (const char *at = cause; *at != '\0'; at++) {
+		bool is_blank = *at == '\n' || *at == '\t' || *at == ' ';
+		if (!is_blank || (len > 0 && cause[len - 1] != ' ')) {
+			cause[len++] = is_blank ? ' ' : *at;
+		}
 	}
+	len = str_trim((str){cause, len}).len;
 	if (len > 0) {
 		err_set(e, e->code, "%s (%.*s)", e->message, (int)len, cause);
 	}

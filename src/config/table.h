@@ -24,9 +24,10 @@ typedef struct config_key {
 } config_key;
 
 enum {
-#define CONFIG_COUNT(...) +1
-	CONFIG_KEY_COUNT = 0 CONFIG_KEYS(CONFIG_COUNT)
-#undef CONFIG_COUNT
+#define CONFIG_INDEX(kind, key, ...) CONFIG_INDEX_##key,
+	CONFIG_KEYS(CONFIG_INDEX)
+#undef CONFIG_INDEX
+		CONFIG_KEY_COUNT
 };
 
 extern const config_key CONFIG_TABLE[CONFIG_KEY_COUNT];

@@ -437,6 +437,11 @@ void db_rollback(db_conn *c)
 	c->in_transaction = false;
 }
 
+bool db_in_transaction(const db_conn *c)
+{
+	return c->in_transaction;
+}
+
 /* ---- notifications ---- */
 
 bool db_listen(db_conn *c, const char *channel, err *e)

@@ -80,6 +80,7 @@ bool db_do(db_conn *c, const db_query *query, const db_params *p, int64_t *affec
 bool db_begin(db_conn *c, err *e) MUST_CHECK;
 bool db_commit(db_conn *c, err *e) MUST_CHECK;
 void db_rollback(db_conn *c);
+bool db_in_transaction(const db_conn *c);
 
 /* Pipelines: statements queue up and travel together. Between start and finish only send and next are legal; next
  * gives one result per send, in order (BEGIN and COMMIT included); after a failed statement the rest up to the finish

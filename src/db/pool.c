@@ -87,6 +87,8 @@ static void probe(db_pool *p, worker *w)
 {
 	int64_t backoff_ms = BACKOFF_FIRST_MS;
 	p->is_probing = true;
+	/* An open connection to a server that hangs proves nothing. */
+	db_conn_close(w->conn);
 	while (p->is_down && !p->is_stopping) {
 		err e;
 		pthread_mutex_unlock(&p->lock);

@@ -98,9 +98,12 @@ static uint32_t stall_ms(const http_stream *s)
 static void set_timer(engine_thread *t, http_stream *s, int64_t now_ms)
 {
 	pthread_mutex_lock(&s->lock);
-	int64_t due = (stream_has_output(s) ? s->waiting_since_ms : now_ms) + stall_ms(s);
-	if (s->options.heartbeat != NULL && s->last_output_ms + s->options.heartbeat_ms < due) {
-		due = s->last_output_ms + s->options.heartbeat_ms;
+	bool is_waiting = stream_has_output(s);
+	int64_t due = (is_waiting ? s->waiting_since_ms : now_ms) + stall_ms(s);
+	/* A heartbeat is never due while output waits, however long ago the last one left. */
+	int64_t heartbeat_due = (is_waiting ? now_ms : s->last_output_ms) + s->options.heartbeat_ms;
+	if (s->options.heartbeat != NULL && heartbeat_due < due) {
+		due = heartbeat_due;
 	}
 	pthread_mutex_unlock(&s->lock);
 	if (s->options.max_age_ms > 0 && !s->has_expired && s->opened_ms + s->options.max_age_ms < due) {
@@ -235,8 +238,7 @@ static void handle(engine_thread *t, http_stream *s, uint32_t events, int64_t no
 	if (phase == STREAM_CLOSED) {
 		return;
 	}
-	bool has_hung_up = (events & (EPOLLHUP | EPOLLERR)) != 0 || (phase == STREAM_OPEN && (events & EPOLLRDHUP) != 0);
-	if (has_hung_up || is_broken) {
+	if ((events & (EPOLLHUP | EPOLLERR)) != 0 || is_broken) {
 		close_socket(t, s, HTTP_STREAM_CLIENT_GONE);
 		return;
 	}

@@ -250,13 +250,13 @@ static enum MHD_Result begin(h1_conn *c, const char *method, const char *version
 		x->is_broken = true;
 		goes_on = request_refuse(x, &e);
 	}
-	if (!x->has_body) {
-		/* Settled only when libmicrohttpd calls for the complete request, or it would close the connection. */
-		c->step = goes_on ? STEP_GATE : STEP_SEND;
-		return MHD_YES;
+	if (!goes_on) {
+		/* What follows cannot be trusted: a reply before the end of the request closes the connection. */
+		return x->has_body ? refuse(c) : send_reply(c);
 	}
 	c->step = STEP_GATE;
-	return goes_on ? call_gate(c) : refuse(c);
+	/* Without a body libmicrohttpd calls again at once, for the complete request; a reply then keeps the connection. */
+	return x->has_body ? call_gate(c) : MHD_YES;
 }
 
 static enum MHD_Result take_body(h1_conn *c, const char *data, size_t *size)
@@ -304,8 +304,6 @@ static enum MHD_Result on_request(void *context, struct MHD_Connection *mhd, con
 		return drop_body(c, size);
 	case STEP_HANDLER:
 		return after_handler(c);
-	case STEP_SEND:
-		return send_reply(c);
 	}
 	return MHD_NO;
 }

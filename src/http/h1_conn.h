@@ -27,12 +27,11 @@ typedef enum conn_state {
 
 /* What the next call of libmicrohttpd's handler is for. */
 typedef enum conn_step {
-	STEP_NEW,     /* headers complete */
-	STEP_GATE,    /* the gate is to be called, or was called and has ended */
-	STEP_BODY,    /* a piece of the body, or its end */
-	STEP_DROP,    /* the same, but the reply is settled */
-	STEP_HANDLER, /* the handler has ended */
-	STEP_SEND     /* the reply is settled and the request complete */
+	STEP_NEW,    /* headers complete */
+	STEP_GATE,   /* the gate is to be called, or was called and has ended */
+	STEP_BODY,   /* a piece of the body, or its end */
+	STEP_DROP,   /* the same, but the reply is settled */
+	STEP_HANDLER /* the handler has ended */
 } conn_step;
 
 typedef struct h1_worker h1_worker;

@@ -44,10 +44,10 @@ bool target_split(str target, str *path, str *query)
 	}
 	str head = STR_NONE;
 	str tail = STR_NONE;
-	bool has_query = str_split(rest, '?', &head, &tail);
+	/* "a?" has a query, an empty one; "a" has none. */
+	str_split(rest, '?', &head, &tail);
 	*path = head.len > 0 ? head : STR("/");
-	/* "a?" has a query, an empty one. */
-	*query = !has_query ? STR_NONE : tail.ptr != NULL ? tail : STR("");
+	*query = tail;
 	return true;
 }
 

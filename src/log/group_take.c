@@ -73,7 +73,8 @@ static str consumer_of(const log_group_take_request *q)
 }
 
 /* Begins the transaction and lists the partitions worth trying. */
-static bool begin(db_conn *conn, const log_group_take_request *q, int32_t *partitions, size_t *count, err *e)
+static bool begin(db_conn *conn, const log_group_take_request *q, int32_t *partitions, bool *is_own, size_t *count,
+				  err *e)
 {
 	db_params group;
 	db_params p;
@@ -98,7 +99,9 @@ static bool begin(db_conn *conn, const log_group_take_request *q, int32_t *parti
 	}
 	*count = 0;
 	for (int i = 0; i < db_rows(r); i++) {
-		partitions[(*count)++] = db_i32(r, i, 0);
+		partitions[*count] = db_i32(r, i, 0);
+		is_own[*count] = db_bool(r, i, 1);
+		(*count)++;
 	}
 	db_result_free(r);
 	return db_pipeline_finish(conn, e);
@@ -188,25 +191,35 @@ static bool take_partition(log_engine *engine, log_conn *conn, const log_group_t
 	if (!is_free) {
 		return true;
 	}
-	int64_t from = group_is_leased(&state) ? state.handed_offset : state.committed_offset;
+	bool is_own = group_is_leased(&state);
+	int64_t from = is_own ? state.handed_offset : state.committed_offset;
+	if (*records >= q->max_records || *bytes >= q->max_bytes) {
+		/* Nothing more fits, but what is held is held on to. */
+		return !is_own || lease(conn, q, partition, state.committed_offset, from, &out->lease_deadline_ms, e);
+	}
 	log_read_request read = {.topic = q->topic,
 							 .partition = partition,
 							 .from = from,
 							 .max_records = q->max_records - *records,
-							 .max_bytes = q->max_bytes - *bytes};
+							 .max_bytes = q->max_bytes - *bytes,
+							 .from_kept = !state.exists};
 	if (!log_read(engine, conn, &read, &page, e)) {
 		return false;
 	}
 	walk_to_end(page, records, bytes);
 	int64_t position = log_page_position(page);
 	bool has_records = *records > before;
-	if (has_records) {
+	bool ok = true;
+	if (!state.exists && log_page_start_offset(page) > from) {
+		from = log_page_start_offset(page);
+	}
+	if (has_records || is_own) {
 		int64_t committed = state.exists ? state.committed_offset : from;
-		if (!lease(conn, q, partition, committed, position, &out->lease_deadline_ms, e)) {
-			log_page_free(page);
-			return false;
-		}
-	} else if (position > from && !group_is_leased(&state) && !skip(conn, q, partition, position, e)) {
+		ok = lease(conn, q, partition, committed, position, &out->lease_deadline_ms, e);
+	} else if (position > from) {
+		ok = skip(conn, q, partition, position, e);
+	}
+	if (!ok) {
 		log_page_free(page);
 		return false;
 	}
@@ -228,6 +241,7 @@ bool log_group_take_records(log_engine *engine, log_conn *conn, const log_group_
 							log_group_take *out, err *e)
 {
 	int32_t partitions[CANDIDATES_MAX];
+	bool is_own[CANDIDATES_MAX];
 	size_t count = 0;
 	uint32_t records = 0;
 	uint64_t bytes = 0;
@@ -237,10 +251,14 @@ bool log_group_take_records(log_engine *engine, log_conn *conn, const log_group_
 	if (take.pages == NULL || take.partitions == NULL || take.from == NULL) {
 		return err_set(e, ERR_NO_MEMORY, "out of memory");
 	}
-	if (!begin(conn, request, partitions, &count, e)) {
+	if (!begin(conn, request, partitions, is_own, &count, e)) {
 		goto fail;
 	}
-	for (size_t i = 0; i < count && records < request->max_records && bytes < request->max_bytes; i++) {
+	for (size_t i = 0; i < count; i++) {
+		bool is_full = records >= request->max_records || bytes >= request->max_bytes;
+		if (is_full && !is_own[i]) {
+			break;
+		}
 		if (!take_partition(engine, conn, request, partitions[i], &records, &bytes, a, &take, e)) {
 			goto fail;
 		}

@@ -97,6 +97,44 @@ bool head_lock(db_conn *conn, int64_t topic_id, const int32_t *partitions, size_
 		   db_pipeline_finish(conn, e);
 }
 
+bool head_mark(db_conn *conn, int64_t topic_id, int32_t partition, err *e)
+{
+	db_params p;
+	db_params_init(&p);
+	db_param_i64(&p, topic_id);
+	if (partition == LOG_ALL_PARTITIONS) {
+		db_param_null(&p);
+	} else {
+		db_param_i32(&p, partition);
+	}
+	return db_do(conn, &SQL_HEAD_MARK_EPHEMERAL, &p, NULL, e);
+}
+
+bool head_settle_crash(db_conn *conn, int64_t topic_id, head *h, bool *changed, err *e)
+{
+	db_params p;
+	db_result *r = NULL;
+	if (!h->is_ephemeral) {
+		return true;
+	}
+	db_params_init(&p);
+	db_param_i64(&p, topic_id);
+	db_param_i32(&p, h->partition);
+	if (!db_run(conn, &SQL_HEAD_HAS_MARK, &p, &r, e)) {
+		return false;
+	}
+	bool has_mark = db_bool(r, 0, 0);
+	db_result_free(r);
+	if (has_mark) {
+		return true;
+	}
+	h->cap_floor = h->next_offset;
+	h->live_records = 0;
+	h->live_bytes = 0;
+	*changed = true;
+	return head_mark(conn, topic_id, h->partition, e);
+}
+
 void head_bind_update(const head *h, int64_t topic_id, db_params *p)
 {
 	db_params_init(p);

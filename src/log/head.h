@@ -47,6 +47,12 @@ bool head_receive_lock(db_conn *conn, arena *a, head **heads, size_t *count, hea
 /* Both, in a pipeline of their own inside the caller's transaction. */
 bool head_lock(db_conn *conn, int64_t topic_id, const int32_t *partitions, size_t partition_count, arena *a,
 			   head **heads, size_t *count, head_rules *rules, err *e) MUST_CHECK;
+/* A crash of Postgres empties the unlogged batches of ephemeral topics, and their marks: where the mark is missing, all
+ * below the head is lost. Changes the locked head in memory and sets its mark again; *changed becomes true if it did.
+ */
+bool head_settle_crash(db_conn *conn, int64_t topic_id, head *h, bool *changed, err *e) MUST_CHECK;
+/* From here on a missing mark means a crash. partition: one, or LOG_ALL_PARTITIONS. */
+bool head_mark(db_conn *conn, int64_t topic_id, int32_t partition, err *e) MUST_CHECK;
 /* Parameters of SQL_HEAD_UPDATE. */
 void head_bind_update(const head *h, int64_t topic_id, db_params *p);
 bool head_update(db_conn *conn, const head *h, int64_t topic_id, err *e) MUST_CHECK;

@@ -81,6 +81,7 @@ static bool reclaim_partition(janitor *j, db_conn *conn, int64_t topic_id, int32
 	db_param_i64(&p, topic_id);
 	db_param_i32(&p, partition);
 	db_param_i64(&p, floor);
+	db_param_bool(&p, ephemeral);
 	return db_do(conn, &SQL_RETAIN_SET_RECLAIMED, &p, NULL, e);
 }
 

@@ -206,38 +206,13 @@ static bool look(judgement *j, err *e)
 	return true;
 }
 
-/* After a crash the unlogged batches are gone, and so is the mark: everything below the head is lost. */
-static bool check_mark(judgement *j, judged_head *h, err *e)
-{
-	db_params p;
-	db_result *r = NULL;
-	db_params_init(&p);
-	db_param_i64(&p, j->topic_id);
-	db_param_i32(&p, h->head.partition);
-	if (!db_run(j->c->conn, &SQL_HEAD_HAS_MARK, &p, &r, e)) {
-		return false;
-	}
-	bool has_mark = db_bool(r, 0, 0);
-	db_result_free(r);
-	if (has_mark) {
-		return true;
-	}
-	h->head.cap_floor = h->head.next_offset;
-	h->head.live_records = 0;
-	h->head.live_bytes = 0;
-	h->is_changed = true;
-	db_params_init(&p);
-	db_param_i64(&p, j->topic_id);
-	return db_do(j->c->conn, &SQL_HEAD_MARK_EPHEMERAL, &p, NULL, e);
-}
-
 static bool settle_heads(judgement *j, err *e)
 {
 	bool has_caps = j->rules.cap_records > 0 || j->rules.cap_bytes > 0;
 	for (size_t i = 0; i < j->head_count; i++) {
 		judged_head *h = &j->heads[i];
 		int64_t floor = head_floor(&h->head);
-		if (h->head.is_ephemeral && !check_mark(j, h, e)) {
+		if (!head_settle_crash(j->c->conn, j->topic_id, &h->head, &h->is_changed, e)) {
 			return false;
 		}
 		if (has_caps && !retain_expire(j->c->conn, j->topic_id, &h->head, &j->rules, e)) {
@@ -280,7 +255,7 @@ static bool refuse_full(const judgement *j, log_append *op, const head *h, bool 
 {
 	char name[ERR_DETAIL_MAX / 2];
 	buf quoted;
-	buf_init(&quoted, sizeof name);
+	buf_init(&quoted, sizeof name - 1);
 	jwrite_string(&quoted, op->topic->name);
 	snprintf(name, sizeof name, "%.*s", quoted.failed ? 2 : (int)quoted.len, quoted.failed ? "\"\"" : quoted.ptr);
 	buf_dispose(&quoted);

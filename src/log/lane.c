@@ -364,22 +364,30 @@ static void commit_group(lane_worker *w, log_append **ops, size_t count)
 	judge_by_topic(c, judged, judged_count);
 }
 
+/* Records were added, or perhaps were. */
+static bool has_news(const log_append *op)
+{
+	return !op->is_duplicate && (op->error.code == ERR_NONE || op->error.code == ERR_OUTCOME_UNKNOWN);
+}
+
+/* The next operation tells the same. */
+static bool is_repeated(const log_append *op, const log_append *next)
+{
+	return op->result_count == 1 && next->result_count == 1 && has_news(next) &&
+		   next->topic->topic_id == op->topic->topic_id && next->results[0].partition == op->results[0].partition;
+}
+
 /* Tells readers before writers: both only after the commit. */
 static void announce(lane *l, log_append **ops, size_t count)
 {
 	for (size_t i = 0; i < count; i++) {
 		const log_append *op = ops[i];
-		if (op->error.code != ERR_NONE || op->is_duplicate) {
+		if (!has_news(op) || (i + 1 < count && is_repeated(op, ops[i + 1]))) {
 			continue;
 		}
 		for (uint32_t r = 0; r < op->result_count; r++) {
-			bool repeated = i + 1 < count && op->result_count == 1 && ops[i + 1]->result_count == 1 &&
-							ops[i + 1]->error.code == ERR_NONE && ops[i + 1]->topic->topic_id == op->topic->topic_id &&
-							ops[i + 1]->results[0].partition == op->results[0].partition;
-			if (!repeated) {
-				wake_topic(l->engine->wakes, op->topic->topic_id, op->results[r].partition);
-				notify_appended(l->engine->link, op->topic->topic_id, op->results[r].partition);
-			}
+			wake_topic(l->engine->wakes, op->topic->topic_id, op->results[r].partition);
+			notify_appended(l->engine->link, op->topic->topic_id, op->results[r].partition);
 		}
 	}
 }

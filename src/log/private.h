@@ -33,8 +33,11 @@ struct log_engine {
 topic_cache *topic_cache_new(void);
 void topic_cache_free(topic_cache *c);
 const log_topic *topic_cache_get(topic_cache *c, int64_t tenant_id, str name); /* a reference, or NULL */
-/* The cache takes its own reference; an entry of the same name is replaced. */
-void topic_cache_put(topic_cache *c, const log_topic *t);
+/* A moment, taken before a topic is read from the database. */
+uint64_t topic_cache_now(topic_cache *c);
+/* The cache takes its own reference; an entry of the same name is replaced. Does nothing when something was removed or
+ * cleared since: what was read may be older than that. */
+void topic_cache_put(topic_cache *c, const log_topic *t, uint64_t read_at);
 void topic_cache_remove(topic_cache *c, const log_topic *t); /* only if it is this incarnation */
 void topic_cache_clear(topic_cache *c);                      /* another worker changed some topic */
 /* A new immutable topic with one reference; NULL when memory is out. */

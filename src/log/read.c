@@ -106,14 +106,35 @@ static bool starts_expired(const db_result *r)
 	return has_batches(r) && db_i64(r, 0, COMMITTED_MS) < db_i64(r, 0, EXPIRED_BEFORE_MS);
 }
 
-/* The first fetch decides which table holds the topic and settles what has expired meanwhile. */
+/* Where reading begins that nothing expired precedes. */
+static bool find_kept(log_conn *conn, const log_read_request *q, bool ephemeral, const db_result *r, int64_t *kept,
+					  err *e)
+{
+	db_params p;
+	db_result *first = NULL;
+	db_params_init(&p);
+	db_param_i64(&p, q->topic->topic_id);
+	db_param_i32(&p, q->partition);
+	db_param_i64(&p, db_i64(r, 0, LAST_OFFSET) + 1);
+	db_param_i64(&p, db_i64(r, 0, EXPIRED_BEFORE_MS));
+	if (!db_run(conn, ephemeral ? &SQL_BATCH_FIRST_KEPT_EPHEMERAL : &SQL_BATCH_FIRST_KEPT, &p, &first, e)) {
+		return false;
+	}
+	*kept = db_rows(first) == 1 ? db_i64(first, 0, 0) : db_i64(r, 0, NEXT_OFFSET);
+	db_result_free(first);
+	return true;
+}
+
+/* The first fetch decides which table holds the topic and settles what has expired meanwhile. Inside the caller's
+ * transaction nothing is written: there, what has expired is only passed over. */
 static bool fetch_first(log_conn *conn, log_page *p, bool *ephemeral, err *e)
 {
 	const log_read_request *q = &p->request;
+	int64_t kept = q->from;
 	*ephemeral = q->topic->config.durability == LOG_EPHEMERAL;
 	for (int attempt = 0;; attempt++) {
 		db_result *r = NULL;
-		if (!fetch(conn, q, *ephemeral, q->from, FIRST_ROWS, q->max_bytes, q->max_records, &r, e)) {
+		if (!fetch(conn, q, *ephemeral, kept, FIRST_ROWS, q->max_bytes, q->max_records, &r, e)) {
 			return false;
 		}
 		if (db_bool(r, 0, IS_EPHEMERAL) != *ephemeral && attempt < SETTLE_TRIES) {
@@ -123,13 +144,18 @@ static bool fetch_first(log_conn *conn, log_page *p, bool *ephemeral, err *e)
 			continue;
 		}
 		if (starts_expired(r) && attempt < SETTLE_TRIES) {
+			bool ok = db_in_transaction(conn) ? find_kept(conn, q, *ephemeral, r, &kept, e)
+											  : retain_settle(conn, q->topic->topic_id, q->partition, e);
 			db_result_free(r);
-			if (!retain_settle(conn, q->topic->topic_id, q->partition, e)) {
+			if (!ok) {
 				return false;
 			}
 			continue;
 		}
 		take_head(p, r, *ephemeral);
+		if (kept > q->from && kept > p->ttl_floor) {
+			p->ttl_floor = kept;
+		}
 		p->results[p->result_count++] = r;
 		return true;
 	}
@@ -355,7 +381,7 @@ int64_t log_page_start_offset(const log_page *p)
 
 bool log_page_gap(const log_page *p, log_gap *out)
 {
-	if (p->request.from >= floor_of(p)) {
+	if (p->request.from >= floor_of(p) || p->request.from_kept) {
 		return false;
 	}
 	*out = (log_gap){.from = p->request.from,

@@ -25,6 +25,7 @@ typedef struct log_read_request {
 	int64_t until;        /* exclusive; 0 = the end */
 	uint32_t max_records; /* > 0 */
 	uint64_t max_bytes;   /* > 0 */
+	bool from_kept;       /* a first read: what was lost before it is no gap */
 } log_read_request;
 
 /* Offsets [from, to) were lost to retention: announced, never silent. */

@@ -143,8 +143,9 @@ static walk evict_row(db_conn *conn, int64_t topic_id, head *h, const kept_row *
 	if (over->records <= 0 && over->bytes <= 0) {
 		return WALK_END;
 	}
-	if (over->records >= row->records || over->bytes >= row->bytes) {
-		/* Its last record still is beyond a cap when its turn comes. */
+	if ((over->records > 0 && over->records >= row->records) || over->bytes > row->bytes) {
+		/* Its last record still is beyond a cap when its turn comes. With exactly its bytes too many it may not be: it
+		 * may be empty. */
 		if (row->records > 0) {
 			h->cap_floor = row->last_offset + 1;
 		}
@@ -172,6 +173,7 @@ bool retain_settle(db_conn *conn, int64_t topic_id, int32_t partition, err *e)
 	head *heads = NULL;
 	size_t count = 0;
 	head_rules rules;
+	bool changed = false;
 	bool ok = false;
 	arena *a = arena_new(SETTLE_ARENA_BYTES);
 	if (a == NULL) {
@@ -181,7 +183,8 @@ bool retain_settle(db_conn *conn, int64_t topic_id, int32_t partition, err *e)
 		goto out;
 	}
 	if (count == 1 &&
-		(!retain_expire(conn, topic_id, &heads[0], &rules, e) || !retain_evict(conn, topic_id, &heads[0], &rules, e) ||
+		(!head_settle_crash(conn, topic_id, &heads[0], &changed, e) ||
+		 !retain_expire(conn, topic_id, &heads[0], &rules, e) || !retain_evict(conn, topic_id, &heads[0], &rules, e) ||
 		 !head_update(conn, &heads[0], topic_id, e))) {
 		goto out;
 	}

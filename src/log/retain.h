@@ -17,7 +17,7 @@ bool retain_expire(db_conn *conn, int64_t topic_id, head *h, const head_rules *r
 /* Moves cap_floor until live records and bytes are within the caps (only when rules->discard_old). */
 bool retain_evict(db_conn *conn, int64_t topic_id, head *h, const head_rules *rules, err *e) MUST_CHECK;
 
-/* A transaction of its own: locks one head, expires and evicts, writes it. */
+/* A transaction of its own: locks one head, writes down what a crash took, expires and evicts. */
 bool retain_settle(db_conn *conn, int64_t topic_id, int32_t partition, err *e) MUST_CHECK;
 
 #endif

@@ -116,10 +116,11 @@ void log_topic_forget(log_engine *engine, const log_topic *t)
 bool log_topic_find(log_engine *engine, log_conn *conn, int64_t tenant_id, str name, const log_topic **out, err *e)
 {
 	const log_topic *t = NULL;
+	uint64_t before = topic_cache_now(engine->topics);
 	if (!topic_fetch(conn, tenant_id, name, &t, e)) {
 		return false;
 	}
-	topic_cache_put(engine->topics, t);
+	topic_cache_put(engine->topics, t, before);
 	*out = t;
 	return true;
 }
@@ -164,7 +165,8 @@ bool log_topic_list(log_engine *engine, log_conn *conn, int64_t tenant_id, str p
 
 static bool settle_all(log_conn *conn, const log_topic *t, err *e)
 {
-	for (int32_t i = 0; t->config.ttl_ms > 0 && i < t->partitions; i++) {
+	bool is_unsettled = t->config.ttl_ms > 0 || t->config.durability == LOG_EPHEMERAL;
+	for (int32_t i = 0; is_unsettled && i < t->partitions; i++) {
 		if (!retain_settle(conn, t->topic_id, i, e)) {
 			return false;
 		}

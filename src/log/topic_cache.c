@@ -17,6 +17,7 @@ struct topic_cache {
 	pthread_rwlock_t lock;
 	void *root; /* tsearch(3) tree of log_topic by tenant and name */
 	size_t count;
+	uint64_t now; /* how many times something was removed or cleared */
 };
 
 /* ---- one topic ---- */
@@ -139,9 +140,21 @@ static void drop(topic_cache *c, const log_topic *old)
 	log_topic_unref(old);
 }
 
-void topic_cache_put(topic_cache *c, const log_topic *t)
+uint64_t topic_cache_now(topic_cache *c)
+{
+	pthread_rwlock_rdlock(&c->lock);
+	uint64_t now = c->now;
+	pthread_rwlock_unlock(&c->lock);
+	return now;
+}
+
+void topic_cache_put(topic_cache *c, const log_topic *t, uint64_t read_at)
 {
 	pthread_rwlock_wrlock(&c->lock);
+	if (c->now != read_at) {
+		pthread_rwlock_unlock(&c->lock);
+		return;
+	}
 	const log_topic *old = find(c, t);
 	if (old != NULL) {
 		drop(c, old);
@@ -165,6 +178,7 @@ void topic_cache_remove(topic_cache *c, const log_topic *t)
 	if (old != NULL && old->topic_id == t->topic_id) {
 		drop(c, old);
 	}
+	c->now++;
 	pthread_rwlock_unlock(&c->lock);
 }
 
@@ -172,5 +186,6 @@ void topic_cache_clear(topic_cache *c)
 {
 	pthread_rwlock_wrlock(&c->lock);
 	clear(c);
+	c->now++;
 	pthread_rwlock_unlock(&c->lock);
 }

@@ -53,12 +53,7 @@ static bool add_heads(db_conn *conn, int64_t topic_id, int32_t first, int32_t en
 	if (!db_do(conn, &SQL_HEAD_INSERT, &p, NULL, e)) {
 		return false;
 	}
-	if (config->durability != LOG_EPHEMERAL) {
-		return true;
-	}
-	db_params_init(&p);
-	db_param_i64(&p, topic_id);
-	return db_do(conn, &SQL_HEAD_MARK_EPHEMERAL, &p, NULL, e);
+	return config->durability != LOG_EPHEMERAL || head_mark(conn, topic_id, LOG_ALL_PARTITIONS, e);
 }
 
 static bool do_by_id(db_conn *conn, const db_query *query, int64_t id, int64_t *affected, err *e)
@@ -67,6 +62,14 @@ static bool do_by_id(db_conn *conn, const db_query *query, int64_t id, int64_t *
 	db_params_init(&p);
 	db_param_i64(&p, id);
 	return db_do(conn, query, &p, affected, e);
+}
+
+/* This worker and the others, also when the change may have been lost: looking again costs little. */
+static void tell_changed(log_engine *engine, const log_topic *t)
+{
+	topic_cache_remove(engine->topics, t);
+	notify_topic_changed(engine->link, t->topic_id);
+	wake_topic(engine->wakes, t->topic_id, LOG_ALL_PARTITIONS);
 }
 
 /* ---- create ---- */
@@ -151,7 +154,9 @@ bool log_topic_create(log_engine *engine, log_conn *conn, const log_topic_spec *
 static bool settle(db_conn *conn, int64_t topic_id, head *heads, size_t count, const head_rules *rules, err *e)
 {
 	for (size_t i = 0; i < count; i++) {
-		if (!retain_expire(conn, topic_id, &heads[i], rules, e) || !retain_evict(conn, topic_id, &heads[i], rules, e)) {
+		bool changed = false;
+		if (!head_settle_crash(conn, topic_id, &heads[i], &changed, e) ||
+			!retain_expire(conn, topic_id, &heads[i], rules, e) || !retain_evict(conn, topic_id, &heads[i], rules, e)) {
 			return false;
 		}
 	}
@@ -175,7 +180,7 @@ static bool change_storage(db_conn *conn, int64_t topic_id, head *heads, size_t 
 	db_param_bool(&p, is_plain(config));
 	db_param_bool(&p, ephemeral);
 	return db_do(conn, &SQL_HEAD_SET_RULES, &p, NULL, e) &&
-		   (!ephemeral || do_by_id(conn, &SQL_HEAD_MARK_EPHEMERAL, topic_id, NULL, e));
+		   (!ephemeral || head_mark(conn, topic_id, LOG_ALL_PARTITIONS, e));
 }
 
 static bool update_topic(db_conn *conn, const log_topic *t, const log_topic_config *config, int32_t partitions, err *e)
@@ -242,12 +247,12 @@ bool log_topic_alter(log_engine *engine, log_conn *conn, const log_topic *t, con
 		db_rollback(conn);
 	}
 	arena_free(a);
-	topic_cache_remove(engine->topics, t);
+	if (ok || e->code == ERR_OUTCOME_UNKNOWN) {
+		tell_changed(engine, t);
+	}
 	if (!ok) {
 		return err_frame(e, "log_topic_alter");
 	}
-	notify_topic_changed(engine->link, t->topic_id);
-	wake_topic(engine->wakes, t->topic_id, LOG_ALL_PARTITIONS);
 	return log_topic_find(engine, conn, t->tenant_id, t->name, out, e);
 }
 
@@ -298,11 +303,12 @@ bool log_topic_delete(log_engine *engine, log_conn *conn, int64_t tenant_id, str
 		!delete_rows(conn, t, &done, e) || !db_commit(conn, e)) {
 		db_rollback(conn);
 		err_frame(e, "log_topic_delete");
+		if (e->code == ERR_OUTCOME_UNKNOWN) {
+			tell_changed(engine, t);
+		}
 		goto out;
 	}
-	topic_cache_remove(engine->topics, t);
-	notify_topic_changed(engine->link, t->topic_id);
-	wake_topic(engine->wakes, t->topic_id, LOG_ALL_PARTITIONS);
+	tell_changed(engine, t);
 	*deleted = done;
 	ok = true;
 out:

@@ -187,7 +187,7 @@ def test_new_connections_are_not_accepted_during_a_stop(fresh_database, fleet, n
     gateway = fleet.start(fresh_database, shutdown_timeout_ms=3000)
     with gateway.client() as client:
         client.make(name)
-        stuck = Stream(client, f"/topics/{name}/stream?offset=earliest", receive_buffer=4096, paused=True)
+        stuck = Stream(client, f"/topics/{name}/stream?offset=earliest", receive_buffer=128 << 10, paused=True)
         for _ in range(10):
             client.put(name, [{"value": "x" * 1_000_000}])
         gateway.signal(signal.SIGTERM)

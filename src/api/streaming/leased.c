@@ -1,8 +1,10 @@
 #include "api/streaming/leased.h"
 
+#include "api/gate.h"
 #include "api/pump.h"
 #include "api/streaming/encode.h"
-#include "api/streaming/live.h"
+#include "api/streaming/stream_life.h"
+#include "auth/watch.h"
 #include "base/clock.h"
 #include "base/id.h"
 #include "base/jwrite.h"
@@ -24,9 +26,11 @@ typedef struct leased {
 	api *api;
 	const stream_form *form;
 	const log_topic *topic;
+	const auth_principal *principal;
 	http_stream *stream;
 	pump *pump;
-	str group_id; /* both in `texts` */
+	_Atomic(auth_watch *) watch; /* whoever takes it stops it: on_closed, or leased_open() when that came before */
+	str group_id;                /* both in `texts` */
 	str consumer_id;
 	char *texts;
 	int32_t partition;
@@ -46,6 +50,7 @@ static void unref(leased *l)
 		http_stream_unref(l->stream);
 		pump_unref(l->pump);
 		log_topic_unref(l->topic);
+		auth_principal_unref(l->principal);
 		frame_unref(l->pending);
 		arena_free(l->arena);
 		free(l->texts);
@@ -70,12 +75,19 @@ static void end(leased *l, const char *reason)
 
 static void on_shutdown(void *context)
 {
-	end(context, "shutting_down");
+	end(context, STREAM_END_SHUTDOWN);
 }
 
 static void on_expire(void *context)
 {
-	end(context, "credential_expired");
+	end(context, STREAM_END_EXPIRED);
+}
+
+static void on_credential_end(void *context, const err *e)
+{
+	leased *l = context;
+	slog_err(l->api->slog, SLOG_INFO, "streaming", "a live stream ends with its credential", e);
+	end(l, STREAM_END_REVOKED);
 }
 
 static void on_closed(void *context, http_stream_end_reason reason)
@@ -83,6 +95,7 @@ static void on_closed(void *context, http_stream_end_reason reason)
 	leased *l = context;
 	(void)reason;
 	atomic_store(&l->is_closed, true);
+	auth_watch_stop(atomic_exchange(&l->watch, NULL));
 	pump_kick(l->pump);
 	unref(l);
 }
@@ -203,7 +216,7 @@ static step run_turn(leased *l, log_conn *conn, err *e)
 /* The stream's last event; on_closed follows. */
 static pump_next finish(leased *l, const char *reason, const err *e)
 {
-	frame *last = live_last_frame(l->form, reason, e, STR_NONE);
+	frame *last = stream_last_frame(l->form, reason, e, STR_NONE);
 	http_stream_end(l->stream, last);
 	frame_unref(last);
 	unref(l);
@@ -229,7 +242,7 @@ static pump_next run(void *context, log_conn *conn)
 		return PUMP_DONE;
 	}
 	if (reason != NULL || atomic_load(&l->api->is_stopping)) {
-		return finish(l, reason != NULL ? reason : "shutting_down", NULL);
+		return finish(l, reason != NULL ? reason : STREAM_END_SHUTDOWN, NULL);
 	}
 	/* Register first, then look. */
 	if (!pump_watch(l->pump, l->topic->topic_id, l->partition)) {
@@ -301,15 +314,17 @@ static leased *leased_new(api_operation *op, const stream_request *request, err 
 	l->api = api_of(op->x);
 	l->form = request->form;
 	l->topic = log_topic_ref(op->topic);
+	l->principal = auth_principal_ref(gate_principal(op->x));
 	l->partition = request->partition;
 	l->start = request->has_start && request->start == START_LATEST ? LOG_FROM_LATEST : LOG_FROM_EARLIEST;
 	l->lease_ms = request->lease_ms;
 	atomic_init(&l->references, 1);
+	atomic_init(&l->watch, NULL);
 	atomic_init(&l->ends_for, NULL);
 	atomic_init(&l->is_closed, false);
 	atomic_init(&l->is_open, false);
 	l->arena = arena_new(ARENA_BYTES);
-	if (l->arena == NULL || !set_texts(l, request)) {
+	if (l->principal == NULL || l->arena == NULL || !set_texts(l, request)) {
 		goto fail;
 	}
 	l->pump = pump_new(l->api, (pump_body){run, refuse, l}, e);
@@ -348,6 +363,18 @@ static frame *first_frame(const leased *l)
 	return f;
 }
 
+static void watch_credential(leased *l)
+{
+	auth_watch *w = auth_watch_start(l->api->auth, l->principal, on_credential_end, l);
+	if (w == NULL) {
+		end(l, STREAM_END_MEMORY);
+	}
+	atomic_store(&l->watch, w);
+	if (atomic_load(&l->is_closed)) {
+		auth_watch_stop(atomic_exchange(&l->watch, NULL));
+	}
+}
+
 void leased_open(api_operation *op, const stream_request *request)
 {
 	err e;
@@ -358,28 +385,30 @@ void leased_open(api_operation *op, const stream_request *request)
 		return;
 	}
 	frame *first = first_frame(l);
-	frame *heartbeat = live_frame(request->form->heartbeat);
+	frame *heartbeat = stream_frame(request->form->heartbeat);
 	http_stream_options options = {
 		.content_type = request->form->content_type,
 		.first = first,
 		.heartbeat = heartbeat,
 		.heartbeat_ms = (uint32_t)l->api->config->stream_heartbeat_ms,
 		.stall_ms = (uint32_t)l->api->config->stream_stall_ms,
-		.max_age_ms = live_credential_ms(x),
+		.max_age_ms = stream_credential_ms(x),
 		.context = l,
 		.on_drain = on_drain,
 		.on_expire = on_expire,
 		.on_shutdown = on_shutdown,
 		.on_closed = on_closed,
 	};
-	live_add_headers(x);
+	stream_add_headers(x);
 	log_topic_unref(op->topic);
 	op->topic = NULL;
 	/* The reply: x, op and request are gone behind it. */
 	l->stream = http_stream_open(x, &options);
 	frame_unref(first);
 	frame_unref(heartbeat);
-	if (l->stream == NULL) {
+	if (l->stream != NULL) {
+		watch_credential(l);
+	} else {
 		atomic_store(&l->is_closed, true);
 		unref(l); /* the stream's: it never was */
 	}

@@ -1,14 +1,12 @@
 #include "api/streaming/live.h"
 
-#include "api/envelope.h"
 #include "api/gate.h"
 #include "api/streaming/position.h"
-#include "base/clock.h"
+#include "api/streaming/stream_life.h"
+#include "auth/watch.h"
 #include "http/stream.h"
 
 #include <pthread.h>
-
-enum { LAST_FRAME_BYTES_MAX = 64 << 10 };
 
 /*
  * Two parties hold a live reader: the HTTP stream until on_closed, and live_open() until it is through. The
@@ -19,60 +17,21 @@ enum { LAST_FRAME_BYTES_MAX = 64 << 10 };
  *   the stream    nothing                     ours alone; the subscription's without ours
  */
 typedef struct live {
-	log_engine *log;
+	api *api;
 	const stream_form *form;
 	const log_topic *topic;
+	const auth_principal *principal;
 	log_position *start;
 	atomic_size_t references;
 	pthread_mutex_t lock; /* guards what follows */
 	http_stream *stream;
-	log_subscription *subscription; /* NULL until live_open() publishes it */
-	const char *ends_for;           /* a reason that came before the stream was known */
-	bool is_ending;                 /* nothing more is pushed */
+	log_subscription *subscription; /* both NULL until live_open() publishes them */
+	auth_watch *watch;
+	const char *ends_for; /* a reason that came before the stream was known */
+	bool is_ending;       /* nothing more is pushed */
 	bool is_closed;
 	bool has_room; /* a drain that came before the subscription was known */
 } live;
-
-/* ---- shared with streams of groups ---- */
-
-uint32_t live_credential_ms(const http_exchange *x)
-{
-	const auth_principal *principal = gate_principal(x);
-	if (principal->deadline_ms == 0) {
-		return 0;
-	}
-	int64_t left_ms = principal->deadline_ms - clock_now_ms();
-	return left_ms < 1 ? 1 : left_ms > UINT32_MAX ? UINT32_MAX : (uint32_t)left_ms;
-}
-
-void live_add_headers(http_exchange *x)
-{
-	http_reply_header(x, STR("Cache-Control"), STR("no-store"));
-	http_reply_header(x, STR("X-Accel-Buffering"), STR("no"));
-}
-
-frame *live_frame(const char *text)
-{
-	return frame_new(str_from_c(text));
-}
-
-frame *live_last_frame(const stream_form *form, const char *reason, const err *e, str position)
-{
-	buf members;
-	buf out;
-	buf_init(&members, LAST_FRAME_BYTES_MAX);
-	buf_init(&out, LAST_FRAME_BYTES_MAX);
-	if (e != NULL) {
-		envelope_write_members(&members, e);
-	} else {
-		buf_printf(&members, "\"reason\":\"%s\"", reason);
-	}
-	stream_form_write_event(form, &out, e != NULL ? "error" : "end", position, buf_str(&members));
-	frame *f = members.failed || out.failed ? NULL : frame_new(buf_str(&out));
-	buf_dispose(&members);
-	buf_dispose(&out);
-	return f;
-}
 
 /* ---- life ---- */
 
@@ -81,27 +40,32 @@ static void unref(live *l)
 	if (atomic_fetch_sub_explicit(&l->references, 1, memory_order_acq_rel) == 1) {
 		http_stream_unref(l->stream);
 		log_topic_unref(l->topic);
+		auth_principal_unref(l->principal);
 		free(l->start);
 		pthread_mutex_destroy(&l->lock);
 		free(l);
 	}
 }
 
+/* With two references; NULL when memory is out. */
 static live *new_live(api_operation *op, const stream_request *request, const log_position *start)
 {
 	live *l = calloc(1, sizeof *l);
-	log_position *copy = position_copy(start);
-	if (l == NULL || copy == NULL) {
-		free(l);
-		free(copy);
+	if (l == NULL) {
 		return NULL;
 	}
-	l->log = api_of(op->x)->log;
+	pthread_mutex_init(&l->lock, NULL);
+	l->api = api_of(op->x);
 	l->form = request->form;
 	l->topic = log_topic_ref(op->topic);
-	l->start = copy;
+	l->principal = auth_principal_ref(gate_principal(op->x));
+	l->start = position_copy(start);
 	atomic_init(&l->references, 2);
-	pthread_mutex_init(&l->lock, NULL);
+	if (l->principal == NULL || l->start == NULL) {
+		unref(l);
+		unref(l);
+		return NULL;
+	}
 	return l;
 }
 
@@ -132,13 +96,13 @@ static void fail(void *context, const err *e)
 	l->is_ending = true;
 	pthread_mutex_unlock(&l->lock);
 	if (is_first) {
-		frame *last = live_last_frame(l->form, NULL, e, STR_NONE);
+		frame *last = stream_last_frame(l->form, NULL, e, STR_NONE);
 		http_stream_end(l->stream, last);
 		frame_unref(last);
 	}
 }
 
-/* ---- called by the stream ---- */
+/* ---- called by the stream and by the credential's watch ---- */
 
 /* Where the reader is: everything before was pushed. Nothing is pushed any more. */
 static void write_position(live *l, log_subscription *s, buf *out)
@@ -162,10 +126,12 @@ static void end(live *l, const char *reason)
 	if (is_early || !is_first) {
 		return;
 	}
+	/* The subscription lives: on_closed ends it, and comes neither while a callback of the stream runs nor, since it
+	 * stops the watch first, while the watch's does. */
 	buf position;
-	buf_init(&position, LAST_FRAME_BYTES_MAX);
+	buf_init(&position, STREAM_LAST_FRAME_BYTES_MAX);
 	write_position(l, s, &position);
-	frame *last = live_last_frame(l->form, reason, NULL, buf_str(&position));
+	frame *last = stream_last_frame(l->form, reason, NULL, buf_str(&position));
 	http_stream_end(l->stream, last);
 	frame_unref(last);
 	buf_dispose(&position);
@@ -173,12 +139,19 @@ static void end(live *l, const char *reason)
 
 static void on_shutdown(void *context)
 {
-	end(context, "shutting_down");
+	end(context, STREAM_END_SHUTDOWN);
 }
 
 static void on_expire(void *context)
 {
-	end(context, "credential_expired");
+	end(context, STREAM_END_EXPIRED);
+}
+
+static void on_credential_end(void *context, const err *e)
+{
+	live *l = context;
+	slog_err(l->api->slog, SLOG_INFO, "streaming", "a live stream ends with its credential", e);
+	end(l, STREAM_END_REVOKED);
 }
 
 static void on_drain(void *context)
@@ -200,17 +173,18 @@ static void on_closed(void *context, http_stream_end_reason reason)
 	(void)reason;
 	pthread_mutex_lock(&l->lock);
 	log_subscription *s = l->subscription;
-	l->subscription = NULL;
+	auth_watch *w = l->watch;
 	l->is_closed = true;
 	pthread_mutex_unlock(&l->lock);
+	auth_watch_stop(w);
 	log_unsubscribe(s);
 	unref(l);
 }
 
 /* ---- opening ---- */
 
-/* Makes the subscription known to the stream's callbacks; what they missed is made up for first. */
-static void publish(live *l, log_subscription *s)
+/* Makes subscription and watch known to the callbacks; a drain that was missed is made up for first. */
+static void publish(live *l, log_subscription *s, auth_watch *w)
 {
 	pthread_mutex_lock(&l->lock);
 	while (l->has_room && !l->is_closed) {
@@ -222,9 +196,11 @@ static void publish(live *l, log_subscription *s)
 	bool is_late = l->is_closed;
 	if (!is_late) {
 		l->subscription = s;
+		l->watch = w;
 	}
 	pthread_mutex_unlock(&l->lock);
 	if (is_late) {
+		auth_watch_stop(w);
 		log_unsubscribe(s);
 	}
 }
@@ -233,10 +209,15 @@ static void subscribe(live *l)
 {
 	err e;
 	log_sink sink = {.push = push, .on_error = fail, .context = l};
-	log_subscription *s = log_subscribe(l->log, l->topic, l->start, l->form->format, sink, &e);
-	if (s != NULL) {
-		publish(l, s);
-	} else {
+	log_subscription *s = log_subscribe(l->api->log, l->topic, l->start, l->form->format, sink, &e);
+	if (s == NULL) {
+		fail(l, &e);
+		return;
+	}
+	auth_watch *w = auth_watch_start(l->api->auth, l->principal, on_credential_end, l);
+	publish(l, s, w);
+	if (w == NULL) {
+		err_set(&e, ERR_NO_MEMORY, "the server has no memory left for another stream; try again later");
 		fail(l, &e);
 	}
 }
@@ -252,22 +233,22 @@ void live_open(api_operation *op, const stream_request *request, const log_posit
 		return;
 	}
 	const config *settings = api_of(x)->config;
-	frame *first = live_frame(request->form->opening);
-	frame *heartbeat = live_frame(request->form->heartbeat);
+	frame *first = stream_frame(request->form->opening);
+	frame *heartbeat = stream_frame(request->form->heartbeat);
 	http_stream_options options = {
 		.content_type = request->form->content_type,
 		.first = first,
 		.heartbeat = heartbeat,
 		.heartbeat_ms = (uint32_t)settings->stream_heartbeat_ms,
 		.stall_ms = (uint32_t)settings->stream_stall_ms,
-		.max_age_ms = live_credential_ms(x),
+		.max_age_ms = stream_credential_ms(x),
 		.context = l,
 		.on_drain = on_drain,
 		.on_expire = on_expire,
 		.on_shutdown = on_shutdown,
 		.on_closed = on_closed,
 	};
-	live_add_headers(x);
+	stream_add_headers(x);
 	log_topic_unref(op->topic);
 	op->topic = NULL;
 	/* The reply: x, op and request are gone behind it. */

@@ -13,14 +13,4 @@
 /* Replies. `start` fits the operation's topic and may live in the exchange's arena. */
 void live_open(api_operation *op, const stream_request *request, const log_position *start);
 
-/* What the two kinds of streams have in common: how long the caller's credential lasts, in ms; 0 = for ever. */
-uint32_t live_credential_ms(const http_exchange *x);
-/* Headers that keep proxies from holding events back. */
-void live_add_headers(http_exchange *x);
-/* A frame of the form's text, NULL for an empty one or without memory. */
-frame *live_frame(const char *text);
-/* The event that says why the stream ends: an error when e is given, else a reason to connect again. NULL without
- * memory. */
-frame *live_last_frame(const stream_form *form, const char *reason, const err *e, str position);
-
 #endif

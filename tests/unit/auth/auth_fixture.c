@@ -2,6 +2,7 @@
 
 #include <semaphore.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <time.h>
 
 #include "base/clock.h"

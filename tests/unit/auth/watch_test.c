@@ -38,16 +38,19 @@ static auth_watch *watch(str credential, ended *seen)
 	return w;
 }
 
-static void wait_end(const ended *seen)
+static void wait_ends(const ended *seen, size_t count)
 {
-	for (int64_t deadline_ms = clock_now_ms() + 5000; atomic_load(&seen->calls) == 0 && clock_now_ms() < deadline_ms;) {
-		auth_fixture_sleep_ms(2);
+	int64_t deadline_ms = clock_now_ms() + 5000;
+	for (size_t i = 0; i < count; i++) {
+		while (atomic_load(&seen[i].calls) == 0 && clock_now_ms() < deadline_ms) {
+			auth_fixture_sleep_ms(2);
+		}
 	}
 }
 
 static void assert_ends(const ended *seen, const char *message)
 {
-	wait_end(seen);
+	wait_ends(seen, 1);
 	auth_fixture_sleep_ms(20);
 	ck_assert_int_eq(atomic_load(&seen->calls), 1);
 	ck_assert_int_eq(seen->e.code, ERR_UNAUTHORIZED);
@@ -64,6 +67,12 @@ static void revoke(const auth_key *key)
 {
 	auth_key_info info;
 	must(auth_key_revoke(f.conn, str_from_c(key->id), f.arena, &info, &e));
+}
+
+static int64_t count_jobs(void)
+{
+	auth_fixture_sleep_ms(50); /* what is under way */
+	return metric_value(metric_histogram(f.metrics, "tidegate_reader_job_seconds", "", NULL, true));
 }
 
 /* What was announced so far, the keys made by the test. */
@@ -93,9 +102,7 @@ START_TEST(a_revoked_key_ends_its_watches_and_no_others)
 	revoke(&key);
 	assert_goes_on(&seen[0]);
 	hear(1);
-	for (int i = 0; i < COUNT; i++) {
-		wait_end(&seen[i]);
-	}
+	wait_ends(seen, COUNT);
 	assert_ends(&seen[0], "revoked");
 	for (int i = 0; i < COUNT; i++) {
 		ck_assert_int_eq(atomic_load(&seen[i].calls), 1);
@@ -179,6 +186,22 @@ START_TEST(the_first_key_ends_callers_without_one)
 	auth_fixture_key(&f, AUTH_SCOPE_READ);
 	hear(1);
 	assert_ends(&seen, "X-API-Key");
+	auth_watch_stop(w);
+	auth_fixture_close(&f);
+}
+END_TEST
+
+START_TEST(callers_without_a_key_go_on_when_the_server_has_to_look_again)
+{
+	ended seen = {.calls = 0};
+	const auth_principal *p = NULL;
+	auth_fixture_open(&f);
+	auth_fixture_start(&f, AUTH_AUTO, 100);
+	ck_assert_int_eq(auth_fixture_check(&f, STR_NONE, &e, &p), AUTH_OK);
+	auth_fixture_sleep_ms(2100); /* too long ago to be sure that there is no key */
+	auth_watch *w = auth_watch_start(f.auth, p, on_end, &seen);
+	auth_principal_unref(p);
+	assert_goes_on(&seen);
 	auth_watch_stop(w);
 	auth_fixture_close(&f);
 }
@@ -273,7 +296,7 @@ static void on_visit_end(void *context, const err *reason)
 	visit *v = context;
 	(void)reason;
 	atomic_fetch_add(&v->visitor->calls, 1);
-	sched_yield();
+	auth_fixture_sleep_ms(1);
 	if (atomic_load(&v->is_over)) {
 		atomic_fetch_add(&v->visitor->late_calls, 1);
 	}
@@ -312,6 +335,9 @@ START_TEST(nobody_is_told_after_the_watch_was_stopped)
 		pthread_join(threads[i], NULL);
 	}
 	auth_principal_unref(all.principal);
+	/* Nothing is left to be done. */
+	int64_t jobs = count_jobs();
+	ck_assert_int_eq(count_jobs(), jobs);
 	auth_fixture_close(&f);
 	ck_assert_int_gt(atomic_load(&all.calls), 0);
 	ck_assert_int_eq(atomic_load(&all.late_calls), 0);
@@ -326,6 +352,7 @@ int main(void)
 		a_rotated_key_has_to_come_again_to_learn_its_end,
 		a_deleted_tenant_ends_its_watches,
 		the_first_key_ends_callers_without_one,
+		callers_without_a_key_go_on_when_the_server_has_to_look_again,
 		no_key_ends_anybody_where_none_is_asked_for,
 		a_database_that_is_away_ends_nobody_and_is_asked_again,
 		a_failed_look_is_repeated,

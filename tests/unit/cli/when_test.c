@@ -32,9 +32,7 @@ START_TEST(times_are_shown_in_utc)
 	when_append_time(&out, 0);
 	buf_append_byte(&out, ' ');
 	when_append_time(&out, 1777638659999);
-	buf_append_byte(&out, ' ');
-	when_append_time(&out, INT64_MAX);
-	ck_assert_view_eq(buf_str(&out), STR("- 2026-05-01 12:30 -"));
+	ck_assert_view_eq(buf_str(&out), STR("- 2026-05-01 12:30"));
 	buf_dispose(&out);
 }
 END_TEST

@@ -98,29 +98,29 @@ static void send_head(client *c, const char *path, const char *headers)
 	client_send_c(c, headers);
 }
 
-static void send_with_length(client *c, const char *path, const char *headers, str body)
+/* False when the server closed before it had everything. */
+static bool send_with_length(client *c, const char *path, const char *headers, str body)
 {
 	char length[64];
 	send_head(c, path, headers);
 	snprintf(length, sizeof length, "Content-Length: %zu\r\n\r\n", body.len);
 	client_send_c(c, length);
-	client_try_send(c, body);
+	return client_try_send(c, body);
 }
 
-static void send_chunked(client *c, const char *path, const char *headers, str body, size_t chunk)
+static bool send_chunked(client *c, const char *path, const char *headers, str body, size_t chunk)
 {
+	bool is_open = true;
 	send_head(c, path, headers);
 	client_send_c(c, "Transfer-Encoding: chunked\r\n\r\n");
-	while (body.len > 0) {
+	while (body.len > 0 && is_open) {
 		char size[64];
 		str piece = str_take(body, chunk);
 		snprintf(size, sizeof size, "%zx;name=value\r\n", piece.len);
-		client_try_send(c, str_from_c(size));
-		client_try_send(c, piece);
-		client_try_send(c, STR("\r\n"));
+		is_open = client_try_send(c, str_from_c(size)) && client_try_send(c, piece) && client_try_send(c, STR("\r\n"));
 		body = str_skip(body, chunk);
 	}
-	client_try_send(c, STR("0\r\nX-Trailer: v\r\n\r\n"));
+	return is_open && client_try_send(c, STR("0\r\nX-Trailer: v\r\n\r\n"));
 }
 
 /* ---- plain bodies ---- */
@@ -237,9 +237,9 @@ START_TEST(a_refused_upload_reads_the_answer_and_no_reset)
 		const char *path = i < 2 ? "/small" : "/body";
 		const char *headers = i < 2 ? "" : i < 4 ? "X-Key: bad\r\n" : "X-Key: bad-later\r\n";
 		if (i % 2 == 0) {
-			send_with_length(&c, path, headers, make_text(5 * MIB));
+			ck_assert(send_with_length(&c, path, headers, make_text(5 * MIB)));
 		} else {
-			send_chunked(&c, path, headers, make_text(5 * MIB), 100000);
+			ck_assert(send_chunked(&c, path, headers, make_text(5 * MIB), 100000));
 		}
 		reply r = client_read(&c, false);
 		ck_assert_int_eq(r.status, i < 2 ? 413 : 401);

@@ -163,6 +163,19 @@ START_TEST(a_bomb_stops_at_the_limit)
 }
 END_TEST
 
+START_TEST(zstd_formats_from_before_its_specification_are_refused)
+{
+	/* What the library itself would take for an empty frame of version 0.5. */
+	ck_assert_int_eq(decode(CONTENT_ZSTD, STR("\x25\xb5\x2f\xfd\0\xc0\0\0"), SIZE_MAX, 1000), CONTENT_CORRUPT);
+	/* A skippable frame, then an ordinary one. */
+	buf_clear(&packed);
+	buf_append_str(&packed, STR("\x5f\x2a\x4d\x18\2\0\0\0xx"));
+	encode(CONTENT_ZSTD, STR("text"), &packed);
+	ck_assert_int_eq(decode(CONTENT_ZSTD, buf_str(&packed), 3, 1000), CONTENT_OK);
+	ck_assert_view_eq(buf_str(&out), STR("text"));
+}
+END_TEST
+
 START_TEST(snappy_framing_rules_are_kept)
 {
 	static const struct {
@@ -217,6 +230,7 @@ int main(void)
 		bytes_after_the_end_are_refused,
 		a_body_of_exactly_the_limit_passes_and_one_more_byte_does_not,
 		a_bomb_stops_at_the_limit,
+		zstd_formats_from_before_its_specification_are_refused,
 		snappy_framing_rules_are_kept,
 		names_are_recognised_without_case_and_stacks_are_unknown,
 	};

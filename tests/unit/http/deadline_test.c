@@ -5,7 +5,7 @@
 #include <string.h>
 
 /* Deadlines are short here; the sweep comes every 100 ms. */
-enum { HEADER_MS = 400, IDLE_MS = 800, BODY_MS = 400, RATE = 10000, LATE_MS = 500 };
+enum { HEADER_MS = 400, IDLE_MS = 1500, BODY_MS = 400, RATE = 10000, LATE_MS = 500 };
 
 static void show_length(http_exchange *x)
 {
@@ -89,6 +89,15 @@ START_TEST(a_slow_drip_of_headers_is_cut)
 	ASSERT_REPLY(r, 200, "0");
 	sleep_ms(150);
 	took = drip(&c, LONG_HEADER, 20);
+	ck_assert_int_lt(took, HEADER_MS + LATE_MS);
+	client_close(&c);
+	/* And when not even the request line ends. */
+	c = client_open(f.port);
+	r = client_ask(&c, GET("/hello"));
+	ASSERT_REPLY(r, 200, "0");
+	sleep_ms(150);
+	took = drip(&c, LONG_HEADER + sizeof "GET /hello HTTP/1.1\r\nHost: x\r\nX: " - 1, 20);
+	ck_assert_int_ge(took, HEADER_MS - 20);
 	ck_assert_int_lt(took, HEADER_MS + LATE_MS);
 	client_close(&c);
 	ck_assert(fixture_stop(&f));

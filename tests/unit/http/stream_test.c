@@ -449,25 +449,27 @@ END_TEST
 START_TEST(an_end_waits_for_what_is_queued)
 {
 	http_server_options options = plain;
-	options.stream_queue_bytes = 8 * 1024 * 1024;
+	options.stream_queue_bytes = 1024 * 1024;
 	fixture f = begin(options);
 	client c = client_open_with_buffer(f.port, 4096);
 	client_send_c(&c, GET("/stream"));
 	read_head(&c, "Transfer-Encoding: chunked");
 	wait_for_opened(1);
-	static char large[100000];
-	memset(large, 'z', sizeof large);
-	frame *fr = frame_new((str){large, sizeof large});
-	for (int i = 0; i < 50; i++) {
-		ck_assert_int_eq(http_stream_push(watchers[0].stream, fr), HTTP_PUSH_OK);
+	char text[500];
+	memset(text, 'z', sizeof text);
+	frame *fr = frame_new((str){text, sizeof text});
+	int pushed = 0;
+	while (http_stream_push(watchers[0].stream, fr) == HTTP_PUSH_OK) {
+		pushed++;
 	}
 	http_stream_end(watchers[0].stream, fr);
 	sleep_ms(20);
 	ck_assert_int_eq(watchers[0].closes, 0);
-	for (int i = 0; i < 51; i++) {
-		ck_assert_uint_eq(client_take_chunk(&c).len, sizeof large);
+	for (int i = 0; i < pushed + 1; i++) {
+		ck_assert_uint_eq(client_take_chunk(&c).len, sizeof text);
 	}
 	ck_assert_uint_eq(client_take_chunk(&c).len, 0);
+	ck_assert_uint_eq(client_take_all(&c).len, 0);
 	wait_for_close(&watchers[0], HTTP_STREAM_ENDED, 200);
 	frame_unref(fr);
 	client_close(&c);
@@ -567,10 +569,40 @@ START_TEST(a_client_that_takes_nothing_is_cut_off)
 }
 END_TEST
 
+START_TEST(a_client_that_takes_little_is_not_cut_off)
+{
+	http_server_options options = plain;
+	options.stream_queue_bytes = 4 * 1024 * 1024;
+	fixture f = begin(options);
+	next_options.stall_ms = 400;
+	client c = client_open_with_buffer(f.port, 4096);
+	client_send_c(&c, GET("/stream"));
+	read_head(&c, "Transfer-Encoding: chunked");
+	wait_for_opened(1);
+	char text[2000];
+	memset(text, 'x', sizeof text);
+	frame *fr = frame_new((str){text, sizeof text});
+	while (http_stream_push(watchers[0].stream, fr) == HTTP_PUSH_OK) {
+	}
+	int64_t until = clock_now_ms() + 1500;
+	while (clock_now_ms() < until) {
+		for (int i = 0; i < 50; i++) {
+			(void)client_take_chunk(&c);
+		}
+		sleep_ms(50);
+	}
+	ck_assert_int_eq(watchers[0].closes, 0);
+	frame_unref(fr);
+	client_close(&c);
+	ck_assert(end(&f));
+}
+END_TEST
+
 START_TEST(max_age_is_announced_once)
 {
 	fixture f = begin(plain);
 	next_options.max_age_ms = 100;
+	next_options.stall_ms = 50; /* so that the stream's time is looked at again */
 	client c = open_client(&f, GET("/stream"));
 	sleep_ms(400);
 	ck_assert_int_eq(watchers[0].expiries, 1);
@@ -708,6 +740,7 @@ int main(void)
 		what_the_client_sends_is_dropped_up_to_a_limit,
 		heartbeats_come_only_into_silence,
 		a_client_that_takes_nothing_is_cut_off,
+		a_client_that_takes_little_is_not_cut_off,
 		max_age_is_announced_once,
 		stopping_asks_streams_to_say_goodbye,
 		streams_that_do_not_end_are_cut_at_the_deadline,

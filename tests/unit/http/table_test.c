@@ -31,7 +31,8 @@ static const http_route streams[] = {
 static const http_dialect topics_dialect = {.name = "topics", .prefix = "/topics", .routes = topics, .route_count = 8};
 static const http_dialect streams_dialect = {
 	.name = "streams", .prefix = "/v1/stream", .routes = streams, .route_count = 5};
-static const http_dialect *const dialects[] = {&topics_dialect, &streams_dialect};
+static const http_dialect v1_dialect = {.name = "v1", .prefix = "/v1"};
+static const http_dialect *const dialects[] = {&topics_dialect, &streams_dialect, &v1_dialect};
 
 static table *routes;
 static arena *memory;
@@ -142,6 +143,8 @@ START_TEST(an_unknown_path_belongs_to_the_longest_prefix_or_the_first_dialect)
 {
 	find(HTTP_GET, STR("/v1/stream"));
 	ck_assert_ptr_eq(match.dialect, &streams_dialect);
+	find(HTTP_GET, STR("/v1/other"));
+	ck_assert_ptr_eq(match.dialect, &v1_dialect);
 	find(HTTP_GET, STR("/topicsandmore"));
 	ck_assert_ptr_eq(match.dialect, &topics_dialect);
 	find(HTTP_GET, STR("/elsewhere"));
@@ -184,7 +187,7 @@ static bool build_once(void)
 {
 	table *t = NULL;
 	err e;
-	bool is_built = table_new(dialects, 2, &t, &e);
+	bool is_built = table_new(dialects, 3, &t, &e);
 	table_free(t);
 	return is_built;
 }
@@ -212,7 +215,7 @@ int main(void)
 	};
 	err e;
 	memory = arena_new(1 << 20);
-	if (!table_new(dialects, 2, &routes, &e)) {
+	if (!table_new(dialects, 3, &routes, &e)) {
 		return EXIT_FAILURE;
 	}
 	int failed = SUITE_RUN("http/table", tests);

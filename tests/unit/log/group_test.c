@@ -135,10 +135,12 @@ END_TEST
 START_TEST(loss_before_the_position_is_announced)
 {
 	log_fixture f;
+	int64_t stands = 0;
 	log_topic_config c = log_topic_config_default(LOG_FSYNC);
 	c.cap_records = 2;
 	fixture_open(&f);
 	const log_topic *t = fixture_topic_with(&f, "orders", 1, c);
+	ck_assert_int_eq(commit(&f, t, NULL, 0, 0, false, &stands), ERR_NONE);
 	fixture_append_texts(&f, t, 0, "a", 5, NULL);
 	ck_assert_str_eq(take(&f, t, NULL, 9, 60000), "0:[0-3)3,4,");
 	log_topic_unref(t);
@@ -177,6 +179,26 @@ START_TEST(reset_and_describe_agree)
 }
 END_TEST
 
+START_TEST(expired_records_are_announced_and_the_rest_is_leased)
+{
+	log_fixture f;
+	int64_t stands = 0;
+	fixture_open(&f);
+	log_topic_config c = log_topic_config_default(LOG_FSYNC);
+	c.ttl_ms = 60000;
+	const log_topic *t = fixture_topic_with(&f, "orders", 1, c);
+	fixture_append_texts(&f, t, 0, "a", 3, NULL);
+	db_fixture_sql(f.url, "UPDATE tidegate.batch SET committed_ms = committed_ms - 100000");
+	fixture_append_texts(&f, t, 0, "b", 2, NULL);
+	ck_assert_str_eq(take(&f, t, "one", 10, 60000), "0:[0-3)3,4,");
+	ck_assert_str_eq(take(&f, t, "two", 10, 60000), "");
+	ck_assert_int_eq(commit(&f, t, "one", 0, 5, false, &stands), ERR_NONE);
+	ck_assert_int_eq(stands, 5);
+	log_topic_unref(t);
+	fixture_close(&f);
+}
+END_TEST
+
 int main(void)
 {
 	postgres_fixture_url();
@@ -189,6 +211,7 @@ int main(void)
 	tcase_add_test(c, commit_never_moves_back_without_force_nor_beyond_the_end);
 	tcase_add_test(c, loss_before_the_position_is_announced);
 	tcase_add_test(c, reset_and_describe_agree);
+	tcase_add_test(c, expired_records_are_announced_and_the_rest_is_leased);
 	suite_add_tcase(s, c);
 	SRunner *r = srunner_create(s);
 	srunner_run_all(r, CK_NORMAL);

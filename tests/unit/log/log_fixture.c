@@ -6,48 +6,56 @@
 #include "db/migrate.h"
 #include "postgres_fixture.h"
 
-static void must(bool ok, const err *e, const char *what)
-{
-	if (!ok) {
-		ck_abort_msg("%s: %s: %s (%s)", what, err_wire_code(e->code), e->message, e->log);
-	}
-}
-
-void fixture_open_on(log_fixture *f, const char *url)
+void fixture_open_as(log_fixture *f, const char *url, const fixture_options *o)
 {
 	err e;
+	uint32_t timeout_ms = o->timeout_ms != 0 ? o->timeout_ms : 5000;
 	memset(f, 0, sizeof *f);
-	snprintf(f->url, sizeof f->url, "%s", url);
+	if (url != NULL) {
+		snprintf(f->url, sizeof f->url, "%s", url);
+	} else {
+		postgres_fixture_create_database(f->url);
+	}
 	f->metrics = metric_registry_new();
 	f->log = slog_new(2, SLOG_WARN, SLOG_TEXT);
 	f->timer = timer_new(1000);
 	f->arena = arena_new(256 << 20);
-	db_conn_options conn = {.url = str_from_c(f->url), .role = "test", .timeout_ms = 5000, .log = f->log};
-	db_pool_options pool = {.conn = conn, .threads = 3, .max_queue = 10000, .metrics = f->metrics};
+	db_conn_options conn = {.url = str_from_c(f->url), .role = "test", .timeout_ms = 30000, .log = f->log};
 	f->conn = db_conn_new(&conn);
-	must(db_pool_new(&pool, &f->pool, &e), &e, "pool");
+	conn.role = "reader";
+	conn.timeout_ms = timeout_ms;
+	db_pool_options pool = {.conn = conn, .threads = 3, .max_queue = 10000, .metrics = f->metrics};
+	db_fixture_must(db_pool_new(&pool, &f->pool, &e), &e, "pool");
 	int applied = 0;
-	must(db_migrate(f->conn, f->log, &applied, &e), &e, "migrate");
+	db_fixture_must(db_migrate(f->conn, f->log, &applied, &e), &e, "migrate");
 	log_engine_options options = {.database_url = str_from_c(f->url),
 								  .pool = f->pool,
 								  .lanes = 2,
-								  .lane_connections = 2,
+								  .lane_connections = o->lane_connections != 0 ? o->lane_connections : 2,
 								  .lane_queue_bytes = 128 << 20,
-								  .database_timeout_ms = 5000,
-								  .poll_interval_ms = 200,
+								  .database_timeout_ms = timeout_ms,
+								  .poll_interval_ms = o->poll_interval_ms != 0 ? o->poll_interval_ms : 200,
 								  .janitor_interval_ms = 50,
+								  .janitor = o->janitor,
+								  .max_topics = o->max_topics,
 								  .max_subscriptions = 10000,
+								  .extra_channel = o->extra_channel,
+								  .on_notification = o->on_notification,
+								  .notification_context = o->notification_context,
 								  .timer = f->timer,
 								  .log = f->log,
 								  .metrics = f->metrics};
-	must(log_engine_new(&options, &f->engine, &e), &e, "engine");
+	db_fixture_must(log_engine_new(&options, &f->engine, &e), &e, "engine");
+}
+
+void fixture_open_on(log_fixture *f, const char *url)
+{
+	fixture_open_as(f, url, &(fixture_options){0});
 }
 
 void fixture_open(log_fixture *f)
 {
-	char url[POSTGRES_FIXTURE_URL_MAX];
-	postgres_fixture_create_database(url);
-	fixture_open_on(f, url);
+	fixture_open_as(f, NULL, &(fixture_options){0});
 }
 
 void fixture_close(log_fixture *f)
@@ -73,7 +81,7 @@ const log_topic *fixture_topic_with(log_fixture *f, const char *name, int32_t pa
 						   .partitions = partitions,
 						   .replication_factor = 1,
 						   .config = config};
-	must(log_topic_create(f->engine, f->conn, &spec, &t, &created, &e), &e, "create topic");
+	db_fixture_must(log_topic_create(f->engine, f->conn, &spec, &t, &created, &e), &e, "create topic");
 	return t;
 }
 
@@ -94,7 +102,7 @@ void fixture_append(log_fixture *f, log_append *op)
 	sem_init(&done, 0, 0);
 	op->done = post;
 	op->context = &done;
-	must(log_append_submit(f->engine, op, &e), &e, "submit");
+	db_fixture_must(log_append_submit(f->engine, op, &e), &e, "submit");
 	while (sem_wait(&done) != 0) {
 	}
 	sem_destroy(&done);
@@ -129,7 +137,7 @@ const char *fixture_read(log_fixture *f, const log_topic *t, int32_t partition, 
 	buf out;
 	log_read_request q = {
 		.topic = t, .partition = partition, .from = from, .max_records = max_records, .max_bytes = 1 << 20};
-	must(log_read(f->engine, f->conn, &q, &page, &e), &e, "read");
+	db_fixture_must(log_read(f->engine, f->conn, &q, &page, &e), &e, "read");
 	buf_init(&out, 8 << 20);
 	if (log_page_gap(page, &gap)) {
 		buf_printf(&out, "[%lld-%lld)", (long long)gap.from, (long long)gap.to);
@@ -144,4 +152,48 @@ const char *fixture_read(log_fixture *f, const log_topic *t, int32_t partition, 
 	char *text = arena_copy_c(f->arena, buf_str(&out));
 	buf_dispose(&out);
 	return text;
+}
+
+const char *fixture_page(log_fixture *f, const log_read_request *q)
+{
+	err e;
+	log_page *page = NULL;
+	log_record r;
+	log_gap gap;
+	buf out;
+	bool is_first = true;
+	db_fixture_must(log_read(f->engine, f->conn, q, &page, &e), &e, "read");
+	buf_init(&out, 8 << 20);
+	if (log_page_gap(page, &gap)) {
+		buf_printf(&out, "[%lld-%lld%s%s)", (long long)gap.from, (long long)gap.to, gap.by_cap ? "c" : "",
+				   gap.by_ttl ? "t" : "");
+	}
+	while (log_page_next(page, &r)) {
+		buf_printf(&out, "%s%lld:%.*s", is_first ? "" : ",", (long long)r.offset, STR_ARG(r.value));
+		is_first = false;
+	}
+	buf_printf(&out, "|%lld", (long long)log_page_position(page));
+	log_page_free(page);
+	char *text = arena_copy_c(f->arena, buf_str(&out));
+	ck_assert_ptr_nonnull(text);
+	buf_dispose(&out);
+	return text;
+}
+
+int64_t fixture_i64(log_fixture *f, int place, const char *sql, const log_topic *t)
+{
+	err e;
+	db_params p;
+	db_result *r = NULL;
+	char name[32];
+	snprintf(name, sizeof name, "fixture_%d", place);
+	const db_query question = {name, SQL_QUERY_COUNT + place, 1, sql};
+	db_params_init(&p);
+	db_param_i64(&p, t->topic_id);
+	db_fixture_must(db_run(f->conn, &question, &p, &r, &e), &e, sql);
+	ck_assert_int_eq(db_rows(r), 1);
+	ck_assert_uint_eq(db_str(r, 0, 0).len, sizeof(int64_t));
+	int64_t answer = db_i64(r, 0, 0);
+	db_result_free(r);
+	return answer;
 }

@@ -6,6 +6,7 @@
 #ifndef TIDEGATE_TESTS_LOG_FIXTURE_H
 #define TIDEGATE_TESTS_LOG_FIXTURE_H
 
+#include "db/db_fixture.h"
 #include "db/pool.h"
 #include "log/append.h"
 #include "log/engine.h"
@@ -23,9 +24,29 @@ typedef struct log_fixture {
 	arena *arena;
 } log_fixture;
 
+/* 0 and false give what most tests want. */
+typedef struct fixture_options {
+	uint32_t poll_interval_ms; /* 200 */
+	uint32_t timeout_ms;       /* 5000 */
+	uint32_t lane_connections; /* 2 */
+	int64_t max_topics;
+	bool janitor;
+	const char *extra_channel;
+	void (*on_notification)(void *context, str payload);
+	void *notification_context;
+} fixture_options;
+
 void fixture_open(log_fixture *f);                     /* a new database, migrated, and an engine on it */
 void fixture_open_on(log_fixture *f, const char *url); /* a further engine on a migrated database */
+void fixture_open_as(log_fixture *f, const char *url, const fixture_options *o); /* url NULL: a new database */
 void fixture_close(log_fixture *f);
+
+/* Offsets and values of a page, and where it ends: "[0-2)2:a,3:b|4". The gap's letters tell what it was lost to: c cap,
+ * t ttl. In the fixture's arena. */
+const char *fixture_page(log_fixture *f, const log_read_request *q);
+/* One bigint, on the fixture's own connection; $1 is the topic's id. `place` (0 to 31) tells the statements of a test
+ * apart. */
+int64_t fixture_i64(log_fixture *f, int place, const char *sql, const log_topic *t);
 
 const log_topic *fixture_topic(log_fixture *f, const char *name, int32_t partitions);
 const log_topic *fixture_topic_with(log_fixture *f, const char *name, int32_t partitions, log_topic_config config);

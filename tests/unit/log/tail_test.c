@@ -2,6 +2,7 @@
 
 #include <check.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -13,8 +14,8 @@ typedef struct collector {
 	pthread_mutex_t lock;
 	buf text;
 	int room; /* frames it takes before it is full; negative = any number */
-	bool was_full;
-	err_code ended;
+	atomic_bool was_full;
+	atomic_int ended; /* err_code */
 } collector;
 
 static void collector_init(collector *c, int room)
@@ -22,8 +23,8 @@ static void collector_init(collector *c, int room)
 	pthread_mutex_init(&c->lock, NULL);
 	buf_init(&c->text, 16 << 20);
 	c->room = room;
-	c->was_full = false;
-	c->ended = ERR_NONE;
+	atomic_init(&c->was_full, false);
+	atomic_init(&c->ended, ERR_NONE);
 }
 
 static log_push take(void *context, frame *f)
@@ -32,7 +33,7 @@ static log_push take(void *context, frame *f)
 	pthread_mutex_lock(&c->lock);
 	bool full = c->room == 0;
 	if (full) {
-		c->was_full = true;
+		atomic_store(&c->was_full, true);
 	} else {
 		buf_append_str(&c->text, frame_payload(f));
 		c->room -= c->room > 0 ? 1 : 0;
@@ -45,7 +46,7 @@ static void ended(void *context, const err *e)
 {
 	collector *c = context;
 	pthread_mutex_lock(&c->lock);
-	c->ended = e->code;
+	atomic_store(&c->ended, (int)e->code);
 	pthread_mutex_unlock(&c->lock);
 }
 
@@ -157,12 +158,14 @@ START_TEST(full_sink_goes_on_where_it_stopped)
 	fixture_append_texts(&f, t, 0, "a", 1, NULL);
 	fixture_append_texts(&f, t, 0, "a", 1, NULL);
 	expect(&fast, "0/0;0/1;0/2;");
-	for (int64_t until = clock_now_ms() + 10000; !slow.was_full && clock_now_ms() < until;) {
+	for (int64_t until = clock_now_ms() + 10000; !atomic_load(&slow.was_full) && clock_now_ms() < until;) {
 		usleep(1000);
 	}
-	ck_assert(slow.was_full);
+	ck_assert(atomic_load(&slow.was_full));
 	expect(&slow, "0/0;");
+	pthread_mutex_lock(&slow.lock);
 	slow.room = -1;
+	pthread_mutex_unlock(&slow.lock);
 	log_subscription_resume(a);
 	expect(&slow, "0/0;0/1;0/2;");
 	fixture_append_texts(&f, t, 0, "a", 1, NULL);
@@ -209,10 +212,10 @@ START_TEST(deleted_topic_ends_its_subscriptions)
 	log_subscription *s = subscribe(&f, t, &c, 0);
 	expect(&c, "0/0;");
 	ck_assert(log_topic_delete(f.engine, f.conn, 1, STR("orders"), &deleted, &e));
-	for (int64_t until = clock_now_ms() + 10000; c.ended == ERR_NONE && clock_now_ms() < until;) {
+	for (int64_t until = clock_now_ms() + 10000; atomic_load(&c.ended) == ERR_NONE && clock_now_ms() < until;) {
 		usleep(1000);
 	}
-	ck_assert_int_eq(c.ended, ERR_TOPIC_NOT_FOUND);
+	ck_assert_int_eq(atomic_load(&c.ended), ERR_TOPIC_NOT_FOUND);
 	log_unsubscribe(s);
 	buf_dispose(&c.text);
 	log_topic_unref(t);

@@ -1,0 +1,44 @@
+#include "api/streaming/stream_life.h"
+
+#include "api/envelope.h"
+#include "api/gate.h"
+#include "base/clock.h"
+
+uint32_t stream_credential_ms(const http_exchange *x)
+{
+	const auth_principal *principal = gate_principal(x);
+	if (principal->deadline_ms == 0) {
+		return 0;
+	}
+	int64_t left_ms = principal->deadline_ms - clock_now_ms();
+	return left_ms < 1 ? 1 : left_ms > UINT32_MAX ? UINT32_MAX : (uint32_t)left_ms;
+}
+
+void stream_add_headers(http_exchange *x)
+{
+	http_reply_header(x, STR("Cache-Control"), STR("no-store"));
+	http_reply_header(x, STR("X-Accel-Buffering"), STR("no"));
+}
+
+frame *stream_frame(const char *text)
+{
+	return frame_new(str_from_c(text));
+}
+
+frame *stream_last_frame(const stream_form *form, const char *reason, const err *e, str position)
+{
+	buf members;
+	buf out;
+	buf_init(&members, STREAM_LAST_FRAME_BYTES_MAX);
+	buf_init(&out, STREAM_LAST_FRAME_BYTES_MAX);
+	if (e != NULL) {
+		envelope_write_members(&members, e);
+	} else {
+		buf_printf(&members, "\"reason\":\"%s\"", reason);
+	}
+	stream_form_write_event(form, &out, e != NULL ? "error" : "end", position, buf_str(&members));
+	frame *f = members.failed || out.failed ? NULL : frame_new(buf_str(&out));
+	buf_dispose(&members);
+	buf_dispose(&out);
+	return f;
+}

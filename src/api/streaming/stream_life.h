@@ -1,0 +1,30 @@
+/*
+ * api/streaming/stream_life: what the two kinds of live streams (live.c, leased.c) have in common: their headers, their
+ * last event, the end of the caller's credential.
+ *
+ * Threads  any. Frames: one reference for the caller.
+ */
+#ifndef TIDEGATE_API_STREAMING_STREAM_LIFE_H
+#define TIDEGATE_API_STREAMING_STREAM_LIFE_H
+
+#include "api/streaming/stream_form.h"
+#include "http/exchange.h"
+
+/* Why a stream ends on this side: `reason` of the event "end". */
+#define STREAM_END_SHUTDOWN "shutting_down"      /* connect again, to another worker */
+#define STREAM_END_EXPIRED  "credential_expired" /* its time is over */
+#define STREAM_END_REVOKED  "credential_ended"   /* it was revoked, replaced, or asked for only since then */
+#define STREAM_END_MEMORY   "no_memory"
+
+enum { STREAM_LAST_FRAME_BYTES_MAX = 64 << 10 };
+
+/* How long the caller's credential lasts, in ms; 0 = for ever. */
+uint32_t stream_credential_ms(const http_exchange *x);
+/* Headers that keep proxies from holding events back. */
+void stream_add_headers(http_exchange *x);
+/* NULL for an empty text or without memory. */
+frame *stream_frame(const char *text);
+/* The event that says why the stream ends: "error" when e is given, else "end" with the reason. NULL without memory. */
+frame *stream_last_frame(const stream_form *form, const char *reason, const err *e, str position);
+
+#endif
