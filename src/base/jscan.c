@@ -549,10 +549,10 @@ void jscan_compact(str raw, buf *out)
 		jscan_string string;
 		while (s.at < s.end && !is_space(*s.at)) {
 			/* Only a string's own white space counts; scan_string() advances also when it fails. */
-			if (*s.at != '"') {
+			if (*s.at == '"') {
+				scan_string(&s, &string);
+			} else {
 				s.at++;
-			} else if (!scan_string(&s, &string)) {
-				break;
 			}
 		}
 		buf_append(out, begin, (size_t)(s.at - begin));

@@ -33,6 +33,7 @@ struct cli_command {
 	int (*run)(cli_call *call); /* returns the exit status */
 };
 
+extern const cli_command CLI_BENCH;
 extern const cli_command CLI_CONFIG;
 extern const cli_command CLI_DEV;
 extern const cli_command CLI_KEY;

@@ -247,6 +247,7 @@ bool log_topic_alter(log_engine *engine, log_conn *conn, const log_topic *t, con
 		db_rollback(conn);
 	}
 	arena_free(a);
+	topic_cache_remove(engine->topics, t);
 	if (ok || e->code == ERR_OUTCOME_UNKNOWN) {
 		tell_changed(engine, t);
 	}

@@ -142,6 +142,7 @@ START_TEST(a_rotated_key_has_to_come_again_to_learn_its_end)
 	auth_fixture_start(&f, AUTH_AUTO, LONG_MS);
 	hear(1);
 	auth_watch *w = watch(auth_fixture_text(&key), &seen);
+	assert_goes_on(&seen);
 	must(auth_key_rotate(f.conn, str_from_c(key.id), 3600000, f.arena, &rotated, &info, &old, &e));
 	hear(2);
 	assert_ends(&seen, "connect again");
@@ -167,6 +168,7 @@ START_TEST(a_deleted_tenant_ends_its_watches)
 	auth_fixture_start(&f, AUTH_AUTO, LONG_MS);
 	hear(1);
 	auth_watch *w = watch(auth_fixture_text(&key), &seen);
+	assert_goes_on(&seen);
 	must(auth_tenant_delete(f.conn, STR("acme"), &e));
 	hear(1);
 	assert_ends(&seen, "unknown");

@@ -9,7 +9,8 @@ static bool accepts(str text)
 {
 	jscan s;
 	jscan_init(&s, text, 64);
-	jscan_skip(&s);
+	bool is_skipped = jscan_skip(&s);
+	ck_assert_int_eq(is_skipped, !jscan_failed(&s));
 	bool is_accepted = jscan_end(&s);
 	ck_assert_int_eq(is_accepted, !jscan_failed(&s));
 	return is_accepted;
@@ -466,6 +467,18 @@ START_TEST(null_is_asked_for_without_an_error)
 }
 END_TEST
 
+START_TEST(bool_takes_both)
+{
+	jscan s;
+	bool b = false;
+	jscan_init(&s, STR("[true,false]"), 8);
+	jscan_begin_array(&s);
+	ck_assert(jscan_next_element(&s) && jscan_bool(&s, &b) && b);
+	ck_assert(jscan_next_element(&s) && jscan_bool(&s, &b) && !b);
+	ck_assert(!jscan_bool(&s, &b)); /* no value is due */
+}
+END_TEST
+
 START_TEST(bool_refuses_other_values)
 {
 	const char *const wrong[] = {"1", "\"true\"", "null", "tru", "falsy", "[]"};
@@ -500,6 +513,12 @@ START_TEST(strings_are_sliced_or_decoded)
 								   "A")},
 		{"\"\\uD83D\\uD83D\\uDE00\"", STR("\xEF\xBF\xBD\xF0\x9F\x98\x80")},
 		{"\"\\uDE00\\uD83D\"", STR("\xEF\xBF\xBD\xEF\xBF\xBD")},
+		{"\"\\uDFFF\"", STR("\xEF\xBF\xBD")},
+		{"\"\\uDE00\\uDE00\"", STR("\xEF\xBF\xBD\xEF\xBF\xBD")},
+		{"\"\\uD83D__DE00\"", STR("\xEF\xBF\xBD__DE00")}, /* only \u makes it a pair */
+		{"\"\\uD83DxuDE00\"", STR("\xEF\xBF\xBDxuDE00")},
+		{"\"\\uD83D\\\\DE00\"", STR("\xEF\xBF\xBD\\DE00")},
+		{"\"\\u9aAf\\u0F90\"", STR("\xE9\xAA\xAF\xE0\xBE\x90")},
 		{"\"\\\\u0041\"", STR("\\u0041")},
 	};
 	arena *a = arena_new(10000);
@@ -586,6 +605,78 @@ START_TEST(errors_are_sticky_and_the_first_one_stays)
 }
 END_TEST
 
+START_TEST(an_error_after_the_last_value_sticks_too)
+{
+	jscan s;
+	str key = STR("untouched");
+	jscan_init(&s, STR("1"), 8);
+	ck_assert(jscan_skip(&s));
+	jscan_fail(&s, "too small");
+	ck_assert(!jscan_end(&s));
+	jscan_init(&s, STR("{\"a\":1,\"b\":2}"), 8);
+	jscan_begin_object(&s);
+	jscan_next_member(&s, &key);
+	jscan_skip(&s);
+	jscan_fail(&s, "too small");
+	ck_assert(!jscan_next_member(&s, &key));
+	ck_assert_view_eq(key, STR("a"));
+	jscan_init(&s, STR("[1,2]"), 8);
+	jscan_begin_array(&s);
+	jscan_next_element(&s);
+	jscan_skip(&s);
+	jscan_fail(&s, "too small");
+	ck_assert(!jscan_next_element(&s));
+}
+END_TEST
+
+START_TEST(a_wrong_key_is_not_delivered)
+{
+	const char *const texts[] = {"{\"a", "{\"\\q\":1}", "{\"a\" 1}", "{1:1}", "{,\"a\":1}", "{\"a\n\":1}"};
+	for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
+		jscan s;
+		str key = STR("untouched");
+		jscan_init(&s, str_from_c(texts[i]), 8);
+		ck_assert(jscan_begin_object(&s));
+		ck_assert_msg(!jscan_next_member(&s, &key) && jscan_failed(&s), "%s", texts[i]);
+		ck_assert_view_eq(key, STR("untouched"));
+	}
+}
+END_TEST
+
+START_TEST(a_text_that_is_no_utf8_is_refused_at_once)
+{
+	jscan s;
+	err e;
+	jscan_init(&s, STR("[1]  \xFF"), 8);
+	ck_assert(jscan_failed(&s));
+	jscan_err(&s, &e);
+	ck_assert_str_eq(e.message, "JSON: the text is not valid UTF-8 at byte 5");
+}
+END_TEST
+
+START_TEST(a_wrong_number_is_named_where_it_begins)
+{
+	const struct {
+		const char *text;
+		const char *message;
+	} cases[] = {{"[ 1.5]", "JSON: expected a whole number at byte 2"},
+				 {"[ 1e2]", "JSON: expected a whole number at byte 2"},
+				 {"[ 100]", "JSON: number out of range at byte 2"},
+				 {"[ -1]", "JSON: number out of range at byte 2"}};
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		jscan s;
+		err e;
+		uint64_t n;
+		jscan_init(&s, str_from_c(cases[i].text), 8);
+		jscan_begin_array(&s);
+		jscan_next_element(&s);
+		ck_assert(!jscan_u64(&s, 10, &n));
+		jscan_err(&s, &e);
+		ck_assert_str_eq(e.message, cases[i].message);
+	}
+}
+END_TEST
+
 START_TEST(a_value_of_another_type_is_an_error_at_its_place)
 {
 	jscan s;
@@ -647,6 +738,10 @@ START_TEST(reading_out_of_turn_is_an_error)
 	jscan_init(&s, STR("[1]"), 8);
 	jscan_begin_array(&s);
 	ck_assert(!jscan_end(&s)); /* not read to its end */
+	jscan_init(&s, STR("[1"), 8);
+	jscan_begin_array(&s);
+	ck_assert(jscan_next_element(&s) && jscan_skip(&s));
+	ck_assert(!jscan_end(&s)); /* the text is, the array is not */
 	jscan_init(&s, STR("1]"), 8);
 	jscan_skip(&s);
 	ck_assert(!jscan_next_element(&s) && jscan_failed(&s));
@@ -733,11 +828,16 @@ int main(void)
 		u64_takes_whole_numbers_within_range,
 		i64_takes_a_sign,
 		null_is_asked_for_without_an_error,
+		bool_takes_both,
 		bool_refuses_other_values,
 		strings_are_sliced_or_decoded,
 		a_string_without_escapes_needs_no_memory,
 		a_raw_string_can_be_decoded_later,
 		errors_are_sticky_and_the_first_one_stays,
+		an_error_after_the_last_value_sticks_too,
+		a_wrong_key_is_not_delivered,
+		a_text_that_is_no_utf8_is_refused_at_once,
+		a_wrong_number_is_named_where_it_begins,
 		a_value_of_another_type_is_an_error_at_its_place,
 		problems_say_where_they_are,
 		reading_out_of_turn_is_an_error,
