@@ -206,7 +206,7 @@ bool child_wait(pid_t pid, int64_t deadline_ms, int *status)
 
 bool child_run(const child_command *command, int64_t deadline_ms, int *status, err *e)
 {
-	pid_t pid;
+	pid_t pid = -1;
 
 	if (!child_start(command, &pid, e)) {
 		return false;
@@ -244,7 +244,7 @@ bool child_capture(char *const *argv, int64_t deadline_ms, buf *out, err *e)
 	bool ok = false;
 	int output[2] = {-1, -1};
 	int status = 0;
-	pid_t pid;
+	pid_t pid = -1;
 
 	if (!open_pipe(output)) {
 		err_set(e, ERR_UNAVAILABLE, "cannot run %.200s: %s", argv[0], strerror(errno));

@@ -155,6 +155,12 @@ static bool take_for_group(api_operation *op, log_conn *conn, err *e)
 	if (c->partition != LOG_ALL_PARTITIONS && !api_check_partition(op, c->partition, e)) {
 		return false;
 	}
+	if (http_peer_is_gone(op->x)) {
+		/* Nothing is leased for a client that has left while this waited for its turn. */
+		buf_append_str(out, STR("{\"messages\":[]}"));
+		c->is_empty = true;
+		return true;
+	}
 	log_group_take_request request = take_request(c);
 	if (!log_group_take_records(log, conn, &request, http_arena(op->x), &take, e)) {
 		return false;

@@ -1,7 +1,7 @@
 /*
  * A server for load generators, and a measurement of the fan-out. Not a test.
  *
- *   unit_http_bench serve PORT       GET /inline, GET /async (replied to by another thread), POST /body
+ *   unit_http_bench serve PORT       GET /inline, /async (replied to by another thread), /hold (never); POST /body
  *   unit_http_bench fanout N ROUNDS  one frame to N streams, from one thread, on loopback
  *   unit_http_bench send N ROUNDS    the same bytes by plain send(2), to compare with
  */
@@ -74,6 +74,12 @@ static void echo_length(http_exchange *x)
 	http_send(x, 200, "text/plain");
 }
 
+/* Never replied to: what many waiting requests cost the others. */
+static void hold(http_exchange *x)
+{
+	(void)x;
+}
+
 static void on_closed(void *context, http_stream_end_reason reason)
 {
 	(void)context;
@@ -94,6 +100,7 @@ static const http_route routes[] = {
 	{.method = HTTP_GET, .pattern = "/inline", .name = "inline", .handler = reply},
 	{.method = HTTP_GET, .pattern = "/async", .name = "async", .handler = reply_later},
 	{.method = HTTP_POST, .pattern = "/body", .name = "body", .handler = echo_length, .body = HTTP_BODY_ACCEPTED},
+	{.method = HTTP_GET, .pattern = "/hold", .name = "hold", .handler = hold},
 	{.method = HTTP_GET, .pattern = "/stream", .name = "stream", .handler = open_stream},
 };
 

@@ -723,6 +723,116 @@ START_TEST(streams_that_come_and_go_leave_nothing_behind)
 }
 END_TEST
 
+/* ---- a fan-out as applications do it: one lock around the list of readers ---- */
+
+enum { BROADCASTS = 400 };
+
+typedef struct reader {
+	http_stream *stream;
+	struct reader *next;
+} reader;
+
+static pthread_mutex_t readers_lock = PTHREAD_MUTEX_INITIALIZER;
+static reader *readers;
+static atomic_bool broadcast_is_over;
+
+static void on_reader_closed(void *context, http_stream_end_reason reason)
+{
+	reader *gone = context;
+	(void)reason;
+	pthread_mutex_lock(&readers_lock);
+	for (reader **at = &readers; *at != NULL; at = &(*at)->next) {
+		if (*at == gone) {
+			*at = gone->next;
+			break;
+		}
+	}
+	pthread_mutex_unlock(&readers_lock);
+	http_stream_unref(gone->stream);
+	free(gone);
+}
+
+static void open_reader(http_exchange *x)
+{
+	reader *r = calloc(1, sizeof *r);
+	const http_stream_options options = {.content_type = "text/event-stream",
+										 .place = &r->stream,
+										 .context = r,
+										 .on_closed = on_reader_closed,
+										 .stall_ms = 300};
+	/* Under the lock: the reader is on the list before it can be taken off. */
+	pthread_mutex_lock(&readers_lock);
+	if (http_stream_open(x, &options) != NULL) {
+		r->next = readers;
+		readers = r;
+	} else {
+		free(r);
+	}
+	pthread_mutex_unlock(&readers_lock);
+}
+
+static void *broadcast(void *unused)
+{
+	(void)unused;
+	for (int i = 0; i < BROADCASTS; i++) {
+		char text[64];
+		snprintf(text, sizeof text, "data: %d\n\n", i);
+		frame *f = frame_new(str_from_c(text));
+		pthread_mutex_lock(&readers_lock);
+		for (reader *r = readers; r != NULL; r = r->next) {
+			if (http_stream_push(r->stream, f) == HTTP_PUSH_OK && i % 37 == 0) {
+				http_stream_end(r->stream, NULL);
+			}
+		}
+		pthread_mutex_unlock(&readers_lock);
+		frame_unref(f);
+		sleep_ms(1);
+	}
+	broadcast_is_over = true;
+	return NULL;
+}
+
+static void *come_and_go(void *context)
+{
+	unsigned turn = 0;
+	while (!broadcast_is_over) {
+		client c = client_open(*(const uint16_t *)context);
+		client_send_c(&c, GET("/read"));
+		if (turn++ % 4 != 0) {
+			(void)client_is_silent(&c, 20);
+			sleep_ms((int)(turn % 7));
+		}
+		client_close(&c);
+	}
+	return NULL;
+}
+
+START_TEST(a_fan_out_to_readers_that_come_and_go_is_sound)
+{
+	static const http_route read_routes[] = {
+		{.method = HTTP_GET, .pattern = "/read", .name = "read", .handler = open_reader}};
+	static const http_dialect read_dialect = {.name = "read", .prefix = "/", .routes = read_routes, .route_count = 1};
+	static const http_dialect *const read_dialects[] = {&read_dialect};
+	fixture f = begin((http_server_options){.dialects = read_dialects, .dialect_count = 1, .stream_threads = 2});
+	pthread_t pushing[2];
+	pthread_t reading[CHURNERS];
+	for (size_t i = 0; i < 2; i++) {
+		pthread_create(&pushing[i], NULL, broadcast, NULL);
+	}
+	for (size_t i = 0; i < CHURNERS; i++) {
+		pthread_create(&reading[i], NULL, come_and_go, &f.port);
+	}
+	for (size_t i = 0; i < 2; i++) {
+		pthread_join(pushing[i], NULL);
+	}
+	for (size_t i = 0; i < CHURNERS; i++) {
+		pthread_join(reading[i], NULL);
+	}
+	ck_assert(fixture_stop(&f));
+	ck_assert_ptr_null(readers);
+}
+END_TEST
+
 int main(void)
 {
 	const TTest *const tests[] = {
@@ -745,6 +855,7 @@ int main(void)
 		stopping_asks_streams_to_say_goodbye,
 		streams_that_do_not_end_are_cut_at_the_deadline,
 		streams_that_come_and_go_leave_nothing_behind,
+		a_fan_out_to_readers_that_come_and_go_is_sound,
 	};
 	return SUITE_RUN("http/stream", tests);
 }

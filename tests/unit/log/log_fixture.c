@@ -17,7 +17,7 @@ void fixture_open_as(log_fixture *f, const char *url, const fixture_options *o)
 		postgres_fixture_create_database(f->url);
 	}
 	f->metrics = metric_registry_new();
-	f->log = slog_new(2, SLOG_WARN, SLOG_TEXT);
+	f->log = slog_new(2, SLOG_ERROR, SLOG_TEXT);
 	f->timer = timer_new(1000);
 	f->arena = arena_new(256 << 20);
 	db_conn_options conn = {.url = str_from_c(f->url), .role = "test", .timeout_ms = 30000, .log = f->log};
