@@ -3,7 +3,7 @@
 
 CREATE TABLE tidegate.topic (
     topic_id              bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-    tenant_id             bigint NOT NULL,
+    tenant_id             bigint NOT NULL REFERENCES tidegate.tenant (tenant_id),
     name                  text COLLATE "C" NOT NULL,
     origin                smallint NOT NULL,              -- the dialect that made it: log_origin
     kind                  smallint NOT NULL,              -- log_kind

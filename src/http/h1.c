@@ -124,6 +124,7 @@ static enum MHD_Result send_early(h1_conn *c)
 	if (fd >= 0) {
 		engine_goodbye(x->server->engine, fd, bytes, len);
 	} else {
+		(void)!send(c->fd, bytes, len, MSG_NOSIGNAL | MSG_DONTWAIT);
 		free(bytes);
 	}
 	buf_dispose(&out);

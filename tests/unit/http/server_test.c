@@ -873,12 +873,12 @@ END_TEST
 
 START_TEST(several_addresses_are_served_and_a_taken_one_is_named)
 {
-	static const str addresses[] = {{"127.0.0.1:0", 11}, {"[::1]:0", 7}, {":0", 2}};
+	static const str addresses[] = {{"127.0.0.1:0", 11}, {"localhost:0", 11}, {":0", 2}};
 	http_server_options options = plain;
 	options.listen = addresses;
 	options.listen_count = 3;
 	fixture f = fixture_start(options);
-	for (size_t i = 0; i < 3; i += 2) {
+	for (size_t i = 0; i < 3; i += 2) { /* localhost may be IPv6 */
 		reply r = ask(http_server_port(f.server, i), GET("/hello"));
 		ASSERT_REPLY(r, 200, "hello");
 	}

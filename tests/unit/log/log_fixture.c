@@ -28,6 +28,12 @@ void fixture_open_as(log_fixture *f, const char *url, const fixture_options *o)
 	db_fixture_must(db_pool_new(&pool, &f->pool, &e), &e, "pool");
 	int applied = 0;
 	db_fixture_must(db_migrate(f->conn, f->log, &applied, &e), &e, "migrate");
+	if (applied > 0) {
+		/* Tenants 2 to 9, beside the first. */
+		postgres_fixture_sql(
+			f->url,
+			"INSERT INTO tidegate.tenant (name, created_ms) SELECT 'tenant ' || i, 0 FROM generate_series(2, 9) i");
+	}
 	log_engine_options options = {.database_url = str_from_c(f->url),
 								  .pool = f->pool,
 								  .lanes = 2,
