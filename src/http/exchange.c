@@ -27,16 +27,23 @@ bool exchange_init(http_exchange *x, http_server *server, const http_transport *
 	return x->arena != NULL;
 }
 
+void exchange_drop_body(http_exchange *x)
+{
+	if (x->buffered > 0) {
+		atomic_fetch_sub_explicit(&x->server->buffered_bytes, x->buffered, memory_order_relaxed);
+		x->buffered = 0;
+	}
+	content_free(x->decoder);
+	x->decoder = NULL;
+	buf_dispose(&x->body);
+}
+
 void exchange_reset(http_exchange *x)
 {
 	if (x->has_begun) {
 		stats_end_request(x);
 	}
-	if (x->buffered > 0) {
-		atomic_fetch_sub_explicit(&x->server->buffered_bytes, x->buffered, memory_order_relaxed);
-	}
-	content_free(x->decoder);
-	buf_dispose(&x->body);
+	exchange_drop_body(x);
 	buf_dispose(&x->reply);
 	arena_reset(x->arena);
 	clear(x);

@@ -112,6 +112,8 @@ bool exchange_init(http_exchange *x, http_server *server, const http_transport *
 /* Counts a finished request and makes the exchange ready for the next one of its connection. */
 void exchange_reset(http_exchange *x);
 void exchange_dispose(http_exchange *x);
+/* Frees what was received of the body, and its share of the server's budget. */
+void exchange_drop_body(http_exchange *x);
 
 /* ---- the request, transport thread ---- */
 

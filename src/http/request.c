@@ -10,6 +10,8 @@ enum { ECHO_HEADERS_MAX = 1024 };
 
 bool request_refuse(http_exchange *x, const err *e)
 {
+	/* Before the answer: whoever reads it may count on the room. */
+	exchange_drop_body(x);
 	exchange_start_turn(x);
 	http_send_error(x, e);
 	return false;

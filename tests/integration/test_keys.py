@@ -10,6 +10,7 @@ from harness import wait
 from harness.client import Client, ok, refused
 from harness.gateway import BINARY, WRAPPER, Gateway, environment, run
 from harness.live import Stream
+from harness.postgres import BIN
 
 ALL = "read,write,delete,admin"
 
@@ -71,7 +72,7 @@ def test_a_key_is_printed_alone_and_has_its_form(tenants):
 
 def test_a_key_is_stored_only_as_a_hash(tenants, pg):
     key = new_key(tenants)
-    dump = subprocess.run(["/usr/lib/postgresql/15/bin/pg_dump", "-h", pg.home, "-U", "postgres", tenants.name],
+    dump = subprocess.run([BIN / "pg_dump", "-h", pg.home, "-U", "postgres", tenants.name],
                           capture_output=True, text=True, check=True).stdout
     assert key_id(key) in dump
     assert key not in dump and key.split("_")[2] not in dump
