@@ -263,7 +263,8 @@ static void raise_descriptor_limit(service *s)
 	}
 	limit.rlim_cur = limit.rlim_max < wanted ? limit.rlim_max : wanted;
 	if (setrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur < wanted) {
-		SLOG(s->log, SLOG_DEBUG, "service", "fewer open files are allowed than max_connections and max_streams may need",
+		SLOG(s->log, SLOG_DEBUG, "service",
+			 "fewer open files are allowed than max_connections and max_streams may need",
 			 F_INT("allowed", limit.rlim_cur), F_INT("wanted", wanted));
 	}
 }

@@ -6,7 +6,7 @@
 
 static bool start_lanes(log_engine *engine, err *e)
 {
-	size_t count = engine->options.lanes;
+	size_t count = engine->options.lanes > 0 ? engine->options.lanes : 1;
 	engine->lanes = calloc(2 * count, sizeof *engine->lanes);
 	if (engine->lanes == NULL) {
 		return err_set(e, ERR_NO_MEMORY, "out of memory");
