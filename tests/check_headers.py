@@ -50,7 +50,7 @@ def compile_alone(call, name):
 
 def main():
     build_dir = pathlib.Path(sys.argv[1])
-    source_dir = pathlib.Path(sys.argv[2] if len(sys.argv) > 2 else pathlib.Path(__file__).parent.parent / "src")
+    source_dir = pathlib.Path(sys.argv[2] if len(sys.argv) > 2 else pathlib.Path(__file__).parent.parent / "src").resolve()
     commands = read_commands(build_dir)
     jobs, failed = [], False
     for header in sorted(source_dir.rglob("*.h")):

@@ -68,7 +68,7 @@ typedef enum auth_verdict { AUTH_OK, AUTH_REFUSED, AUTH_PENDING } auth_verdict;
 
 /* From memory, without waiting. credential.ptr NULL: none was sent. OK: *out, with a reference for the caller. REFUSED:
  * *e is ERR_UNAUTHORIZED and says what is wrong. PENDING: ask auth_resolve(). */
-auth_verdict auth_check(auth *a, str credential, err *e, const auth_principal **out);
+auth_verdict auth_check(auth *a, str text, err *e, const auth_principal **out);
 
 /* p is borrowed for the call; NULL: *e says why (ERR_UNAUTHORIZED; ERR_UNAVAILABLE and the like when it cannot be
  * known). */
@@ -76,7 +76,7 @@ typedef void auth_resolved(void *context, const auth_principal *p, const err *e)
 
 /* Calls `done` exactly once: on a reader thread, or on this one before it returns. The credential is not needed
  * afterwards. */
-void auth_resolve(auth *a, str credential, auth_resolved *done, void *context);
+void auth_resolve(auth *a, str text, auth_resolved *done, void *context);
 
 /* A notification of AUTH_CHANNEL: forgets what is cached of that key, or everything when the payload is empty. To be
  * called with an empty payload also when the LISTEN connection was made anew, since notifications were missed then. */

@@ -279,7 +279,7 @@ static bool revoke_key(db_conn *c, str key_id, err *e)
 
 bool auth_key_revoke(db_conn *c, str which, arena *a, auth_key_info *info, err *e)
 {
-	str key_id;
+	str key_id = STR_NONE;
 	auth_key_info revoked;
 	bool ok = find_id(which, &key_id, e) && db_conn_ensure(c, e) && db_begin(c, e) && revoke_key(c, key_id, e) &&
 			  read_key(c, key_id, a, &revoked, e) && db_commit(c, e);
@@ -339,7 +339,7 @@ static bool rotate_key(db_conn *c, str key_id, int64_t overlap_ms, arena *a, aut
 bool auth_key_rotate(db_conn *c, str which, int64_t overlap_ms, arena *a, auth_key *key, auth_key_info *info,
 					 auth_key_info *old, err *e)
 {
-	str key_id;
+	str key_id = STR_NONE;
 	auth_key made;
 	auth_key_info described;
 	auth_key_info left;

@@ -50,7 +50,7 @@ static const char *choice_text(auth_choice choice)
 
 static bool tenant_create(tenant_call *t, err *e)
 {
-	auth_choice choice;
+	auth_choice choice = AUTH_CHOICE_SERVER;
 	if (!parse_choice(t->auto_create, &choice, e) || !auth_tenant_create(t->conn, t->name, choice, e)) {
 		return false;
 	}
@@ -61,7 +61,7 @@ static bool tenant_create(tenant_call *t, err *e)
 
 static bool tenant_set(tenant_call *t, err *e)
 {
-	auth_choice choice;
+	auth_choice choice = AUTH_CHOICE_SERVER;
 	if (t->auto_create == NULL) {
 		return err_set(e, ERR_INVALID_REQUEST, "say what to set: --auto-create on, off or server");
 	}

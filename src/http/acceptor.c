@@ -379,7 +379,7 @@ bool acceptor_listen(acceptor *a, str address, err *e)
 
 uint16_t acceptor_port(const acceptor *a, size_t index)
 {
-	struct sockaddr_storage address;
+	struct sockaddr_storage address = {0};
 	socklen_t len = sizeof address;
 	if (index >= a->listener_count || getsockname(a->listeners[index].fd, (struct sockaddr *)&address, &len) != 0) {
 		return 0;

@@ -65,7 +65,7 @@ static bool is_sane_id(str id)
 			return false;
 		}
 	}
-	return id.len > 0 && id.len < REQUEST_ID_MAX;
+	return id.ptr != NULL && id.len > 0 && id.len < REQUEST_ID_MAX;
 }
 
 static void choose_id(http_exchange *x, str sent)

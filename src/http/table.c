@@ -245,7 +245,8 @@ bool table_find(const table *t, http_method method, str raw_path, arena *a, tabl
 	if (raw_path.len > 1 && raw_path.ptr[0] == '/') {
 		w.path_end = raw_path.ptr + raw_path.len;
 		const char *start = raw_path.ptr + 1;
-		for (const char *end = start; start <= w.path_end; start = end + 1) {
+		const char *end;
+		for (; start <= w.path_end; start = end + 1) {
 			end = memchr(start, '/', (size_t)(w.path_end - start));
 			if (end == NULL) {
 				end = w.path_end;

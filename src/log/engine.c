@@ -63,6 +63,12 @@ void log_engine_stop(log_engine *engine, int64_t deadline_ms)
 	for (size_t i = 0; i < engine->lane_count; i++) {
 		lane_stop(engine->lanes[i], deadline_ms);
 	}
+	if (engine->link != NULL) {
+		notify_link_stop_polling(engine->link);
+	}
+	if (engine->tails != NULL) {
+		tail_registry_stop(engine->tails);
+	}
 }
 
 void log_engine_free(log_engine *engine)
@@ -74,8 +80,9 @@ void log_engine_free(log_engine *engine)
 		lane_free(engine->lanes[i]);
 	}
 	free(engine->lanes);
-	tail_registry_free(engine->tails);
+	/* The listener's thread wakes watchers, and feeds among them. */
 	notify_link_free(engine->link);
+	tail_registry_free(engine->tails);
 	wake_registry_free(engine->wakes);
 	topic_cache_free(engine->topics);
 	free(engine->database_url);

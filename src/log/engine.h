@@ -14,7 +14,7 @@
 
 typedef struct log_engine_options {
 	str database_url;     /* for lanes, listener, notifier and janitor, which have connections of their own */
-	struct db_pool *pool; /* the readers; the caller's, freed after the engine */
+	struct db_pool *pool; /* the readers; the caller's, freed after log_engine_stop() */
 	uint32_t lanes;
 	uint32_t lane_connections;
 	uint64_t lane_queue_bytes;

@@ -329,7 +329,7 @@ static bool spoils_neighbours(const err *e)
 static void commit_group(lane_worker *w, log_append **ops, size_t count)
 {
 	committer *c = &w->committer;
-	bool taken_of[GROUP_OPS];
+	bool taken_of[GROUP_OPS] = {false};
 	log_append *plain[GROUP_OPS];
 	log_append *judged[GROUP_OPS];
 	size_t plain_count = 0;
@@ -523,13 +523,12 @@ lane *lane_new(log_engine *engine, uint32_t index, bool relaxed, err *e)
 	pthread_mutex_init(&l->lock, NULL);
 	pthread_cond_init(&l->changed, NULL);
 	l->workers = calloc(engine->options.lane_connections, sizeof *l->workers);
-	for (uint32_t i = 0; l->workers != NULL && i < engine->options.lane_connections; i++) {
+	bool is_running = l->workers != NULL;
+	for (uint32_t i = 0; is_running && i < engine->options.lane_connections; i++) {
 		l->worker_count = i + 1;
-		if (!start_worker(l, &l->workers[i], relaxed)) {
-			break;
-		}
+		is_running = start_worker(l, &l->workers[i], relaxed);
 	}
-	if (l->worker_count < engine->options.lane_connections || !l->workers[l->worker_count - 1].is_started) {
+	if (!is_running) {
 		err_set(e, ERR_NO_MEMORY, "cannot start the append threads");
 		lane_stop(l, 0);
 		lane_free(l);

@@ -61,6 +61,7 @@ struct notify_link {
 	pending slots[PENDING_SLOTS]; /* open addressing */
 	uint32_t pending_count;
 	bool everything; /* the set overflowed */
+	bool no_more_polls;
 	bool say_hello;
 	bool say_here;
 	int64_t oldest_us; /* when the oldest pending entry came */
@@ -394,12 +395,22 @@ static void poll_start(notify_link *n)
 {
 	int64_t id;
 	err e;
-	if (wake_watched(n->engine->wakes, 0, &id, 1) == 0 || atomic_exchange(&n->poll_is_running, true)) {
+	if (wake_watched(n->engine->wakes, 0, &id, 1) == 0) {
 		return;
 	}
-	if (!db_pool_submit(n->engine->options.pool, (db_job){poll_run, poll_refuse, n}, &e)) {
+	pthread_mutex_lock(&n->lock);
+	if (!n->no_more_polls && !atomic_exchange(&n->poll_is_running, true) &&
+		!db_pool_submit(n->engine->options.pool, (db_job){poll_run, poll_refuse, n}, &e)) {
 		atomic_store(&n->poll_is_running, false);
 	}
+	pthread_mutex_unlock(&n->lock);
+}
+
+void notify_link_stop_polling(notify_link *n)
+{
+	pthread_mutex_lock(&n->lock);
+	n->no_more_polls = true;
+	pthread_mutex_unlock(&n->lock);
 }
 
 /* ---- the listener ---- */

@@ -77,8 +77,10 @@ static bool take_indexes(str *bytes, uint32_t records, uint32_t results, arena *
 	}
 	uint16_t *result_of = arena_alloc_array(a, count, sizeof *result_of);
 	for (uint32_t i = 0; result_of != NULL && i < count; i++) {
-		uint16_t be;
-		take(bytes, &be, sizeof be);
+		uint16_t be = 0;
+		if (!take(bytes, &be, sizeof be)) {
+			return false;
+		}
 		result_of[i] = be16toh(be);
 		if (result_of[i] >= results) {
 			return false;

@@ -65,6 +65,8 @@ void wake_seen(wake_registry *r, int64_t topic_id, int32_t partition, int64_t ne
 notify_link *notify_link_new(log_engine *engine, err *e);
 void notify_link_free(notify_link *n);
 bool notify_link_is_up(notify_link *n);
+/* No more polls: the pool may go. */
+void notify_link_stop_polling(notify_link *n);
 /* Tells the other workers, soon, outside any transaction. */
 void notify_appended(notify_link *n, int64_t topic_id, int32_t partition);
 void notify_topic_changed(notify_link *n, int64_t topic_id);
@@ -75,6 +77,8 @@ void janitor_free(janitor *j);
 
 /* ---- tail ---- */
 tail_registry *tail_registry_new(log_engine *engine);
+/* Ends every job and every wait for a next try, so that neither the pool nor the timer is needed any more. */
+void tail_registry_stop(tail_registry *r);
 void tail_registry_free(tail_registry *r);
 
 #endif

@@ -4,6 +4,7 @@
 #include <search.h>
 #include <stdatomic.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/clock.h"
 #include "log/private.h"
@@ -23,6 +24,9 @@
  */
 
 enum { CAUGHT_UP_BYTES = 64 << 10, CATCH_UP_PAGES = 8, RETRY_MS = 200, JOIN_RECORDS = 2048 };
+
+/* A job ends by itself, at the latest when its statements time out. */
+enum { STOP_MAX_MS = 60000 };
 
 typedef struct feed feed;
 
@@ -62,6 +66,9 @@ struct tail_registry {
 	pthread_mutex_t lock;
 	void *root; /* tsearch(3) tree of feed by topic, partitions, format */
 	size_t count;
+	size_t busy; /* feeds and subscriptions whose job runs, is queued or waits for its next try */
+	pthread_cond_t idle;
+	atomic_bool is_stopping; /* nothing is queued any more */
 	metric *subscribers;
 	metric *frames;
 	metric *stalls;
@@ -107,13 +114,6 @@ static void feed_unref(feed *f)
 		log_watch_stop(f->watch);
 		feed_free(f);
 	}
-}
-
-static void feed_ref(feed *f)
-{
-	pthread_mutex_lock(&f->registry->lock);
-	f->references++;
-	pthread_mutex_unlock(&f->registry->lock);
 }
 
 static void subscription_ref(log_subscription *s)
@@ -173,11 +173,51 @@ static void catch_up_refused(void *context, const err *e);
 static void feed_retry(void *context);
 static void catch_up_retry(void *context);
 
-static void retry_later(log_engine *engine, timer_fn *fn, void *context)
+/* A job is one from its start to its end, however often it is queued in between. */
+static void job_begin(tail_registry *r)
 {
-	if (timer_schedule(engine->options.timer, clock_now_ms() + RETRY_MS, fn, context) == 0) {
-		/* No timer to be had: the slow poll wakes the feed. */
-		SLOG(engine->options.log, SLOG_ERROR, "tail", "no timer for a retry", F_INT("ms", RETRY_MS));
+	pthread_mutex_lock(&r->lock);
+	r->busy++;
+	pthread_mutex_unlock(&r->lock);
+}
+
+static void job_end(tail_registry *r)
+{
+	pthread_mutex_lock(&r->lock);
+	if (--r->busy == 0) {
+		pthread_cond_broadcast(&r->idle);
+	}
+	pthread_mutex_unlock(&r->lock);
+}
+
+/* False: there will be no next try. */
+static bool retry_later(tail_registry *r, timer_fn *fn, void *context)
+{
+	if (atomic_load(&r->is_stopping)) {
+		return false;
+	}
+	if (timer_schedule(r->engine->options.timer, clock_now_ms() + RETRY_MS, fn, context) == 0) {
+		SLOG(r->engine->options.log, SLOG_ERROR, "tail", "no timer for a retry", F_INT("ms", RETRY_MS));
+		return false;
+	}
+	return true;
+}
+
+static void feed_job_end(feed *f)
+{
+	tail_registry *r = f->registry;
+	feed_unref(f);
+	job_end(r);
+}
+
+static void feed_retry_later(feed *f)
+{
+	if (!retry_later(f->registry, feed_retry, f)) {
+		/* The next wake-up, or the slow poll, starts it again. */
+		pthread_mutex_lock(&f->lock);
+		f->run = IDLE;
+		pthread_mutex_unlock(&f->lock);
+		feed_job_end(f);
 	}
 }
 
@@ -186,8 +226,8 @@ static void feed_submit(feed *f)
 {
 	err e;
 	log_job job = {feed_run, feed_refused, f};
-	if (!log_engine_submit(f->registry->engine, job, &e)) {
-		retry_later(f->registry->engine, feed_retry, f);
+	if (atomic_load(&f->registry->is_stopping) || !log_engine_submit(f->registry->engine, job, &e)) {
+		feed_retry_later(f);
 	}
 }
 
@@ -198,9 +238,8 @@ static void feed_retry(void *context)
 
 static void feed_refused(void *context, const err *e)
 {
-	feed *f = context;
 	(void)e;
-	retry_later(f->registry->engine, feed_retry, f);
+	feed_retry_later(context);
 }
 
 static void feed_schedule(feed *f)
@@ -210,7 +249,10 @@ static void feed_schedule(feed *f)
 	f->run = f->run == IDLE ? (start ? RUNNING : IDLE) : AGAIN;
 	pthread_mutex_unlock(&f->lock);
 	if (start) {
-		feed_ref(f);
+		pthread_mutex_lock(&f->registry->lock);
+		f->references++;
+		f->registry->busy++;
+		pthread_mutex_unlock(&f->registry->lock);
 		feed_submit(f);
 	}
 }
@@ -220,13 +262,31 @@ static void on_wake(void *context)
 	feed_schedule(context);
 }
 
+static void catch_up_job_end(log_subscription *s)
+{
+	tail_registry *r = s->feed->registry;
+	subscription_unref(s);
+	job_end(r);
+}
+
+static void catch_up_retry_later(log_subscription *s)
+{
+	if (!retry_later(s->feed->registry, catch_up_retry, s)) {
+		err e;
+		err_set(&e, ERR_SHUTTING_DOWN,
+				"this server stops reading the log; go on from the last position on another one");
+		kill_subscription(s, &e);
+		catch_up_job_end(s);
+	}
+}
+
 /* The job holds a reference of the subscription. */
 static void catch_up_submit(log_subscription *s)
 {
 	err e;
 	log_job job = {catch_up_run, catch_up_refused, s};
-	if (!log_engine_submit(s->feed->registry->engine, job, &e)) {
-		retry_later(s->feed->registry->engine, catch_up_retry, s);
+	if (atomic_load(&s->feed->registry->is_stopping) || !log_engine_submit(s->feed->registry->engine, job, &e)) {
+		catch_up_retry_later(s);
 	}
 }
 
@@ -237,14 +297,14 @@ static void catch_up_retry(void *context)
 
 static void catch_up_refused(void *context, const err *e)
 {
-	log_subscription *s = context;
 	(void)e;
-	retry_later(s->feed->registry->engine, catch_up_retry, s);
+	catch_up_retry_later(context);
 }
 
 static void catch_up_start(log_subscription *s)
 {
 	subscription_ref(s);
+	job_begin(s->feed->registry);
 	catch_up_submit(s);
 }
 
@@ -325,7 +385,7 @@ static void catch_up_run(void *context, log_conn *conn)
 	err e;
 	err_clear(&e);
 	if (state_of(s) != CATCHING) {
-		subscription_unref(s);
+		catch_up_job_end(s);
 		return;
 	}
 	if (catch_up(s, conn, &near_end, &e)) {
@@ -339,10 +399,10 @@ static void catch_up_run(void *context, log_conn *conn)
 	} else if (e.code == ERR_TOPIC_NOT_FOUND) {
 		kill_subscription(s, &e);
 	} else if (e.code != ERR_NONE) {
-		retry_later(s->feed->registry->engine, catch_up_retry, s);
+		catch_up_retry_later(s);
 		return;
 	}
-	subscription_unref(s);
+	catch_up_job_end(s);
 }
 
 /* ---- the feed's job ---- */
@@ -535,7 +595,7 @@ static void feed_run(void *context, log_conn *conn)
 	err_clear(&e);
 	if (!feed_step(f, conn, &e)) {
 		if (e.code != ERR_TOPIC_NOT_FOUND) {
-			retry_later(f->registry->engine, feed_retry, f);
+			feed_retry_later(f);
 			return;
 		}
 		kill_all(f, &e);
@@ -548,7 +608,7 @@ static void feed_run(void *context, log_conn *conn)
 		/* To the end of the queue: others want the reader too. */
 		feed_submit(f);
 	} else {
-		feed_unref(f);
+		feed_job_end(f);
 	}
 }
 
@@ -559,8 +619,14 @@ tail_registry *tail_registry_new(log_engine *engine)
 	metric_registry *m = engine->options.metrics;
 	tail_registry *r = calloc(1, sizeof *r);
 	if (r != NULL) {
+		pthread_condattr_t attributes;
 		r->engine = engine;
 		pthread_mutex_init(&r->lock, NULL);
+		pthread_condattr_init(&attributes);
+		pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+		pthread_cond_init(&r->idle, &attributes);
+		pthread_condattr_destroy(&attributes);
+		atomic_init(&r->is_stopping, false);
 		r->subscribers = metric_gauge(m, "tidegate_subscriptions", "live readers", NULL);
 		r->frames = metric_counter(m, "tidegate_frames_total", "frames encoded for live readers", NULL);
 		r->stalls =
@@ -569,10 +635,62 @@ tail_registry *tail_registry_new(log_engine *engine)
 	return r;
 }
 
+typedef struct collected {
+	feed **feeds;
+	size_t count;
+} collected;
+
+static void collect_feed(const void *node, VISIT visit, void *context)
+{
+	collected *c = context;
+	if (visit == postorder || visit == leaf) {
+		feed *f = *(feed *const *)node;
+		f->references++;
+		c->feeds[c->count++] = f;
+	}
+}
+
+/* The feeds' lists hold subscriptions until a job takes them off, and there will be none. */
+static void end_subscriptions(tail_registry *r)
+{
+	err e;
+	collected c = {NULL, 0};
+	err_set(&e, ERR_SHUTTING_DOWN, "this server is stopping; go on from the last position on another one");
+	pthread_mutex_lock(&r->lock);
+	c.feeds = calloc(r->count + 1, sizeof(feed *));
+	if (c.feeds != NULL) {
+		twalk_r(r->root, collect_feed, &c);
+	}
+	pthread_mutex_unlock(&r->lock);
+	for (size_t i = 0; i < c.count; i++) {
+		kill_all(c.feeds[i], &e);
+		feed_unref(c.feeds[i]);
+	}
+	free(c.feeds);
+}
+
+void tail_registry_stop(tail_registry *r)
+{
+	int64_t until_ms = clock_now_ms() + STOP_MAX_MS;
+	struct timespec until = {.tv_sec = (time_t)(until_ms / 1000), .tv_nsec = (long)(until_ms % 1000) * 1000000};
+	int waited = 0;
+	atomic_store(&r->is_stopping, true);
+	pthread_mutex_lock(&r->lock);
+	while (r->busy > 0 && waited == 0) {
+		waited = pthread_cond_timedwait(&r->idle, &r->lock, &until);
+	}
+	bool is_idle = r->busy == 0;
+	pthread_mutex_unlock(&r->lock);
+	if (is_idle) {
+		end_subscriptions(r);
+	}
+}
+
 void tail_registry_free(tail_registry *r)
 {
 	if (r != NULL) {
 		tdestroy(r->root, free);
+		pthread_cond_destroy(&r->idle);
 		pthread_mutex_destroy(&r->lock);
 		free(r);
 	}

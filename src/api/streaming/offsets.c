@@ -30,7 +30,7 @@ static void read_one(body *b, log_group_offset *out)
 /* Room for one more; *offsets grows geometrically. */
 static bool reserve(body *b, log_group_offset **offsets, size_t count, size_t *capacity)
 {
-	if (count < *capacity) {
+	if (*offsets != NULL && count < *capacity) {
 		return true;
 	}
 	size_t wanted = *capacity == 0 ? FIRST_CAPACITY : *capacity * 4;
@@ -39,7 +39,7 @@ static bool reserve(body *b, log_group_offset **offsets, size_t count, size_t *c
 		b->failed = true;
 		return err_set(b->error, ERR_PAYLOAD_TOO_LARGE, "the request needs more memory than one request may use");
 	}
-	if (count > 0) {
+	if (*offsets != NULL) {
 		memcpy(grown, *offsets, count * sizeof *grown);
 	}
 	*offsets = grown;

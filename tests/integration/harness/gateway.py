@@ -1,8 +1,10 @@
 """The program under test: started, watched, stopped and killed."""
 
+import contextlib
 import os
 import pathlib
 import shlex
+import shutil
 import signal
 import subprocess
 import tempfile
@@ -154,6 +156,8 @@ class Process:
         finally:
             self.kill()
             started.remove(self)
+            if not os.environ.get("TIDEGATE_TEST_KEEP"):
+                shutil.rmtree(self.home, ignore_errors=True)
 
     # ---- what it said ----
 
@@ -164,6 +168,14 @@ class Process:
         for number, line in enumerate(lines := self.log_text().splitlines()):
             if any(alarm in line for alarm in ALARMS):
                 raise AssertionError(f"{self.name} logged an alarm:\n" + "\n".join(lines[number:number + 60]))
+
+    @contextlib.contextmanager
+    def grows_at_most(self, limit_bytes):
+        """What happens inside costs no more memory than that. Sanitizers keep what was freed: nothing to measure there."""
+        before = self.resident_bytes()
+        yield
+        grown = self.resident_bytes() - before
+        assert grown <= limit_bytes or wait.SLOWNESS > 1, f"{self.name} grew by {grown >> 20} MiB"
 
     def resident_bytes(self):
         for line in pathlib.Path(f"/proc/{self.pid}/status").read_text().splitlines():

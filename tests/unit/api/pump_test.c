@@ -79,8 +79,8 @@ static size_t queued(void)
 
 static void run_next(void)
 {
+	ck_assert_uint_gt(queued(), 0);
 	pthread_mutex_lock(&lock);
-	ck_assert_uint_gt(job_count, 0);
 	log_job job = jobs[0];
 	job_count--;
 	memmove(jobs, jobs + 1, job_count * sizeof jobs[0]);
@@ -138,6 +138,10 @@ static void setup(probe *p)
 {
 	err e;
 	memset(p, 0, sizeof *p);
+	job_count = 0;
+	watches_started = 0;
+	watches_stopped = 0;
+	set_busy(false);
 	clockwork = timer_new(100);
 	p->api.metrics = metric_registry_new();
 	p->api.pumps = pump_set_new(p->api.metrics);

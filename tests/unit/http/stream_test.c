@@ -488,7 +488,7 @@ START_TEST(a_client_that_leaves_is_noticed_at_once)
 		int64_t left = clock_now_ms();
 		client_close(&c);
 		wait_for_close(&watchers[i], HTTP_STREAM_CLIENT_GONE, 1000);
-		ck_assert_int_lt(watchers[i].closed_at_ms - left, 150);
+		ck_assert_int_lt(watchers[i].closed_at_ms - left, 200);
 		ck_assert_int_eq(push(&watchers[i], "x"), HTTP_PUSH_CLOSED);
 	}
 	ck_assert(end(&f));

@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "log/log_fixture.h"
+#include "log/private.h"
 #include "postgres_fixture.h"
 
 /* A sink that collects what it is given, up to a number of frames at a time. */
@@ -291,6 +292,63 @@ START_TEST(readers_that_come_while_records_come_see_each_once_in_order)
 }
 END_TEST
 
+START_TEST(stopping_engine_ends_its_subscriptions)
+{
+	log_fixture f;
+	collector c;
+	fixture_open(&f);
+	collector_init(&c, -1);
+	const log_topic *t = fixture_topic(&f, "orders", 1);
+	fixture_append_texts(&f, t, 0, "a", 1, NULL);
+	log_subscription *s = subscribe(&f, t, &c, 0);
+	expect(&c, "0/0;");
+	log_engine_stop(f.engine, 0);
+	ck_assert_int_eq(atomic_load(&c.ended), ERR_SHUTTING_DOWN);
+	log_subscription_resume(s);
+	log_unsubscribe(s);
+	fixture_close(&f);
+	buf_dispose(&c.text);
+	log_topic_unref(t);
+}
+END_TEST
+
+/* As a server does that is stopped during an outage: what waits for its next try must not outlive the engine. */
+START_TEST(engine_stops_cleanly_while_the_database_is_away)
+{
+	log_fixture f;
+	collector c[3];
+	log_subscription *s[3];
+	if (!postgres_fixture_can_stop()) {
+		return;
+	}
+	fixture_open(&f);
+	const log_topic *t = fixture_topic(&f, "orders", 3);
+	const log_topic *u = fixture_topic(&f, "other", 1);
+	fixture_append_texts(&f, t, 1, "a", 1, NULL);
+	for (int i = 0; i < 3; i++) {
+		collector_init(&c[i], -1);
+	}
+	s[0] = subscribe(&f, t, &c[0], 0);
+	s[1] = subscribe(&f, u, &c[1], 0);
+	expect(&c[0], "1/0;");
+	postgres_fixture_stop();
+	wake_everything(f.engine->wakes);  /* the live ones look, and will try again */
+	s[2] = subscribe(&f, t, &c[2], 0); /* this one has not caught up */
+	usleep(300000);
+	wake_everything(f.engine->wakes);
+	log_unsubscribe(s[0]);
+	log_unsubscribe(s[2]);
+	log_unsubscribe(s[1]);
+	fixture_close(&f);
+	for (int i = 0; i < 3; i++) {
+		buf_dispose(&c[i].text);
+	}
+	log_topic_unref(u);
+	log_topic_unref(t);
+	postgres_fixture_start();
+}
+END_TEST
+
 int main(void)
 {
 	postgres_fixture_url();
@@ -303,6 +361,8 @@ int main(void)
 	tcase_add_test(c, gap_is_announced_before_the_records_behind_it);
 	tcase_add_test(c, deleted_topic_ends_its_subscriptions);
 	tcase_add_test(c, readers_that_come_while_records_come_see_each_once_in_order);
+	tcase_add_test(c, stopping_engine_ends_its_subscriptions);
+	tcase_add_test(c, engine_stops_cleanly_while_the_database_is_away);
 	suite_add_tcase(s, c);
 	SRunner *r = srunner_create(s);
 	srunner_run_all(r, CK_NORMAL);
