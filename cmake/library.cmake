@@ -26,7 +26,7 @@ function(tidegate_unit_test module)
 	target_include_directories(${target} PRIVATE ${CMAKE_SOURCE_DIR}/tests/unit)
 	target_link_libraries(${target} PRIVATE ${ARG_USES} PkgConfig::check Threads::Threads)
 	add_test(NAME unit/${module} COMMAND ${target})
-	set_tests_properties(unit/${module} PROPERTIES LABELS unit TIMEOUT 300)
+	set_tests_properties(unit/${module} PROPERTIES LABELS unit TIMEOUT 1500)
 endfunction()
 
 # tidegate_fuzz_target(jscan USES tidegate_base): tests/fuzz/jscan_fuzz.c. With any compiler its corpus in

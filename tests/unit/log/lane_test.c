@@ -485,7 +485,7 @@ START_TEST(appends_changes_and_janitors_do_not_wait_in_a_circle)
 	fixture_open_as(&f[0], NULL, &o);
 	fixture_open_as(&f[1], f[0].url, &o);
 	for (int i = 0; i < TOPICS; i++) {
-		char name[16];
+		char name[32];
 		snprintf(name, sizeof name, "topic-%d", i);
 		log_topic_config c = log_topic_config_default(LOG_FSYNC);
 		c.ttl_ms = i == 1 ? 50 : 0;

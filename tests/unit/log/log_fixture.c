@@ -2,6 +2,7 @@
 
 #include <check.h>
 #include <semaphore.h>
+#include <stdarg.h>
 
 #include "db/migrate.h"
 #include "postgres_fixture.h"
@@ -202,4 +203,16 @@ int64_t fixture_i64(log_fixture *f, int place, const char *sql, const log_topic 
 	int64_t answer = db_i64(r, 0, 0);
 	db_result_free(r);
 	return answer;
+}
+
+void fixture_sql(log_fixture *f, const char *format, ...)
+{
+	char sql[4096];
+	err e;
+	va_list arguments;
+	va_start(arguments, format);
+	int n = vsnprintf(sql, sizeof sql, format, arguments);
+	va_end(arguments);
+	ck_assert(n > 0 && (size_t)n < sizeof sql);
+	db_fixture_must(db_run_script(f->conn, sql, &e), &e, sql);
 }

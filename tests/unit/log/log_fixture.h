@@ -47,6 +47,8 @@ const char *fixture_page(log_fixture *f, const log_read_request *q);
 /* One bigint, on the fixture's own connection; $1 is the topic's id. `place` (0 to 31) tells the statements of a test
  * apart. */
 int64_t fixture_i64(log_fixture *f, int place, const char *sql, const log_topic *t);
+/* A script, on the fixture's own connection. */
+void fixture_sql(log_fixture *f, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 const log_topic *fixture_topic(log_fixture *f, const char *name, int32_t partitions);
 const log_topic *fixture_topic_with(log_fixture *f, const char *name, int32_t partitions, log_topic_config config);

@@ -48,7 +48,7 @@ enum { RACERS = 8 };
 typedef struct racer {
 	log_fixture *f;
 	pthread_t thread;
-	char name[16];
+	char name[32];
 	int64_t topic_id;
 	bool ok;
 	bool created;
