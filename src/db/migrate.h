@@ -2,8 +2,8 @@
  * db/migrate: brings the schema up to date. Forward only; each migration is one transaction, under an advisory lock, so
  * that any number of workers may call it at once.
  *
- * Errors   ERR_UNAVAILABLE no database; ERR_INTERNAL a migration failed (named in the message), or the schema is newer
- *          than this binary knows.
+ * Errors   ERR_UNAVAILABLE no database; ERR_INTERNAL a migration failed (named in the message); ERR_NOT_READY the schema
+ *          is newer than this binary knows; ERR_TIMEOUT another migrator holds the lock.
  */
 #ifndef TIDEGATE_DB_MIGRATE_H
 #define TIDEGATE_DB_MIGRATE_H

@@ -35,6 +35,7 @@ bool db_pipeline_start(db_conn *c, err *e)
 	}
 	c->in_pipeline = true;
 	c->pipeline_writes = false;
+	c->kept_bytes = 0;
 	c->expected_first = 0;
 	c->expected_count = 0;
 	return true;
@@ -69,11 +70,17 @@ static bool send_as(db_conn *c, char kind, const db_query *query, const db_param
 	}
 	for (int i = 0; i < p->count; i++) {
 		formats[i] = 1;
+		c->kept_bytes += (size_t)p->lengths[i];
 	}
 	if (PQsendQueryPrepared(c->pg, query->name, p->count, p->values, p->lengths, formats, 1) == 0) {
 		return conn_fail(c, NULL, false, e);
 	}
-	return true;
+	if (c->kept_bytes <= DB_PIPELINE_KEPT_BYTES) {
+		return true;
+	}
+	/* libpq would keep all of a large pipeline, and the memory ever after. */
+	c->kept_bytes = 0;
+	return conn_flush(c, c->pipeline_writes, e);
 }
 
 bool db_pipeline_send(db_conn *c, const db_query *query, const db_params *p, err *e)

@@ -9,7 +9,7 @@
 #include "db/conn.h"
 #include "sql/all.h"
 
-enum { DB_PIPELINE_MAX = 8192 };
+enum { DB_PIPELINE_MAX = 8192, DB_PIPELINE_KEPT_BYTES = 1 << 20 };
 
 struct db_result {
 	PGresult *pg;
@@ -39,6 +39,8 @@ struct db_conn {
 	uint32_t expected_first;
 	uint32_t expected_count;
 	bool pipeline_writes; /* a statement that may commit was sent */
+	size_t kept_bytes;    /* parameters given to libpq since it was last emptied, at most DB_PIPELINE_KEPT_BYTES and one
+							 more */
 };
 
 /* Fills *e from a failed result or the connection; closes a dead connection. may_commit: the statement may have taken

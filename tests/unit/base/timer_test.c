@@ -3,12 +3,23 @@
 #include "failing_memory.h"
 #include "suite.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <semaphore.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <string.h>
 #include <time.h>
+
+int __real_pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*start)(void *), void *argument);
+int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*start)(void *), void *argument);
+
+static bool threads_are_out;
+
+int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*start)(void *), void *argument)
+{
+	return threads_are_out ? EAGAIN : __real_pthread_create(thread, attributes, start, argument);
+}
 
 static void sleep_ms(long ms)
 {
@@ -188,6 +199,59 @@ START_TEST(cancelling_any_of_many_leaves_the_rest_in_order)
 	ck_assert(wait_for(&tr.last));
 	for (size_t i = 0; i < COUNT / 2; i++) {
 		ck_assert_uint_eq(tr.order[i], 2 * i + 1);
+	}
+	timer_free(t);
+}
+END_TEST
+
+static void block(void *context)
+{
+	sem_wait(context);
+}
+
+/* Any number of entries with any times, any of them cancelled: while the thread is held, so that it finds them all. */
+START_TEST(every_mixture_runs_in_order)
+{
+	enum { MOST = 70 };
+	static trace tr;
+	static step steps[MOST];
+	timer_id ids[MOST];
+	int64_t times[MOST];
+	bool is_cancelled[MOST];
+	sem_t go;
+	uint32_t seed = 1;
+	sem_init(&go, 0, 0);
+	sem_init(&tr.last, 0, 0);
+	timer *t = timer_new(MOST + 1);
+	for (size_t count = 1; count <= MOST; count++) {
+		timer_schedule(t, INT64_MIN, block, &go);
+		tr.count = 0;
+		tr.expected = count;
+		for (size_t i = 0; i < count; i++) {
+			seed = seed * 1103515245 + 12345;
+			times[i] = -(int64_t)(seed >> 16) % (int64_t)(1 + count / 2) - 1;
+			is_cancelled[i] = seed >> 28 < 5;
+			steps[i] = (step){&tr, i};
+			ids[i] = timer_schedule(t, times[i], note, &steps[i]);
+		}
+		for (size_t i = 0; i < count; i++) {
+			if (is_cancelled[i]) {
+				ck_assert(timer_cancel(t, ids[i]));
+				tr.expected--;
+			}
+		}
+		sem_post(&go);
+		if (tr.expected == 0) {
+			continue;
+		}
+		ck_assert(wait_for(&tr.last));
+		for (size_t i = 0; i < tr.expected; i++) {
+			size_t now = tr.order[i];
+			size_t before = tr.order[i - (i > 0)];
+			ck_assert(!is_cancelled[now]);
+			ck_assert_msg(i == 0 || times[before] < times[now] || (times[before] == times[now] && before < now),
+						  "%zu entries: %zu ran before %zu", count, before, now);
+		}
 	}
 	timer_free(t);
 }
@@ -411,6 +475,15 @@ START_TEST(a_timer_without_memory_is_none)
 }
 END_TEST
 
+START_TEST(a_timer_without_a_thread_is_none)
+{
+	threads_are_out = true;
+	ck_assert_ptr_null(timer_new(10)); /* ASan looks for what is left */
+	threads_are_out = false;
+	timer_free(timer_new(10));
+}
+END_TEST
+
 int main(void)
 {
 	const TTest *const tests[] = {
@@ -422,6 +495,7 @@ int main(void)
 		a_time_that_never_comes_is_waited_for,
 		a_cancelled_entry_does_not_run,
 		cancelling_any_of_many_leaves_the_rest_in_order,
+		every_mixture_runs_in_order,
 		cancel_of_what_ran_or_never_was_is_false,
 		an_id_is_never_used_twice,
 		a_full_timer_gives_zero_until_an_entry_is_gone,
@@ -432,6 +506,7 @@ int main(void)
 		signals_are_left_to_the_other_threads,
 		each_entry_runs_or_is_cancelled_but_never_both,
 		a_timer_without_memory_is_none,
+		a_timer_without_a_thread_is_none,
 	};
 	return SUITE_RUN("base/timer", tests);
 }

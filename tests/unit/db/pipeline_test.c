@@ -2,6 +2,7 @@
 
 #include "suite.h"
 
+#include <malloc.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
@@ -181,6 +182,36 @@ START_TEST(pipeline_larger_than_every_buffer_does_not_stand_still)
 	}
 	db_fixture_must(db_pipeline_finish(c, &e), &e, "finish");
 	ck_assert_int_eq(rows_of_t(url), PIECES);
+	free(bytes);
+	db_conn_free(c);
+}
+END_TEST
+
+/* What was sent is given to the network on the way, and not kept until the end. */
+START_TEST(large_pipeline_is_not_kept_in_memory)
+{
+	enum { PIECES = 64, MOST = 8 * MEBIBYTE };
+	char url[POSTGRES_FIXTURE_URL_MAX];
+	err e;
+	db_conn *c = new_database(url);
+	const db_query measure = DB_FIXTURE_QUERY(0, 1, "SELECT octet_length($1::bytea)");
+	char *bytes = calloc(1, MEBIBYTE);
+	ck_assert_ptr_nonnull(bytes);
+	struct mallinfo2 before = mallinfo2(); /* zeros where a sanitizer has taken over */
+	db_fixture_must(db_pipeline_start(c, &e), &e, "start");
+	for (int i = 0; i < PIECES; i++) {
+		db_params p;
+		db_params_init(&p);
+		db_param_str(&p, (str){bytes, MEBIBYTE});
+		db_fixture_must(db_pipeline_send(c, &measure, &p, &e), &e, "send");
+	}
+	struct mallinfo2 after = mallinfo2();
+	db_fixture_must(db_pipeline_flush(c, &e), &e, "flush");
+	for (int i = 0; i < PIECES; i++) {
+		expect_next(c);
+	}
+	db_fixture_must(db_pipeline_finish(c, &e), &e, "finish");
+	ck_assert_uint_lt(after.uordblks + after.hblkhd, before.uordblks + before.hblkhd + MOST);
 	free(bytes);
 	db_conn_free(c);
 }
@@ -605,6 +636,7 @@ int main(void)
 		transaction_spans_two_pipelines,
 		results_that_nobody_reads_are_read_by_finish,
 		pipeline_larger_than_every_buffer_does_not_stand_still,
+		large_pipeline_is_not_kept_in_memory,
 		failure_in_the_middle_undoes_the_whole_pipeline,
 		failure_inside_a_transaction_commits_nothing,
 		commit_of_a_failed_transaction_is_no_commit,
