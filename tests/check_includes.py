@@ -19,7 +19,7 @@ ALLOWED = {
     "auth": {"base", "db", "sql"},
     "log": {"base", "db", "sql"},
     "http": {"base"},
-    "api": {"base", "config", "db", "auth", "log", "http"},
+    "api": {"base", "config", "db", "sql", "auth", "log", "http"},
     "cli": {"base", "config", "db", "auth", "log", "http", "api"},
     "main": {"base", "config", "db", "auth", "log", "http", "api", "cli"},
 }

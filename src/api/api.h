@@ -2,8 +2,10 @@
  * api/api: what every handler can reach, through http_app(). One per process.
  *
  * Life     the owner fills the first five members, then api_init(); serves; api_stop_waiting() when the process is
- * asked to stop, before http_server_stop(); api_dispose() after http_server_stop() and before the engine is freed. Owns
- * only what api_init() makes; the five are borrowed. Threads  init, dispose: the main thread. Everything else: any.
+ *          asked to stop, before http_server_stop(); api_dispose() after http_server_stop() and before the engine is
+ *          freed.
+ * Owns     only what api_init() makes; the five are borrowed.
+ * Threads  init, dispose: the main thread. Everything else: any.
  */
 #ifndef TIDEGATE_API_API_H
 #define TIDEGATE_API_API_H

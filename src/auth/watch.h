@@ -8,7 +8,7 @@
  *
  * Owns     the watch belongs to the caller, from auth_watch_start() to auth_watch_stop().
  * Threads  start, stop: any, stop not from inside on_end of the same watch. on_end: a reader thread, at most once, must
- * not block, may come before start has returned, never after stop returned.
+ *          not block, may come before start has returned, never after stop returned.
  */
 #ifndef TIDEGATE_AUTH_WATCH_H
 #define TIDEGATE_AUTH_WATCH_H

@@ -3,7 +3,7 @@
  *
  * Threads  main thread only.
  * Errors   ERR_INVALID_REQUEST no database is configured and none of `tidegate dev` runs here; ERR_NOT_READY the schema
- * is not this binary's; those of db/conn, with the server's own words in the message, for they are the user's.
+ *          is not this binary's; those of db/conn, with the server's own words in the message, for they are the user's.
  */
 #ifndef TIDEGATE_CLI_DATABASE_H
 #define TIDEGATE_CLI_DATABASE_H

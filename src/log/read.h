@@ -1,15 +1,17 @@
 /*
  * log/read: a cursor read: one range scan of one partition, as a page that is walked record by record.
  *
+ *   log_read_request q = {.topic = t, .partition = 0, .from = 42, .max_records = 1000, .max_bytes = 1 << 20};
  *   log_page *page = NULL;
- *   if (!log_read(engine, conn, &(log_read_request){.topic = t, .partition = 0, .from = 42, .max_records = 1000, …},
- * &page, e)) … while (log_page_next(page, &record)) { … } next = log_page_position(page);
+ *   if (!log_read(engine, conn, &q, &page, e)) …
+ *   while (log_page_next(page, &record)) { … }
+ *   next = log_page_position(page);
  *
  * Owns     the page owns the database's result; records borrow from it until log_page_free().
  * Threads  one at a time.
  * Limits   max_records, and max_bytes of key + value + headers + meta (at least one record is always delivered). Memory
- * is about max_bytes plus one row (64 KiB or one record). Errors   ERR_TOPIC_NOT_FOUND: the topic or partition is gone.
- * Those of db/conn.
+ *          is about max_bytes plus one row (64 KiB or one record).
+ * Errors   ERR_TOPIC_NOT_FOUND: the topic or partition is gone. Those of db/conn.
  */
 #ifndef TIDEGATE_LOG_READ_H
 #define TIDEGATE_LOG_READ_H

@@ -2,11 +2,11 @@
  * log/wake: who wants to know that a topic has new records.
  *
  * Sources  this worker's own commits (from memory, at once), NOTIFY from other workers, and a slow poll of the watched
- * heads. A wake-up is a hint: the woken one reads the log to see what is there. Register first, then read.
+ *          heads. A wake-up is a hint: the woken one reads the log to see what is there. Register first, then read.
  *
  * Owns     the watch belongs to the caller, from log_watch_start() to log_watch_stop().
- * Threads  start, stop: any, not from inside on_wake of the same watch. on_wake: any thread, must not block, may come
- * while start has not returned, never after stop returned. Two calls never overlap for one watch.
+ * Threads  start, stop: any, but not from inside an on_wake. on_wake: any thread, must not block, may come while start
+ *          has not returned, never after stop returned. Two calls never overlap.
  */
 #ifndef TIDEGATE_LOG_WAKE_H
 #define TIDEGATE_LOG_WAKE_H
