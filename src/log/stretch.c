@@ -27,12 +27,6 @@ void log_position_set(log_position *to, const log_position *from)
 	memcpy(to, from, position_bytes(from->count));
 }
 
-bool log_position_equal(const log_position *a, const log_position *b)
-{
-	return a->first == b->first && a->count == b->count &&
-		   memcmp(a->offsets, b->offsets, (size_t)a->count * sizeof(int64_t)) == 0;
-}
-
 bool stretch_init(stretch *s, log_engine *engine, const log_topic *t, const log_format *format,
 				  const log_position *from, stretch_take *take, void *context, err *e)
 {
@@ -52,6 +46,13 @@ void stretch_dispose(stretch *s)
 	free(s->position);
 }
 
+static bool give(stretch *s, const log_delivery *d, err *e)
+{
+	s->frames++;
+	/* Not an error of the log: the caller looks at the subscription's state. */
+	return s->take(s->context, d) || err_set(e, ERR_NONE, "not taken");
+}
+
 /* Hands over what was written so far. */
 static bool cut(stretch *s, err *e)
 {
@@ -67,43 +68,60 @@ static bool cut(stretch *s, err *e)
 	}
 	buf_clear(&s->out);
 	s->records = 0;
-	s->frames++;
-	bool taken = s->take(s->context, f, s->position);
+	bool taken = give(s, &(log_delivery){.frame = f, .after = s->position}, e);
 	frame_unref(f);
-	if (!taken) {
-		/* Not an error of the log: the caller looks at the subscription's state. */
-		err_set(e, ERR_NONE, "not taken");
-	}
 	return taken;
 }
 
-bool stretch_read(stretch *s, log_conn *conn, int32_t partition, int64_t until, bool *more, err *e)
+static bool tell_gap(stretch *s, int32_t partition, const log_gap *gap, const log_page *page, err *e)
 {
-	log_page *page = NULL;
-	log_record record;
-	log_gap gap;
-	int64_t *at = &s->position->offsets[partition - s->position->first];
-	log_read_request q = {.topic = s->topic,
-						  .partition = partition,
-						  .from = *at,
-						  .until = until,
-						  .max_records = STRETCH_RECORDS,
-						  .max_bytes = PAGE_BYTES};
-	bool ok = false;
-	if (!log_read(s->engine, conn, &q, &page, e)) {
-		return false;
+	s->position->offsets[partition - s->position->first] = gap->to;
+	if (s->format->write_gap != NULL) {
+		s->format->write_gap(&s->out, s->topic, partition, gap, s->position);
+		return true;
 	}
-	if (log_page_gap(page, &gap)) {
-		*at = gap.to;
-		s->format->write_gap(&s->out, s->topic, partition, &gap, s->position);
+	return give(s, &(log_delivery){.after = s->position, .gap = gap, .end_offset = log_page_end_offset(page)}, e);
+}
+
+static bool write_records(stretch *s, log_page *page, int64_t *at, err *e)
+{
+	log_record record;
+	if (s->format->write_page != NULL) {
+		s->format->write_page(s->format, &s->out, s->topic, page);
+		return true;
 	}
 	while (log_page_next(page, &record)) {
 		*at = record.offset + 1;
 		s->format->write_record(&s->out, s->topic, &record, s->position);
 		s->records++;
 		if ((s->out.len >= LOG_FRAME_BYTES || s->records >= LOG_FRAME_RECORDS) && !cut(s, e)) {
-			goto out;
+			return false;
 		}
+	}
+	return true;
+}
+
+bool stretch_read(stretch *s, log_conn *conn, int32_t partition, int64_t until, bool *more, err *e)
+{
+	log_page *page = NULL;
+	log_gap gap;
+	int64_t *at = &s->position->offsets[partition - s->position->first];
+	bool by_page = s->format->write_page != NULL;
+	log_read_request q = {.topic = s->topic,
+						  .partition = partition,
+						  .from = *at,
+						  .until = until,
+						  .max_records = by_page ? s->format->page_records : STRETCH_RECORDS,
+						  .max_bytes = by_page ? s->format->page_bytes : PAGE_BYTES};
+	bool ok = false;
+	if (!log_read(s->engine, conn, &q, &page, e)) {
+		return false;
+	}
+	if (log_page_gap(page, &gap) && !tell_gap(s, partition, &gap, page, e)) {
+		goto out;
+	}
+	if (!write_records(s, page, at, e)) {
+		goto out;
 	}
 	/* Deleted records at the end move the position without a frame. */
 	*at = log_page_position(page) > *at ? log_page_position(page) : *at;
