@@ -33,7 +33,7 @@ static void mix(uint32_t state[5], const unsigned char *block)
 		w[i] = i < 16 ? load_be(block + 4 * (size_t)i) : rotate(w[i - 3] ^ w[i - 8] ^ w[i - 14] ^ w[i - 16], 1);
 	}
 	for (unsigned i = 0; i < WORDS; i++) {
-		uint32_t f = i < 20	  ? ((b & c) | (~b & d)) + 0x5a827999
+		uint32_t f = i < 20   ? ((b & c) | (~b & d)) + 0x5a827999
 					 : i < 40 ? (b ^ c ^ d) + 0x6ed9eba1
 					 : i < 60 ? ((b & c) | (b & d) | (c & d)) + 0x8f1bbcdc
 							  : (b ^ c ^ d) + 0xca62c1d6;

@@ -68,5 +68,6 @@ void head_write(const http_exchange *x, head_framing framing, buf *out)
 	case HEAD_UPGRADE:
 		break;
 	}
-	buf_append_str(out, framing == HEAD_UPGRADE ? STR("Connection: Upgrade\r\n\r\n") : STR("Connection: close\r\n\r\n"));
+	buf_append_str(out,
+				   framing == HEAD_UPGRADE ? STR("Connection: Upgrade\r\n\r\n") : STR("Connection: close\r\n\r\n"));
 }

@@ -208,8 +208,8 @@ static bool has_room(const http_stream *s, frame *const *frames, size_t count)
 		len += bytes_of(s, frames[i]).len;
 	}
 	/* Without any frame at most the headers are waiting: whatever comes first is taken. */
-	bool fits = s->ring_count == 0 ||
-				(s->queued_bytes < s->queue_max_bytes && len <= s->queue_max_bytes - s->queued_bytes);
+	bool fits =
+		s->ring_count == 0 || (s->queued_bytes < s->queue_max_bytes && len <= s->queue_max_bytes - s->queued_bytes);
 	return fits && s->ring_count + count <= RING_MAX;
 }
 

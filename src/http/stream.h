@@ -32,8 +32,8 @@ typedef enum http_stream_end_reason {
 
 typedef struct http_stream_options {
 	const char *content_type; /* NULL: none */
-	frame *first;     /* sent right after the headers, or NULL; the stream takes its own reference */
-	frame *heartbeat; /* sent after heartbeat_ms without other output, or NULL */
+	frame *first;             /* sent right after the headers, or NULL; the stream takes its own reference */
+	frame *heartbeat;         /* sent after heartbeat_ms without other output, or NULL */
 	uint32_t heartbeat_ms;
 	uint32_t stall_ms;   /* 0 = 30 000 */
 	uint32_t max_age_ms; /* on_expire is called after that long; 0 = never */

@@ -32,7 +32,7 @@ struct http_stream {
 	size_t queue_max_bytes;
 	bool is_chunked;
 	atomic_bool is_paused; /* nothing is read from the client */
-	bool is_goodbye; /* no callbacks, does not count as a stream */
+	bool is_goodbye;       /* no callbacks, does not count as a stream */
 
 	/* Under the lock. */
 	stream_phase phase;

@@ -1,5 +1,5 @@
-#include "base/sha1.h"
 #include "base/buf.h"
+#include "base/sha1.h"
 #include "base/text.h"
 #include "suite.h"
 
@@ -27,7 +27,8 @@ START_TEST(padding_is_right_at_the_edges_of_a_block)
 	/* 55 and 56 bytes: the length still fits, and no longer fits, behind the text; 64: a whole block. */
 	check(STR("0123456789012345678901234567890123456789012345678901234"), "9f3a4ce7f66b1b74c34da2c5d732c39f81e0f8df");
 	check(STR("01234567890123456789012345678901234567890123456789012345"), "0a40b8fbdaafb7c29651618ac15d27e772287130");
-	check(STR("0123456789012345678901234567890123456789012345678901234567890123"), "cf0800f7644ace3cb4c3fa33388d3ba0ea3c8b6e");
+	check(STR("0123456789012345678901234567890123456789012345678901234567890123"),
+		  "cf0800f7644ace3cb4c3fa33388d3ba0ea3c8b6e");
 }
 END_TEST
 
