@@ -28,15 +28,35 @@ typedef struct log_position {
 	int64_t offsets[];
 } log_position;
 
-/* How a dialect writes a frame. Stateless: what it writes depends on its arguments only, so that frames can be shared.
- */
+/* Where a frame ends. */
+typedef struct log_frame_end {
+	int32_t partition;
+	int64_t from; /* where it began */
+	const log_position *after;
+	int64_t byte;       /* value bytes of the partition before `after` */
+	int64_t end_offset; /* the head's next offset */
+	bool is_at_end;     /* nothing follows that is there already */
+	bool is_closed;     /* at the end, and nothing ever will */
+} log_frame_end;
+
+/* How a dialect writes a frame. Stateless: what it writes depends on its arguments and perhaps the time, so that frames
+ * can be shared. Those below write_gap may be NULL. */
 typedef struct log_format {
 	const char *name;
 	/* One record; `after` is the position once it was taken. */
 	void (*write_record)(buf *out, const log_topic *t, const log_record *r, const log_position *after);
 	void (*write_gap)(buf *out, const log_topic *t, int32_t partition, const log_gap *gap, const log_position *after);
-	/* All partitions are at their end, or NULL. */
+	/* All partitions are at their end. A frame of its own. */
 	void (*write_caught_up)(buf *out, const log_topic *t, const log_position *at);
+	/* Behind the last record of each frame. */
+	void (*write_end)(buf *out, const log_topic *t, const log_frame_end *end);
+	/* A topic of one partition is closed and everything was written: the last frame, unless that was told with the last
+	 * record. */
+	void (*write_closed)(buf *out, const log_topic *t, const log_frame_end *end);
+	/* False: the record written last cannot end a frame; it waits for the next one, as long as there may be one. */
+	bool (*is_whole)(const buf *out);
+	/* Before a closed topic's end is told. Fails when there is something else to tell: ERR_TOPIC_NOT_FOUND. */
+	bool (*check_closed)(log_engine *engine, log_conn *conn, const log_topic *t, err *e);
 } log_format;
 
 typedef enum log_push { LOG_PUSH_OK, LOG_PUSH_FULL, LOG_PUSH_CLOSED } log_push;
@@ -45,11 +65,23 @@ typedef struct log_sink {
 	log_push (*push)(void *context, frame *f);     /* takes its own reference on OK */
 	void (*on_error)(void *context, const err *e); /* the topic is gone, or the database is away for long: last call */
 	void *context;
+	/* A topic of one partition is closed and everything was pushed: last call. NULL: the subscription goes on. */
+	void (*on_end)(void *context);
 } log_sink;
+
+/* What the topic begins with: another topic's records, up to an offset (a fork). */
+typedef struct log_prior {
+	int64_t topic_id;
+	int64_t until;
+} log_prior;
 
 /* start->count is 1, or the topic's partitions from 0. NULL with *e filled: ERR_THROTTLED, ERR_NO_MEMORY. */
 log_subscription *log_subscribe(log_engine *engine, const log_topic *t, const log_position *start,
 								const log_format *format, log_sink sink, err *e);
+/* The same for a topic of one partition whose records below the last `until` are those of other topics; `until` ascends.
+ * They are copied. */
+log_subscription *log_subscribe_fork(log_engine *engine, const log_topic *t, const log_prior *prior, size_t prior_count,
+									 const log_position *start, const log_format *format, log_sink sink, err *e);
 /* The sink has room again after LOG_PUSH_FULL. */
 void log_subscription_resume(log_subscription *s);
 /* A copy of the position after the last frame that was taken; malloc'd, NULL when memory is out. */
