@@ -26,6 +26,9 @@ static void feed_free(feed *f)
 {
 	free(f->position);
 	log_topic_unref(f->topic);
+	if (f->format->release != NULL) {
+		f->format->release(f->format);
+	}
 	pthread_mutex_destroy(&f->lock);
 	free(f);
 }
@@ -136,19 +139,19 @@ void feed_join(feed *f, log_subscription *s)
 /* ---- the feed's job ---- */
 
 /* Gives a frame to every live subscription. Those that do not take it leave, at the position before. */
-static bool push_live(void *context, frame *f, const log_position *after)
+static bool push_live(void *context, const log_delivery *d)
 {
-	feed *d = context;
-	pthread_mutex_lock(&d->lock);
-	for (log_subscription *s = d->subscriptions; s != NULL; s = s->next) {
+	feed *f = context;
+	pthread_mutex_lock(&f->lock);
+	for (log_subscription *s = f->subscriptions; s != NULL; s = s->next) {
 		pthread_mutex_lock(&s->lock);
 		if (s->state == LIVE) {
-			subscription_push_locked(s, f, after);
+			subscription_push_locked(s, d);
 		}
 		pthread_mutex_unlock(&s->lock);
 	}
-	log_position_set(d->position, after);
-	pthread_mutex_unlock(&d->lock);
+	log_position_set(f->position, d->after);
+	pthread_mutex_unlock(&f->lock);
 	return true;
 }
 
@@ -194,8 +197,8 @@ static void end_live(feed *f)
 	pthread_mutex_unlock(&f->lock);
 }
 
-/* Brings the live ones to the end. */
-static bool advance(feed *f, log_conn *conn, err *e)
+/* Brings the live ones to the end. *has_news: they were given something. */
+static bool advance(feed *f, log_conn *conn, bool *has_news, err *e)
 {
 	bool moved[LOG_PARTITIONS_MAX] = {true};
 	stretch news;
@@ -217,6 +220,7 @@ static bool advance(feed *f, log_conn *conn, err *e)
 	if (ok && news.is_ended) {
 		end_live(f);
 	}
+	*has_news = news.frames > 0;
 	metric_add(f->registry->frames, (int64_t)news.frames);
 	stretch_dispose(&news);
 	return ok;
@@ -233,7 +237,7 @@ static void tell_caught_up(feed *f, stretch_take *take, void *context)
 	f->format->write_caught_up(&out, f->topic, f->position);
 	frame *told = out.failed ? NULL : frame_new(buf_str(&out));
 	if (told != NULL) {
-		take(context, told, f->position);
+		take(context, &(log_delivery){.frame = told, .after = f->position});
 		frame_unref(told);
 	}
 	buf_dispose(&out);
@@ -318,12 +322,11 @@ void feed_kill_all(feed *f, const err *e)
 /* What is new, to those that are live. */
 static bool follow(feed *f, log_conn *conn, err *e)
 {
-	log_position *before = log_position_copy(f->position);
-	bool ok = (before != NULL || err_set(e, ERR_NO_MEMORY, "out of memory")) && advance(f, conn, e);
-	if (ok && !log_position_equal(before, f->position)) {
+	bool has_news = false;
+	bool ok = advance(f, conn, &has_news, e);
+	if (ok && has_news) {
 		tell_caught_up(f, push_live, f);
 	}
-	free(before);
 	return ok;
 }
 
@@ -382,6 +385,9 @@ static feed *feed_new(tail_registry *r, const feed *key, const log_position *sta
 	f->registry = r;
 	f->position = log_position_copy(start);
 	f->topic = log_topic_ref(key->topic);
+	if (f->format->retain != NULL) {
+		f->format->retain(f->format);
+	}
 	pthread_mutex_init(&f->lock, NULL);
 	if (f->position == NULL || tsearch(f, &r->root, compare_feeds) == NULL) {
 		feed_free(f);

@@ -99,8 +99,8 @@ void feed_kill_all(feed *f, const err *e);
 void subscription_ref(log_subscription *s);
 void subscription_unref(log_subscription *s);
 subscription_state subscription_state_of(log_subscription *s);
-/* Caller holds the subscription's lock. After the frame the subscription is at `after`. False: it took no more. */
-bool subscription_push_locked(log_subscription *s, frame *f, const log_position *after);
+/* Caller holds the subscription's lock. Once taken, the subscription is at d->after. False: it took no more. */
+bool subscription_push_locked(log_subscription *s, const log_delivery *d);
 /* The same with the lock taken, for a stretch of one subscription. */
 stretch_take subscription_push;
 void subscription_kill(log_subscription *s, const err *e);

@@ -27,12 +27,6 @@ void log_position_set(log_position *to, const log_position *from)
 	memcpy(to, from, position_bytes(from->count));
 }
 
-bool log_position_equal(const log_position *a, const log_position *b)
-{
-	return a->first == b->first && a->count == b->count &&
-		   memcmp(a->offsets, b->offsets, (size_t)a->count * sizeof(int64_t)) == 0;
-}
-
 bool stretch_init(stretch *s, log_engine *engine, const log_topic *t, const log_format *format,
 				  const log_position *from, stretch_take *take, void *context, err *e)
 {
@@ -54,6 +48,13 @@ void stretch_dispose(stretch *s)
 
 /* ---- frames ---- */
 
+static bool give(stretch *s, const log_delivery *d, err *e)
+{
+	s->frames++;
+	/* Not an error of the log: the caller looks at the subscription's state. */
+	return s->take(s->context, d) || err_set(e, ERR_NONE, "not taken");
+}
+
 static bool hand_over(stretch *s, err *e)
 {
 	if (s->out.failed) {
@@ -68,13 +69,8 @@ static bool hand_over(stretch *s, err *e)
 	}
 	buf_clear(&s->out);
 	s->records = 0;
-	s->frames++;
-	bool taken = s->take(s->context, f, s->position);
+	bool taken = give(s, &(log_delivery){.frame = f, .after = s->position}, e);
 	frame_unref(f);
-	if (!taken) {
-		/* Not an error of the log: the caller looks at the subscription's state. */
-		err_set(e, ERR_NONE, "not taken");
-	}
 	return taken;
 }
 
@@ -114,16 +110,25 @@ static void write_record(stretch *s, const log_record *r)
 
 /* ---- reading ---- */
 
+static bool tell_gap(stretch *s, int32_t partition, const log_gap *gap, const log_page *page, err *e)
+{
+	s->position->offsets[partition - s->position->first] = gap->to;
+	if (s->format->write_gap != NULL) {
+		s->format->write_gap(&s->out, s->topic, partition, gap, s->position);
+		return true;
+	}
+	return give(s, &(log_delivery){.after = s->position, .gap = gap, .end_offset = log_page_end_offset(page)}, e);
+}
+
 /* What is written goes into frames, all but the last. */
-static bool write_page(stretch *s, log_page *page, int32_t partition, err *e)
+static bool write_records(stretch *s, log_page *page, int32_t partition, err *e)
 {
 	log_record record;
-	log_gap gap;
 	log_frame_end middle = {.partition = partition, .after = s->position, .end_offset = log_page_end_offset(page)};
-	if (log_page_gap(page, &gap)) {
-		s->position->offsets[partition - s->position->first] = gap.to;
-		s->format->write_gap(&s->out, s->topic, partition, &gap, s->position);
-		s->mark = (stretch_mark){s->out.len, gap.to, 0};
+	if (s->format->write_page != NULL) {
+		s->format->write_page(s->format, &s->out, s->topic, page);
+		s->mark.bytes = s->out.len;
+		return true;
 	}
 	while (log_page_next(page, &record)) {
 		if (is_full(s) && !cut(s, &middle, e)) {
@@ -137,21 +142,26 @@ static bool write_page(stretch *s, log_page *page, int32_t partition, err *e)
 bool stretch_read(stretch *s, log_conn *conn, int32_t partition, int64_t until, bool *more, err *e)
 {
 	log_page *page = NULL;
+	log_gap gap;
 	int64_t *at = &s->position->offsets[partition - s->position->first];
+	bool by_page = s->format->write_page != NULL;
 	log_topic prior = {.topic_id = s->prior_topic_id, .config.durability = LOG_FSYNC};
 	log_read_request q = {.topic = s->prior_topic_id != 0 ? &prior : s->topic,
 						  .partition = partition,
 						  .from = *at,
 						  .until = until,
-						  .max_records = STRETCH_RECORDS,
-						  .max_bytes = PAGE_BYTES};
+						  .max_records = by_page ? s->format->page_records : STRETCH_RECORDS,
+						  .max_bytes = by_page ? s->format->page_bytes : PAGE_BYTES};
 	bool ok = false;
 	if (!log_read(s->engine, conn, &q, &page, e)) {
 		return false;
 	}
+	if (log_page_gap(page, &gap) && !tell_gap(s, partition, &gap, page, e)) {
+		goto out;
+	}
 	s->from = *at;
-	s->mark = (stretch_mark){0, *at, 0};
-	if (!write_page(s, page, partition, e)) {
+	s->mark = (stretch_mark){s->out.len, *at, 0};
+	if (!write_records(s, page, partition, e)) {
 		goto out;
 	}
 	/* Deleted records at the end move the position without a frame. */

@@ -8,7 +8,8 @@
  *   stretch_dispose(&s);
  *
  * Threads  one at a time, the one that was given conn.
- * Limits   LOG_FRAME_BYTES or LOG_FRAME_RECORDS a frame; one call reads a page of at most STRETCH_RECORDS.
+ * Limits   LOG_FRAME_BYTES or LOG_FRAME_RECORDS a frame, or what the format says; one call reads a page of at most
+ *          STRETCH_RECORDS.
  * Errors   ERR_NONE when the taker wants no more; those of log/read; ERR_NO_MEMORY.
  */
 #ifndef TIDEGATE_LOG_STRETCH_H
@@ -25,8 +26,8 @@ typedef struct stretch_mark {
 	int64_t byte;
 } stretch_mark;
 
-/* Gets a frame and the position after it; false: no more of them. */
-typedef bool stretch_take(void *context, frame *f, const log_position *after);
+/* False: no more of them. */
+typedef bool stretch_take(void *context, const log_delivery *d);
 
 typedef struct stretch {
 	log_engine *engine;
@@ -47,7 +48,6 @@ typedef struct stretch {
 
 log_position *log_position_copy(const log_position *p);            /* NULL when memory is out */
 void log_position_set(log_position *to, const log_position *from); /* of equal count */
-bool log_position_equal(const log_position *a, const log_position *b);
 
 bool stretch_init(stretch *s, log_engine *engine, const log_topic *t, const log_format *format,
 				  const log_position *from, stretch_take *take, void *context, err *e) MUST_CHECK;

@@ -25,14 +25,14 @@ void subscription_unref(log_subscription *s)
 
 /* ---- pushing ---- */
 
-bool subscription_push_locked(log_subscription *s, frame *f, const log_position *after)
+bool subscription_push_locked(log_subscription *s, const log_delivery *d)
 {
 	if (s->state == DEAD) {
 		return false;
 	}
-	log_push result = s->sink.push(s->sink.context, f);
+	log_push result = s->sink.push(s->sink.context, d);
 	if (result == LOG_PUSH_OK) {
-		log_position_set(s->position, after);
+		log_position_set(s->position, d->after);
 		return true;
 	}
 	if (result == LOG_PUSH_CLOSED) {
@@ -122,11 +122,11 @@ void subscription_catch_up(log_subscription *s)
 
 /* ---- catching up ---- */
 
-bool subscription_push(void *context, frame *f, const log_position *after)
+bool subscription_push(void *context, const log_delivery *d)
 {
 	log_subscription *s = context;
 	pthread_mutex_lock(&s->lock);
-	bool taken = subscription_push_locked(s, f, after);
+	bool taken = subscription_push_locked(s, d);
 	pthread_mutex_unlock(&s->lock);
 	return taken;
 }

@@ -28,7 +28,7 @@ static void collector_init(collector *c, int room)
 	atomic_init(&c->ended, ERR_NONE);
 }
 
-static log_push take(void *context, frame *f)
+static log_push take(void *context, const log_delivery *d)
 {
 	collector *c = context;
 	pthread_mutex_lock(&c->lock);
@@ -36,7 +36,12 @@ static log_push take(void *context, frame *f)
 	if (full) {
 		atomic_store(&c->was_full, true);
 	} else {
-		buf_append_str(&c->text, frame_payload(f));
+		if (d->frame != NULL) {
+			buf_append_str(&c->text, frame_payload(d->frame));
+		} else {
+			buf_printf(&c->text, "gap [%lld-%lld) of %lld;", (long long)d->gap->from, (long long)d->gap->to,
+					   (long long)d->end_offset);
+		}
 		c->room -= c->room > 0 ? 1 : 0;
 	}
 	pthread_mutex_unlock(&c->lock);
@@ -67,6 +72,34 @@ static void write_gap(buf *out, const log_topic *t, int32_t partition, const log
 
 static const log_format FORMAT = {.name = "test", .write_record = write_record, .write_gap = write_gap};
 
+/* Pages of two records; those with an odd offset are not shown. */
+static void write_page(const log_format *f, buf *out, const log_topic *t, log_page *page)
+{
+	log_record r;
+	(void)f;
+	(void)t;
+	while (log_page_next(page, &r)) {
+		if (r.offset % 2 == 0) {
+			buf_printf(out, "%lld,", (long long)r.offset);
+		}
+	}
+	if (out->len > 0) {
+		buf_printf(out, "to %lld of %lld;", (long long)log_page_position(page), (long long)log_page_end_offset(page));
+	}
+}
+
+static void write_caught_up(buf *out, const log_topic *t, const log_position *at)
+{
+	(void)t;
+	buf_printf(out, "end %lld;", (long long)at->offsets[0]);
+}
+
+static const log_format PAGES = {.name = "pages",
+								 .write_page = write_page,
+								 .write_caught_up = write_caught_up,
+								 .page_records = 2,
+								 .page_bytes = 1 << 20};
+
 /* Waits until the collector holds exactly `wanted`. */
 static void expect(collector *c, const char *wanted)
 {
@@ -83,7 +116,8 @@ static void expect(collector *c, const char *wanted)
 	ck_assert_str_eq(seen, wanted);
 }
 
-static log_subscription *subscribe(log_fixture *f, const log_topic *t, collector *c, int64_t from)
+static log_subscription *subscribe_as(log_fixture *f, const log_topic *t, collector *c, int64_t from,
+									  const log_format *format)
 {
 	err e;
 	log_position *start = malloc(sizeof *start + (size_t)t->partitions * sizeof(int64_t));
@@ -93,10 +127,15 @@ static log_subscription *subscribe(log_fixture *f, const log_topic *t, collector
 		start->offsets[i] = from;
 	}
 	log_sink sink = {.push = take, .on_error = ended, .context = c};
-	log_subscription *s = log_subscribe(f->engine, t, start, &FORMAT, sink, &e);
+	log_subscription *s = log_subscribe(f->engine, t, start, format, sink, &e);
 	ck_assert_ptr_nonnull(s);
 	free(start);
 	return s;
+}
+
+static log_subscription *subscribe(log_fixture *f, const log_topic *t, collector *c, int64_t from)
+{
+	return subscribe_as(f, t, c, from, &FORMAT);
 }
 
 START_TEST(subscriber_gets_what_is_there_and_what_comes)
@@ -195,6 +234,34 @@ START_TEST(gap_is_announced_before_the_records_behind_it)
 	expect(&c, "0[1-3);0/3;0/4;");
 	log_unsubscribe(s);
 	buf_dispose(&c.text);
+	log_topic_unref(t);
+	fixture_close(&f);
+}
+END_TEST
+
+START_TEST(a_format_may_write_whole_pages_and_leave_gaps_to_the_sink)
+{
+	log_fixture f;
+	collector c;
+	collector late;
+	fixture_open(&f);
+	collector_init(&c, -1);
+	collector_init(&late, -1);
+	const log_topic *t = fixture_topic(&f, "orders", 1);
+	fixture_append_texts(&f, t, 0, "a", 3, NULL);
+	log_subscription *s = subscribe_as(&f, t, &c, 0, &PAGES);
+	expect(&c, "0,to 2 of 3;2,to 3 of 3;end 3;");
+	/* Nothing to be shown: no frame, and nothing to be caught up with. */
+	fixture_append_texts(&f, t, 0, "b", 1, NULL);
+	fixture_append_texts(&f, t, 0, "c", 1, NULL);
+	expect(&c, "0,to 2 of 3;2,to 3 of 3;end 3;4,to 5 of 5;end 5;");
+	db_fixture_sql(f.url, "UPDATE tidegate.head SET cap_floor = 4, is_plain = false");
+	log_subscription *s2 = subscribe_as(&f, t, &late, 1, &PAGES);
+	expect(&late, "gap [1-4) of 5;4,to 5 of 5;end 5;");
+	log_unsubscribe(s);
+	log_unsubscribe(s2);
+	buf_dispose(&c.text);
+	buf_dispose(&late.text);
 	log_topic_unref(t);
 	fixture_close(&f);
 }
@@ -530,6 +597,7 @@ int main(void)
 	tcase_add_test(c, subscriber_of_another_worker_is_woken);
 	tcase_add_test(c, full_sink_goes_on_where_it_stopped);
 	tcase_add_test(c, gap_is_announced_before_the_records_behind_it);
+	tcase_add_test(c, a_format_may_write_whole_pages_and_leave_gaps_to_the_sink);
 	tcase_add_test(c, deleted_topic_ends_its_subscriptions);
 	tcase_add_test(c, readers_that_come_while_records_come_see_each_once_in_order);
 	tcase_add_test(c, format_is_told_how_a_frame_ends);
