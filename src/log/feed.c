@@ -185,6 +185,18 @@ static void drop_leavers(feed *f)
 	}
 }
 
+/* Those that are live have got everything. */
+static void end_live(feed *f)
+{
+	pthread_mutex_lock(&f->lock);
+	for (log_subscription *s = f->subscriptions; s != NULL; s = s->next) {
+		if (subscription_state_of(s) == LIVE) {
+			subscription_end(s);
+		}
+	}
+	pthread_mutex_unlock(&f->lock);
+}
+
 /* Brings the live ones to the end. *has_news: they were given something. */
 static bool advance(feed *f, log_conn *conn, bool *has_news, err *e)
 {
@@ -204,6 +216,9 @@ static bool advance(feed *f, log_conn *conn, bool *has_news, err *e)
 		pthread_mutex_lock(&f->lock);
 		log_position_set(f->position, news.position);
 		pthread_mutex_unlock(&f->lock);
+	}
+	if (ok && news.is_ended) {
+		end_live(f);
 	}
 	*has_news = news.frames > 0;
 	metric_add(f->registry->frames, (int64_t)news.frames);
@@ -254,6 +269,7 @@ static bool let_in(feed *f, log_subscription *s, log_conn *conn, err *e)
 	if (ok) {
 		log_position_set(s->position, last.position);
 	}
+	bool ended = ok && last.is_ended;
 	bool back = ok && is_far && s->state == JOINING;
 	if (back) {
 		s->state = CATCHING;
@@ -265,6 +281,8 @@ static bool let_in(feed *f, log_subscription *s, log_conn *conn, err *e)
 	stretch_dispose(&last);
 	if (back) {
 		subscription_catch_up(s);
+	} else if (ended && subscription_end(s)) {
+		/* That was all. */
 	} else if (ok) {
 		tell_caught_up(f, subscription_push, s);
 	}
@@ -301,18 +319,31 @@ void feed_kill_all(feed *f, const err *e)
 	}
 }
 
-static bool feed_step(feed *f, log_conn *conn, err *e)
+/* What is new, to those that are live. */
+static bool follow(feed *f, log_conn *conn, err *e)
 {
-	log_subscription *joining;
 	bool has_news = false;
-	drop_leavers(f);
-	bool ok = !f->has_position || advance(f, conn, &has_news, e);
+	bool ok = advance(f, conn, &has_news, e);
 	if (ok && has_news) {
 		tell_caught_up(f, push_live, f);
 	}
+	return ok;
+}
+
+static bool feed_step(feed *f, log_conn *conn, err *e)
+{
+	log_subscription *joining;
+	bool begins = false;
+	drop_leavers(f);
+	bool ok = !f->has_position || follow(f, conn, e);
 	while (ok && (joining = next_joining(f)) != NULL) {
+		begins = begins || !f->has_position;
 		ok = let_in(f, joining, conn, e);
 		subscription_unref(joining);
+	}
+	if (ok && begins) {
+		/* Whatever came between the first one's last look and its joining woke nobody. */
+		ok = follow(f, conn, e);
 	}
 	drop_leavers(f);
 	return ok;

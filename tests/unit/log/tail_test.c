@@ -126,7 +126,7 @@ static log_subscription *subscribe_as(log_fixture *f, const log_topic *t, collec
 	for (int32_t i = 0; i < t->partitions; i++) {
 		start->offsets[i] = from;
 	}
-	log_sink sink = {take, ended, c};
+	log_sink sink = {.push = take, .on_error = ended, .context = c};
 	log_subscription *s = log_subscribe(f->engine, t, start, format, sink, &e);
 	ck_assert_ptr_nonnull(s);
 	free(start);
@@ -416,6 +416,177 @@ START_TEST(engine_stops_cleanly_while_the_database_is_away)
 }
 END_TEST
 
+/* ---- formats that write ends ---- */
+
+static void write_value(buf *out, const log_topic *t, const log_record *r, const log_position *after)
+{
+	(void)t;
+	(void)after;
+	buf_append_str(out, r->value);
+}
+
+static void write_end(buf *out, const log_topic *t, const log_frame_end *end)
+{
+	(void)t;
+	buf_printf(out, "<%lld-%lld:%lld%s%s>", (long long)end->from, (long long)end->after->offsets[0],
+			   (long long)end->byte, end->is_at_end ? " end" : "", end->is_closed ? " closed" : "");
+}
+
+static bool is_whole(const buf *out)
+{
+	return out->ptr[out->len - 1] != '-';
+}
+
+static const log_format ENDS = {.name = "ends",
+								.write_record = write_value,
+								.write_gap = write_gap,
+								.write_end = write_end,
+								.write_closed = write_end,
+								.is_whole = is_whole};
+
+static void closed(void *context)
+{
+	collector *c = context;
+	pthread_mutex_lock(&c->lock);
+	buf_append_str(&c->text, STR("."));
+	pthread_mutex_unlock(&c->lock);
+}
+
+static log_subscription *subscribe_ends(log_fixture *f, const log_topic *t, collector *c, const log_prior *prior,
+										size_t count)
+{
+	err e;
+	log_position *start = calloc(1, sizeof *start + sizeof(int64_t));
+	start->count = 1;
+	log_sink sink = {.push = take, .on_error = ended, .context = c, .on_end = closed};
+	log_subscription *s = log_subscribe_fork(f->engine, t, prior, count, start, &ENDS, sink, &e);
+	ck_assert_ptr_nonnull(s);
+	free(start);
+	return s;
+}
+
+static void append_one(log_fixture *f, const log_topic *t, const char *text, bool close)
+{
+	arena *a = arena_new(1 << 20);
+	str value = str_from_c(text);
+	log_append op = {.topic = t, .columns = {.count = text[0] != '\0', .values = &value}, .close = close, .arena = a};
+	fixture_append(f, &op);
+	ck_assert_int_eq(op.error.code, ERR_NONE);
+	arena_free(a);
+}
+
+START_TEST(format_is_told_how_a_frame_ends)
+{
+	log_fixture f;
+	collector c;
+	collector late;
+	fixture_open(&f);
+	collector_init(&c, -1);
+	collector_init(&late, -1);
+	const log_topic *t = fixture_topic(&f, "orders", 1);
+	append_one(&f, t, "aa", false);
+	append_one(&f, t, "b", false);
+	log_subscription *s = subscribe_ends(&f, t, &c, NULL, 0);
+	expect(&c, "aab<0-2:3 end>");
+	append_one(&f, t, "c", false);
+	expect(&c, "aab<0-2:3 end>c<2-3:4 end>");
+	/* A close with nothing, and one that comes late. */
+	append_one(&f, t, "", true);
+	expect(&c, "aab<0-2:3 end>c<2-3:4 end><3-3:4 end closed>.");
+	log_subscription *after = subscribe_ends(&f, t, &late, NULL, 0);
+	expect(&late, "aabc<0-3:4 end closed>.");
+	log_unsubscribe(s);
+	log_unsubscribe(after);
+	buf_dispose(&c.text);
+	buf_dispose(&late.text);
+	log_topic_unref(t);
+	fixture_close(&f);
+}
+END_TEST
+
+START_TEST(close_with_records_ends_behind_them_on_every_worker)
+{
+	log_fixture f[2];
+	collector c[2];
+	log_subscription *s[2];
+	fixture_open(&f[0]);
+	fixture_open_on(&f[1], f[0].url);
+	const log_topic *t = fixture_topic(&f[0], "orders", 1);
+	for (int i = 0; i < 2; i++) {
+		collector_init(&c[i], -1);
+		s[i] = subscribe_ends(&f[i], t, &c[i], NULL, 0);
+	}
+	append_one(&f[0], t, "last", true);
+	for (int i = 0; i < 2; i++) {
+		expect(&c[i], "last<0-1:4 end closed>.");
+		log_unsubscribe(s[i]);
+		buf_dispose(&c[i].text);
+	}
+	log_topic_unref(t);
+	fixture_close(&f[1]);
+	fixture_close(&f[0]);
+}
+END_TEST
+
+START_TEST(record_that_is_not_whole_waits_for_the_next_or_the_end)
+{
+	log_fixture f;
+	collector c;
+	fixture_open(&f);
+	collector_init(&c, -1);
+	const log_topic *t = fixture_topic(&f, "orders", 1);
+	append_one(&f, t, "a", false);
+	append_one(&f, t, "b-", false);
+	log_subscription *s = subscribe_ends(&f, t, &c, NULL, 0);
+	expect(&c, "a<0-1:1>");
+	append_one(&f, t, "c", false);
+	expect(&c, "a<0-1:1>b-c<1-3:4 end>");
+	append_one(&f, t, "d-", true);
+	expect(&c, "a<0-1:1>b-c<1-3:4 end>d-<3-4:6 end closed>.");
+	log_unsubscribe(s);
+	buf_dispose(&c.text);
+	log_topic_unref(t);
+	fixture_close(&f);
+}
+END_TEST
+
+/* Makes the topic begin at an offset, as a fork does. */
+static void begin_at(log_fixture *f, const log_topic *t, int offset)
+{
+	db_fixture_sql(f->url,
+				   "UPDATE tidegate.head SET next_offset = %d, next_byte = %d, cap_floor = %d WHERE topic_id = %lld",
+				   offset, offset, offset, (long long)t->topic_id);
+}
+
+START_TEST(fork_begins_with_the_records_of_others)
+{
+	log_fixture f;
+	collector c;
+	fixture_open(&f);
+	collector_init(&c, -1);
+	const log_topic *oldest = fixture_topic(&f, "oldest", 1);
+	const log_topic *older = fixture_topic(&f, "older", 1);
+	const log_topic *t = fixture_topic(&f, "orders", 1);
+	begin_at(&f, older, 1);
+	begin_at(&f, t, 2);
+	append_one(&f, oldest, "a", false);
+	append_one(&f, oldest, "b", true);
+	append_one(&f, older, "c", false);
+	append_one(&f, older, "d", false);
+	log_prior prior[] = {{oldest->topic_id, 1}, {older->topic_id, 2}};
+	log_subscription *s = subscribe_ends(&f, t, &c, prior, 2);
+	expect(&c, "a<0-1:1>c<1-2:2>");
+	append_one(&f, t, "e", true);
+	expect(&c, "a<0-1:1>c<1-2:2>e<2-3:3 end closed>.");
+	log_unsubscribe(s);
+	buf_dispose(&c.text);
+	log_topic_unref(t);
+	log_topic_unref(older);
+	log_topic_unref(oldest);
+	fixture_close(&f);
+}
+END_TEST
+
 int main(void)
 {
 	postgres_fixture_url();
@@ -429,6 +600,10 @@ int main(void)
 	tcase_add_test(c, a_format_may_write_whole_pages_and_leave_gaps_to_the_sink);
 	tcase_add_test(c, deleted_topic_ends_its_subscriptions);
 	tcase_add_test(c, readers_that_come_while_records_come_see_each_once_in_order);
+	tcase_add_test(c, format_is_told_how_a_frame_ends);
+	tcase_add_test(c, close_with_records_ends_behind_them_on_every_worker);
+	tcase_add_test(c, record_that_is_not_whole_waits_for_the_next_or_the_end);
+	tcase_add_test(c, fork_begins_with_the_records_of_others);
 	tcase_add_test(c, stopping_engine_ends_its_subscriptions);
 	tcase_add_test(c, engine_stops_cleanly_while_the_database_is_away);
 	suite_add_tcase(s, c);
