@@ -3,6 +3,7 @@
 #include "api/probe.h"
 #include "api/pump.h"
 #include "api/streaming/streaming.h"
+#include "api/topics/hub.h"
 #include "api/topics/topics.h"
 
 bool api_init(api *a, err *e)
@@ -10,7 +11,8 @@ bool api_init(api *a, err *e)
 	a->pumps = pump_set_new(a->metrics);
 	atomic_init(&a->keyless, 0);
 	atomic_init(&a->is_stopping, false);
-	return a->pumps != NULL || err_set(e, ERR_NO_MEMORY, "no memory to start with");
+	a->topics = topics_hub_new(a);
+	return (a->pumps != NULL && a->topics != NULL) || err_set(e, ERR_NO_MEMORY, "no memory to start with");
 }
 
 void api_stop_waiting(api *a)
@@ -21,8 +23,18 @@ void api_stop_waiting(api *a)
 
 void api_dispose(api *a)
 {
+	topics_hub *hub = a->topics;
+	a->topics = NULL;
+	topics_hub_free(hub);
 	pump_set_free(a->pumps);
 	a->pumps = NULL;
+}
+
+void api_on_watch_notify(api *a, str payload)
+{
+	if (a->topics != NULL) {
+		watch_keeper_hear(a->topics->keeper, payload);
+	}
 }
 
 api *api_of(const http_exchange *x)

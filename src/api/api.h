@@ -20,6 +20,10 @@
 
 struct auth;
 struct pump_set;
+struct topics_hub;
+
+/* The channel whose payloads belong to api_on_watch_notify(). */
+#define API_WATCH_CHANNEL "tidegate_watch"
 
 enum {
 	API_JSON_DEPTH = 128,    /* nesting of a request body */
@@ -36,6 +40,7 @@ typedef struct api {
 	metric_registry *metrics;
 	/* api_init() makes the rest */
 	struct pump_set *pumps;        /* whoever waits for new records */
+	_Atomic(struct topics_hub *) topics; /* what the live connections of the topics dialect share */
 	atomic_uint_least32_t keyless; /* round robin of records without a key: the next one's number */
 	atomic_bool is_stopping;
 } api;
@@ -44,6 +49,9 @@ bool api_init(api *a, err *e) MUST_CHECK;
 /* Long polls answer with what there is, group streams end: a stop need not wait for them. */
 void api_stop_waiting(api *a);
 void api_dispose(api *a); /* accepts one that was not initialised, if zeroed */
+
+/* A notification of API_WATCH_CHANNEL; on the listener's thread, also before api_init(). */
+void api_on_watch_notify(api *a, str payload);
 
 api *api_of(const http_exchange *x);
 

@@ -189,9 +189,14 @@ static bool start_auth(service *s, err *e)
 	return auth_guard_listen(s->listen, s->listen_count, auth_is_required(s->auth), c->allow_public_without_auth, e);
 }
 
-static void on_notification(void *context, str payload)
+static void hear_auth(void *context, str payload)
 {
 	auth_on_notify(context, payload);
+}
+
+static void hear_watch(void *context, str payload)
+{
+	api_on_watch_notify(context, payload);
 }
 
 static bool start_engine(service *s, err *e)
@@ -207,10 +212,8 @@ static bool start_engine(service *s, err *e)
 								  .janitor_interval_ms = (uint32_t)c->janitor_interval_ms,
 								  .janitor = c->janitor,
 								  .max_topics = c->max_topics,
-								  .max_subscriptions = (uint32_t)c->max_streams,
-								  .extra_channel = AUTH_CHANNEL,
-								  .on_notification = on_notification,
-								  .notification_context = s->auth,
+								  .max_subscriptions = (uint32_t)c->max_subscriptions,
+								  .channels = {{AUTH_CHANNEL, hear_auth, s->auth}, {API_WATCH_CHANNEL, hear_watch, &s->api}},
 								  .timer = s->timer,
 								  .log = s->log,
 								  .metrics = s->metrics};
@@ -339,11 +342,12 @@ static bool stop(service *s)
 		db_pool_stop(s->pool);
 	}
 	timer_free(s->timer);
+	http_server_free(s->http);
+	log_engine_free(s->engine);
+	/* Its listener may speak to the API up to here. */
 	if (s->api.log != NULL) {
 		api_dispose(&s->api);
 	}
-	http_server_free(s->http);
-	log_engine_free(s->engine);
 	db_pool_free(s->pool);
 	auth_free(s->auth);
 	SLOG(s->log, SLOG_INFO, "service", all_done ? "stopped" : "stopped; some connections had to be cut",

@@ -25,6 +25,8 @@ static const http_route routes[] = {
 	/* queues */
 	/* routers */
 	/* watch */
+	ROUTE(HTTP_POST, "/v0/watch", "topics_watch", topics_post_watch, READ, BODY),
+	{.method = HTTP_GET, .pattern = "/v0/watch/{wid}", .name = "topics_watch_stream", .handler = topics_watch_stream, .is_open = true, .token_in_query = true},
 	/* probes */
 	{.method = HTTP_GET, .pattern = "/v0/health", .name = "topics_health", .handler = probe_health, .is_open = true},
 	{.method = HTTP_GET, .pattern = "/v0/ready", .name = "topics_ready", .handler = probe_ready, .is_open = true},

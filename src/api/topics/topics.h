@@ -14,4 +14,8 @@ extern const http_dialect topics_dialect;
 /* topic.c, topic_list.c */
 void topics_put_topic(http_exchange *x);
 
+/* watch_post.c, watch_stream.c, ws.c */
+void topics_post_watch(http_exchange *x);
+void topics_watch_stream(http_exchange *x);
+
 #endif
