@@ -5,14 +5,17 @@
 #include "api/streaming/streaming.h"
 #include "api/topics/hub.h"
 #include "api/topics/topics.h"
+#include "api/topics/touch.h"
 
 bool api_init(api *a, err *e)
 {
 	a->pumps = pump_set_new(a->metrics);
+	a->touched = touch_book_new();
 	atomic_init(&a->keyless, 0);
 	atomic_init(&a->is_stopping, false);
 	a->topics = topics_hub_new(a);
-	return (a->pumps != NULL && a->topics != NULL) || err_set(e, ERR_NO_MEMORY, "no memory to start with");
+	return (a->pumps != NULL && a->touched != NULL && a->topics != NULL) ||
+		   err_set(e, ERR_NO_MEMORY, "no memory to start with");
 }
 
 void api_stop_waiting(api *a)
@@ -27,7 +30,9 @@ void api_dispose(api *a)
 	a->topics = NULL;
 	topics_hub_free(hub);
 	pump_set_free(a->pumps);
+	touch_book_free(a->touched);
 	a->pumps = NULL;
+	a->touched = NULL;
 }
 
 void api_on_watch_notify(api *a, str payload)

@@ -20,6 +20,7 @@
 
 struct auth;
 struct pump_set;
+struct touch_book;
 struct topics_hub;
 
 /* The channel whose payloads belong to api_on_watch_notify(). */
@@ -39,9 +40,10 @@ typedef struct api {
 	slog *slog;
 	metric_registry *metrics;
 	/* api_init() makes the rest */
-	struct pump_set *pumps;        /* whoever waits for new records */
+	struct pump_set *pumps;              /* whoever waits for new records */
 	_Atomic(struct topics_hub *) topics; /* what the live connections of the topics dialect share */
-	atomic_uint_least32_t keyless; /* round robin of records without a key: the next one's number */
+	struct touch_book *touched;          /* when topics were last read */
+	atomic_uint_least32_t keyless;       /* round robin of records without a key: the next one's number */
 	atomic_bool is_stopping;
 } api;
 

@@ -18,7 +18,7 @@ typedef struct topics_hub {
 	watch_keeper *keeper;
 } topics_hub;
 
-topics_hub *topics_hub_new(api *a); /* NULL when memory is out */
+topics_hub *topics_hub_new(api *a);  /* NULL when memory is out */
 void topics_hub_free(topics_hub *h); /* accepts NULL */
 
 #endif

@@ -71,8 +71,8 @@ static live_slot *find_or_add(live_slots *s, str key_id)
 
 static bool refuse(const char *limit, int64_t most, err *e)
 {
-	err_set(e, ERR_THROTTLED,
-			"as many live connections are open as are allowed (%s); close one, or try again later", limit);
+	err_set(e, ERR_THROTTLED, "as many live connections are open as are allowed (%s); close one, or try again later",
+			limit);
 	err_detail(e, "{\"limit\":\"%s\",\"max\":%" PRId64 "}", limit, most);
 	return false;
 }

@@ -1,49 +1,40 @@
 #include "api/topics/node_filter.h"
 
-static void add_node(body *b, const char *name, str *nodes, node_filter *out)
+static void add(body *b, uint64_t name_bytes_max, node_filter *f)
 {
-	str node = STR_NONE;
-	body_text(b, name, &node);
-	if (!b->failed && node.len > NODE_FILTER_BYTES_MAX) {
-		body_refuse(b, name, "nodes of at most 128 bytes");
-	} else if (!b->failed) {
-		nodes[out->count++] = node;
+	str name = STR_NONE;
+	body_text(b, "node", &name);
+	if (b->failed) {
+		return;
+	}
+	if (name.len > name_bytes_max) {
+		body_refuse(b, "node", "a name no longer than a writer's node may be");
+	} else if (f->count == NODE_FILTER_MAX) {
+		body_refuse(b, "node", "at most 64 names");
+	} else {
+		f->names[f->count++] = name;
 	}
 }
 
-void node_filter_read(body *b, const char *name, node_filter *out)
+void node_filter_read(body *b, uint64_t name_bytes_max, node_filter *out)
 {
-	*out = (node_filter){NULL, 0};
-	if (body_null(b) || b->failed) {
+	out->count = 0;
+	if (body_null(b)) {
 		return;
 	}
-	str *nodes = arena_alloc_array(b->arena, NODE_FILTER_MAX, sizeof *nodes);
-	if (nodes == NULL) {
-		b->failed = true;
-		err_set(b->error, ERR_NO_MEMORY, "the server has no memory left for this request; try again");
-		return;
-	}
-	out->nodes = nodes;
-	if (jscan_peek(&b->scan) != JSCAN_ARRAY) {
-		add_node(b, name, nodes, out);
-		return;
-	}
-	for (body_array(b, name); body_next_element(b);) {
-		if (out->count == NODE_FILTER_MAX) {
-			body_refuse(b, name, "a node or at most 256 of them");
-			return;
+	if (!b->failed && jscan_peek(&b->scan) == JSCAN_STRING) {
+		add(b, name_bytes_max, out);
+	} else if (body_array(b, "node")) {
+		while (body_next_element(b)) {
+			add(b, name_bytes_max, out);
 		}
-		add_node(b, name, nodes, out);
 	}
 }
 
-bool node_filter_drops(const node_filter *f, const log_topic *t, const log_record *r)
+bool node_filter_drops(const node_filter *f, const log_record *r)
 {
-	if (f->count == 0 || r->node.ptr == NULL || !t->config.dedupe_node) {
-		return false;
-	}
-	for (size_t i = 0; i < f->count; i++) {
-		if (str_equal(f->nodes[i], r->node)) {
+	for (uint32_t i = 0; r->node.ptr != NULL && i < f->count; i++) {
+		if (str_equal(f->names[i], r->node)) {
 			return true;
 		}
 	}

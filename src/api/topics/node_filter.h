@@ -1,25 +1,26 @@
 /*
- * api/topics/node_filter: `node` of a read: records that one of these nodes wrote are passed over, silently, so that a
- * node does not get back what it sent. Off for topics with dedupe_node:false.
+ * api/topics/node_filter: the `node` of a read: a string, or an array of strings; records that carry one of them in
+ * $node are left out, so that a mirror never gets its own records back.
  *
- * Owns     nothing. Threads: any.
- * Limits   NODE_FILTER_MAX nodes.
+ * Owns     nothing; texts live as long as the body and its arena.
+ * Limits   NODE_FILTER_MAX names.
+ * Errors   ERR_INVALID_REQUEST in the body.
  */
 #ifndef TIDEGATE_API_TOPICS_NODE_FILTER_H
 #define TIDEGATE_API_TOPICS_NODE_FILTER_H
 
 #include "api/body.h"
-#include "log/topic.h"
+#include "log/record.h"
 
-enum { NODE_FILTER_MAX = 256, NODE_FILTER_BYTES_MAX = 128 };
+enum { NODE_FILTER_MAX = 64 };
 
 typedef struct node_filter {
-	const str *nodes;
-	size_t count;
+	uint32_t count; /* 0: everything passes */
+	str names[NODE_FILTER_MAX];
 } node_filter;
 
-/* A string, an array of strings, or null. Errors stick in the body. */
-void node_filter_read(body *b, const char *name, node_filter *out);
-bool node_filter_drops(const node_filter *f, const log_topic *t, const log_record *r);
+/* The member's value; null is none. */
+void node_filter_read(body *b, uint64_t name_bytes_max, node_filter *out);
+bool node_filter_drops(const node_filter *f, const log_record *r);
 
 #endif

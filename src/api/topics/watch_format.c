@@ -55,7 +55,7 @@ static void write_page(const log_format *f, buf *out, const log_topic *t, log_pa
 	bool is_empty = true;
 	log_record r;
 	while (log_page_next(page, &r)) {
-		if (node_filter_drops(&o->nodes, t, &r)) {
+		if (t->config.dedupe_node && node_filter_drops(&o->nodes, &r)) {
 			continue;
 		}
 		if (is_empty) {
@@ -139,7 +139,7 @@ static int compare_formats(const void *left, const void *right)
 	order = order != 0 ? order : compare_numbers(a->options.max_bytes, b->options.max_bytes);
 	order = order != 0 ? order : compare_numbers(a->options.nodes.count, b->options.nodes.count);
 	for (size_t i = 0; order == 0 && i < a->options.nodes.count; i++) {
-		order = str_compare(a->options.nodes.nodes[i], b->options.nodes.nodes[i]);
+		order = str_compare(a->options.nodes.names[i], b->options.nodes.names[i]);
 	}
 	return order;
 }
@@ -188,29 +188,28 @@ void watch_formats_free(watch_formats *fs)
 	}
 }
 
-/* The format, then its nodes, then their texts. */
+/* The format, then the texts of its nodes. */
 static watch_format *format_new(watch_formats *fs, const watch_format *key)
 {
 	const node_filter *from = &key->options.nodes;
-	size_t bytes = sizeof *key + from->count * sizeof(str);
+	size_t bytes = sizeof *key;
 	for (size_t i = 0; i < from->count; i++) {
-		bytes += from->nodes[i].len;
+		bytes += from->names[i].len;
 	}
 	watch_format *w = malloc(bytes);
 	if (w == NULL) {
 		return NULL;
 	}
 	*w = *key;
-	str *nodes = (str *)(w + 1);
-	char *text = (char *)(nodes + from->count);
+	char *text = (char *)(w + 1);
 	for (size_t i = 0; i < from->count; i++) {
-		if (from->nodes[i].len > 0) {
-			memcpy(text, from->nodes[i].ptr, from->nodes[i].len);
+		str name = from->names[i];
+		if (name.len > 0) {
+			memcpy(text, name.ptr, name.len);
 		}
-		nodes[i] = (str){text, from->nodes[i].len};
-		text += from->nodes[i].len;
+		w->options.nodes.names[i] = (str){text, name.len};
+		text += name.len;
 	}
-	w->options.nodes.nodes = nodes;
 	if (tsearch(w, &fs->root, compare_formats) == NULL) {
 		free(w);
 		return NULL;

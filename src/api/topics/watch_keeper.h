@@ -37,7 +37,7 @@ typedef struct watch_kept {
 	bool is_late; /* a save of the closed stream failed once */
 } watch_kept;
 
-watch_keeper *watch_keeper_new(api *a);     /* NULL when memory is out */
+watch_keeper *watch_keeper_new(api *a);       /* NULL when memory is out */
 void watch_keeper_free(watch_keeper *keeper); /* accepts NULL; jobs and timers stand still */
 
 void watch_keeper_add(watch_keeper *keeper, watch_kept *k);

@@ -6,10 +6,8 @@ enum { STARTS_FIRST = 16 };
 
 watch_options watch_options_default(void)
 {
-	return (watch_options){.limit = WATCH_LIMIT_DEFAULT,
-						   .max_bytes = WATCH_BYTES_DEFAULT,
-						   .has_meta = true,
-						   .has_data = true};
+	return (watch_options){
+		.limit = WATCH_LIMIT_DEFAULT, .max_bytes = WATCH_BYTES_DEFAULT, .has_meta = true, .has_data = true};
 }
 
 /* 0 means `for_0`; more than `most` becomes `most`. */
@@ -22,10 +20,10 @@ static void read_bounded(body *b, const char *name, uint32_t for_0, uint32_t mos
 	}
 }
 
-bool watch_options_read(body *b, str key, watch_options *o)
+bool watch_options_read(body *b, str key, uint64_t node_bytes_max, watch_options *o)
 {
 	if (str_equal(key, STR("node"))) {
-		node_filter_read(b, "node", &o->nodes);
+		node_filter_read(b, node_bytes_max, &o->nodes);
 	} else if (str_equal(key, STR("limit"))) {
 		read_bounded(b, "limit", WATCH_LIMIT_DEFAULT, WATCH_LIMIT_MAX, &o->limit);
 	} else if (str_equal(key, STR("max_batch_bytes"))) {

@@ -43,7 +43,7 @@ typedef struct watch_starts {
 /* The defaults of POST /v0/watch. */
 watch_options watch_options_default(void);
 /* False when `key` is none of the options. Errors stick in the body. */
-bool watch_options_read(body *b, str key, watch_options *o);
+bool watch_options_read(body *b, str key, uint64_t node_bytes_max, watch_options *o);
 /* The value of `topics`: an object of names and {"from_seq","tail"}. A repeated name counts once, the last time. */
 void watch_starts_read(body *b, watch_starts *s);
 /* Errors stick in the body. */

@@ -24,7 +24,9 @@ static void read_heartbeat(body *b, watch_session *s)
 {
 	int64_t ms = s->heartbeat_ms;
 	body_unsigned(b, "heartbeat_ms", &ms);
-	s->heartbeat_ms = (int32_t)(ms < HEARTBEAT_LEAST_MS ? HEARTBEAT_LEAST_MS : ms > HEARTBEAT_MOST_MS ? HEARTBEAT_MOST_MS : ms);
+	s->heartbeat_ms = (int32_t)(ms < HEARTBEAT_LEAST_MS  ? HEARTBEAT_LEAST_MS
+								: ms > HEARTBEAT_MOST_MS ? HEARTBEAT_MOST_MS
+														 : ms);
 }
 
 /* Only what is committed is ever pushed: that satisfies both. */
@@ -44,6 +46,7 @@ static bool read_post(watch_post *p, err *e)
 	watch_session *s = &p->session;
 	s->options = watch_options_default();
 	s->heartbeat_ms = HEARTBEAT_DEFAULT_MS;
+	uint64_t node_bytes_max = (uint64_t)api_of(p->op.x)->config->topics_max_node_bytes;
 	p->starts.most = (size_t)api_of(p->op.x)->config->topics_max_watch_topics;
 	p->is_lenient = wire_query_switch(p->op.x, "lenient", false);
 	if (!wire_begin(&b, p->op.x, e)) {
@@ -56,7 +59,7 @@ static bool read_post(watch_post *p, err *e)
 			read_heartbeat(&b, s);
 		} else if (str_equal(key, STR("consistency"))) {
 			read_consistency(&b);
-		} else if (!watch_options_read(&b, key, &s->options)) {
+		} else if (!watch_options_read(&b, key, node_bytes_max, &s->options)) {
 			body_skip(&b);
 		}
 	}
@@ -102,9 +105,8 @@ static bool add_topic(watch_post *p, const watch_start *start, log_conn *conn, b
 		return e->code == ERR_TOPIC_NOT_FOUND && p->is_lenient;
 	}
 	watch_session_topic *t = &s->topics[s->topic_count];
-	*t = (watch_session_topic){.name = start->name,
-							   .topic_id = found.topic->topic_id,
-							   .seq = start->from_tail ? found.head_seq : start->seq};
+	*t = (watch_session_topic){
+		.name = start->name, .topic_id = found.topic->topic_id, .seq = start->from_tail ? found.head_seq : start->seq};
 	if (s->topic_count++ > 0) {
 		buf_append_byte(out, ',');
 	}

@@ -97,8 +97,8 @@ static void write_arrays(session_arrays *out, const watch_session *s)
 	db_array_begin(&names, &out->names, DB_TEXT);
 	db_array_begin(&topic_ids, &out->topic_ids, DB_INT8);
 	db_array_begin(&positions, &out->positions, DB_INT8);
-	for (size_t i = 0; i < s->options.nodes.count; i++) {
-		str node = s->options.nodes.nodes[i];
+	for (uint32_t i = 0; i < s->options.nodes.count; i++) {
+		str node = s->options.nodes.names[i];
 		db_array_add_str(&nodes, node.ptr != NULL ? node : STR(""));
 	}
 	for (size_t i = 0; i < s->topic_count; i++) {
@@ -139,7 +139,8 @@ static bool insert(log_conn *conn, const watch_id *id, const watch_session *s, e
 	db_param_str(&p, buf_str(&arrays.names));
 	db_param_str(&p, buf_str(&arrays.topic_ids));
 	db_param_str(&p, buf_str(&arrays.positions));
-	bool has_memory = !arrays.nodes.failed && !arrays.names.failed && !arrays.topic_ids.failed && !arrays.positions.failed;
+	bool has_memory =
+		!arrays.nodes.failed && !arrays.names.failed && !arrays.topic_ids.failed && !arrays.positions.failed;
 	bool ok = has_memory ? db_do(conn, &SQL_WATCH_SESSION_INSERT, &p, NULL, e)
 						 : err_set(e, ERR_NO_MEMORY, "the server has no memory left for this request; try again");
 	dispose_arrays(&arrays);
@@ -199,7 +200,8 @@ bool watch_session_create(log_conn *conn, const watch_id *id, const watch_sessio
 
 static bool set_not_found(err *e)
 {
-	return err_set(e, ERR_NOT_FOUND, "there is no such watch session, or it was forgotten; make one with POST /v0/watch");
+	return err_set(e, ERR_NOT_FOUND,
+				   "there is no such watch session, or it was forgotten; make one with POST /v0/watch");
 }
 
 bool watch_session_owner(log_conn *conn, const watch_id *id, int64_t ttl_ms, arena *a, int64_t *tenant_id, str *key_id,
@@ -227,13 +229,11 @@ static bool read_nodes(const db_result *r, arena *a, node_filter *out)
 {
 	db_array_reader reader;
 	db_array_open(&reader, db_str(r, 0, 7));
-	str *nodes = arena_alloc_array(a, reader.count + 1, sizeof *nodes);
-	out->nodes = nodes;
 	out->count = 0;
 	str node;
-	bool ok = nodes != NULL;
-	while (ok && db_array_next_str(&reader, &node)) {
-		ok = arena_copy_str(a, node, &nodes[out->count++]);
+	bool ok = true;
+	while (ok && out->count < NODE_FILTER_MAX && db_array_next_str(&reader, &node)) {
+		ok = arena_copy_str(a, node, &out->names[out->count++]);
 	}
 	return ok;
 }

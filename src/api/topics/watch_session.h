@@ -13,6 +13,7 @@
 #define TIDEGATE_API_TOPICS_WATCH_SESSION_H
 
 #include "api/topics/watch_options.h"
+#include "log/topic.h"
 
 enum { WATCH_ID_BYTES = 16 };
 
@@ -40,9 +41,9 @@ typedef struct watch_session {
 } watch_session;
 
 void watch_id_make(watch_id *out);
-void watch_id_write(buf *out, const watch_id *id);             /* "wid_…" */
-bool watch_id_read(str text, arena *a, watch_id *out);         /* false: no such id can be */
-bool watch_id_read_hex(str text, watch_id *out);               /* as in a notification */
+void watch_id_write(buf *out, const watch_id *id);     /* "wid_…" */
+bool watch_id_read(str text, arena *a, watch_id *out); /* false: no such id can be */
+bool watch_id_read_hex(str text, watch_id *out);       /* as in a notification */
 bool watch_id_equal(const watch_id *a, const watch_id *b);
 
 /* most = 0: no limit. */

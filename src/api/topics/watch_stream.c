@@ -31,7 +31,7 @@ typedef struct watch_stream {
 	live_slot *slot;
 	const auth_principal *principal;
 	http_stream *stream;
-	buf id_line;    /* under the set's lock */
+	buf id_line; /* under the set's lock */
 	auth_watch *credential;
 	atomic_size_t references;
 	pthread_mutex_t lock; /* guards what follows */
@@ -81,12 +81,14 @@ static void end_with(watch_stream *w, const char *code, const char *message)
 
 static void superseded(watch_kept *k)
 {
-	end_with((watch_stream *)k, "410", "the session is served by a newer stream, or gone; POST /v0/watch for another one");
+	end_with((watch_stream *)k, "410",
+			 "the session is served by a newer stream, or gone; POST /v0/watch for another one");
 }
 
 static void on_shutdown(void *context)
 {
-	end_with(context, "\"server_shutting_down\"", "the server stops; connect again, it goes on where this stream ended");
+	end_with(context, "\"server_shutting_down\"",
+			 "the server stops; connect again, it goes on where this stream ended");
 }
 
 static void on_expire(void *context)
@@ -330,8 +332,7 @@ static bool open_session(api_operation *op, log_conn *conn, err *e)
 	if (!live_slots_take(a->topics->slots, gate_principal(op->x), &o->slot, e)) {
 		return false;
 	}
-	bool ok = watch_session_forget(conn, ttl_ms, e) &&
-			  watch_session_open(conn, &o->id, ttl_ms, memory, &o->session, e);
+	bool ok = watch_session_forget(conn, ttl_ms, e) && watch_session_open(conn, &o->id, ttl_ms, memory, &o->session, e);
 	if (ok) {
 		watch_keeper_take_over(a->topics->keeper, &o->id, &o->session);
 		rewind_to(&o->session, http_request_header(op->x, STR("Last-Event-ID")), memory);

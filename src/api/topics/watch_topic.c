@@ -11,11 +11,11 @@ static bool look_up(api *a, log_conn *conn, int64_t tenant_id, str name, const l
 	return log_topic_find(a->log, conn, tenant_id, name, out, e);
 }
 
-static bool measure(api *a, log_conn *conn, const log_topic *t, arena *arena, watch_topic *out, err *e)
+static bool measure(api *a, log_conn *conn, const log_topic *t, arena *memory, watch_topic *out, err *e)
 {
 	log_partition_info *partitions = NULL;
 	size_t count = 0;
-	if (!log_topic_partitions(a->log, conn, t, arena, &partitions, &count, e)) {
+	if (!log_topic_partitions(a->log, conn, t, memory, &partitions, &count, e)) {
 		return false;
 	}
 	*out = (watch_topic){.topic = t,
@@ -24,10 +24,10 @@ static bool measure(api *a, log_conn *conn, const log_topic *t, arena *arena, wa
 	return true;
 }
 
-bool watch_topic_find(api *a, log_conn *conn, int64_t tenant_id, str name, arena *arena, watch_topic *out, err *e)
+bool watch_topic_find(api *a, log_conn *conn, int64_t tenant_id, str name, arena *memory, watch_topic *out, err *e)
 {
 	const log_topic *t = log_topic_cached(a->log, tenant_id, name);
-	if (t != NULL && measure(a, conn, t, arena, out, e)) {
+	if (t != NULL && measure(a, conn, t, memory, out, e)) {
 		return true;
 	}
 	if (t != NULL) {
@@ -43,7 +43,7 @@ bool watch_topic_find(api *a, log_conn *conn, int64_t tenant_id, str name, arena
 	if (!look_up(a, conn, tenant_id, name, &t, e)) {
 		return false;
 	}
-	if (measure(a, conn, t, arena, out, e)) {
+	if (measure(a, conn, t, memory, out, e)) {
 		return true;
 	}
 	log_topic_unref(t);

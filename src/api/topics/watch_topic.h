@@ -18,7 +18,7 @@ typedef struct watch_topic {
 	int64_t earliest_seq;
 } watch_topic;
 
-bool watch_topic_find(api *a, log_conn *conn, int64_t tenant_id, str name, arena *arena, watch_topic *out,
+bool watch_topic_find(api *a, log_conn *conn, int64_t tenant_id, str name, arena *memory, watch_topic *out,
 					  err *e) MUST_CHECK;
 
 #endif

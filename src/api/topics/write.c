@@ -1,6 +1,7 @@
 #include "api/topics/write.h"
 
 #include "api/operation.h"
+#include "api/topic_config.h"
 #include "api/topics/wire.h"
 #include "base/clock.h"
 #include "base/jwrite.h"
@@ -47,7 +48,7 @@ static bool check_creation(const topic_write *w, err *e)
 					   "creating a topic with a config needs a key with the scope admin; leave config out, or let the "
 					   "topic be created first");
 	}
-	return check_caps(b, e);
+	return topic_config_check(&b->config, w->topic_name, e) && check_caps(b, e);
 }
 
 static bool make_topic(topic_write *w, log_conn *conn, err *e)

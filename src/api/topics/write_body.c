@@ -217,8 +217,7 @@ static bool add_record(reader *r, const record *rec)
 				r->limits->record_bytes);
 		return fail(r);
 	}
-	if (!reserve(r) || !put(r, &r->tags, rec->tag) || !put(r, &r->nodes, rec->node) ||
-		!put(r, &r->metas, rec->meta)) {
+	if (!reserve(r) || !put(r, &r->tags, rec->tag) || !put(r, &r->nodes, rec->node) || !put(r, &r->metas, rec->meta)) {
 		return false;
 	}
 	r->values[r->count++] = rec->data;
@@ -350,8 +349,8 @@ bool write_body_read(str text, arena *a, const write_limits *limits, write_body 
 	if (!apply_node(&r)) {
 		return false;
 	}
-	out->columns = (log_columns){
-		.count = r.count, .values = r.values, .tags = r.tags, .nodes = r.nodes, .metas = r.metas};
+	out->columns =
+		(log_columns){.count = r.count, .values = r.values, .tags = r.tags, .nodes = r.nodes, .metas = r.metas};
 	return true;
 }
 
