@@ -95,24 +95,50 @@ static void write_topic(buf *out, const watch_session_topic *t, const watch_topi
 	buf_append_byte(out, '}');
 }
 
-/* Adds it to the session and tells it. */
-static bool add_topic(watch_post *p, const watch_start *start, log_conn *conn, buf *out, err *e)
+/* Adds what was found to the session and tells it. */
+static bool add_topics(watch_post *p, const watch_topic *found, buf *out, err *e)
 {
-	watch_topic found;
 	watch_session *s = &p->session;
-	arena *a = http_arena(p->op.x);
-	if (!watch_topic_find(api_of(p->op.x), conn, s->tenant_id, start->name, a, &found, e)) {
-		return e->code == ERR_TOPIC_NOT_FOUND && p->is_lenient;
+	for (size_t i = 0; i < p->starts.count; i++) {
+		const watch_start *start = &p->starts.list[i];
+		if (found[i].topic == NULL && !p->is_lenient) {
+			return api_set_topic_not_found(e, start->name);
+		}
+		if (found[i].topic == NULL) {
+			continue;
+		}
+		watch_session_topic *t = &s->topics[s->topic_count];
+		*t = (watch_session_topic){.name = start->name,
+								   .topic_id = found[i].topic->topic_id,
+								   .seq = start->from_tail ? found[i].head_seq : start->seq};
+		if (s->topic_count++ > 0) {
+			buf_append_byte(out, ',');
+		}
+		write_topic(out, t, &found[i]);
 	}
-	watch_session_topic *t = &s->topics[s->topic_count];
-	*t = (watch_session_topic){
-		.name = start->name, .topic_id = found.topic->topic_id, .seq = start->from_tail ? found.head_seq : start->seq};
-	if (s->topic_count++ > 0) {
-		buf_append_byte(out, ',');
-	}
-	write_topic(out, t, &found);
-	log_topic_unref(found.topic);
 	return true;
+}
+
+static bool find_topics(watch_post *p, log_conn *conn, buf *out, err *e)
+{
+	size_t count = p->starts.count;
+	watch_session *s = &p->session;
+	arena *memory = http_arena(p->op.x);
+	watch_topic *found = arena_alloc_zero(memory, count * sizeof *found);
+	s->topics = arena_alloc_array(memory, count, sizeof *s->topics);
+	s->topic_count = 0;
+	if (found == NULL || s->topics == NULL) {
+		return err_set(e, ERR_NO_MEMORY, "the server has no memory left for this request; try again");
+	}
+	for (size_t i = 0; i < count; i++) {
+		found[i].name = p->starts.list[i].name;
+	}
+	if (!watch_topics_find(api_of(p->op.x), conn, s->tenant_id, found, count, memory, e)) {
+		return false;
+	}
+	bool ok = add_topics(p, found, out, e);
+	watch_topics_drop(found, count);
+	return ok;
 }
 
 static void write_head(buf *out, const watch_id *id, int64_t ttl_ms)
@@ -133,19 +159,9 @@ static bool run_post(api_operation *op, log_conn *conn, err *e)
 	const config *c = api_of(op->x)->config;
 	buf *out = http_reply_body(op->x);
 	watch_id id;
-	s->topics = arena_alloc_array(http_arena(op->x), p->starts.count, sizeof *s->topics);
-	s->topic_count = 0;
-	if (s->topics == NULL) {
-		return err_set(e, ERR_NO_MEMORY, "the server has no memory left for this request; try again");
-	}
 	watch_id_make(&id);
 	write_head(out, &id, c->topics_watch_session_ttl_ms);
-	for (size_t i = 0; i < p->starts.count; i++) {
-		if (!add_topic(p, &p->starts.list[i], conn, out, e)) {
-			return false;
-		}
-	}
-	if (!watch_session_forget(conn, c->topics_watch_session_ttl_ms, e) ||
+	if (!find_topics(p, conn, out, e) || !watch_session_forget(conn, c->topics_watch_session_ttl_ms, e) ||
 		!watch_session_create(conn, &id, s, c->topics_max_watch_sessions, c->topics_watch_session_ttl_ms, e)) {
 		return false;
 	}

@@ -486,7 +486,8 @@ bool watch_set_find_position(watch_set *s, str name, int64_t topic_id, int64_t *
 	bool is_found = false;
 	pthread_mutex_lock(&s->lock);
 	for (size_t i = 0; i < s->count && !is_found; i++) {
-		is_found = s->entries[i]->topic_id == topic_id && str_equal(s->entries[i]->name, name);
+		bool is_it = topic_id == WATCH_ANY_TOPIC || s->entries[i]->topic_id == topic_id;
+		is_found = is_it && str_equal(s->entries[i]->name, name);
 		*seq = is_found ? s->entries[i]->position : *seq;
 	}
 	pthread_mutex_unlock(&s->lock);

@@ -59,7 +59,8 @@ void watch_set_write_id(watch_set *s, buf *out);
  * changed since the last call. */
 void watch_set_write_arrays(watch_set *s, buf *topic_ids, buf *positions, bool *is_news);
 bool watch_set_has_news(watch_set *s);
-/* The position in the topic of this name and id; false when it is not there. */
+enum { WATCH_ANY_TOPIC = 0 };
+/* The position in the topic of this name and id (or WATCH_ANY_TOPIC); false when it is not there. */
 bool watch_set_find_position(watch_set *s, str name, int64_t topic_id, int64_t *seq);
 
 #endif

@@ -14,10 +14,7 @@
 #include "auth/watch.h"
 #include "base/clock.h"
 #include "base/jwrite.h"
-#include "db/array.h"
-#include "db/conn.h"
 #include "http/stream.h"
-#include "sql/head.h"
 
 #include <pthread.h>
 #include <stdlib.h>
@@ -184,8 +181,7 @@ typedef struct watch_opening {
 	str key_id;
 	watch_session session;
 	live_slot *slot;
-	const log_topic **topics; /* of the session's, a reference each; NULL: gone */
-	watch_from *froms;
+	watch_topic *topics; /* of the session's, in its order */
 } watch_opening;
 
 static bool accepts_events(const http_exchange *x)
@@ -212,115 +208,18 @@ static void rewind_to(watch_session *s, str last_event_id, arena *a)
 	}
 }
 
-/* The heads of the topics that are known already, one question for all. */
-static bool read_heads(const watch_opening *o, log_conn *conn, db_result **out, err *e)
-{
-	db_params p;
-	db_array_builder ids;
-	buf array;
-	buf_init(&array, ID_LINE_BYTES_MAX);
-	db_array_begin(&ids, &array, DB_INT8);
-	for (size_t i = 0; i < o->session.topic_count; i++) {
-		if (o->topics[i] != NULL) {
-			db_array_add_i64(&ids, o->topics[i]->topic_id);
-		}
-	}
-	db_array_end(&ids);
-	db_params_init(&p);
-	db_param_str(&p, buf_str(&array));
-	bool ok = array.failed ? err_set(e, ERR_NO_MEMORY, "the server has no memory left for this request; try again")
-						   : db_run(conn, &SQL_HEAD_NEXT_OFFSETS, &p, out, e);
-	buf_dispose(&array);
-	return ok;
-}
-
-/* Topics found in the cache, and those that the session does not know under this id, are looked at again. */
-static void forget_topic(watch_opening *o, size_t i)
-{
-	log_topic_unref(o->topics[i]);
-	o->topics[i] = NULL;
-}
-
-static int compare_ids(const void *left, const void *right)
-{
-	int64_t a = ((const int64_t *)left)[0];
-	int64_t b = ((const int64_t *)right)[0];
-	return a < b ? -1 : a > b ? 1 : 0;
-}
-
-/* Keeps what is still there and not behind its reader; the others are looked up one by one. */
-static bool take_heads(watch_opening *o, const db_result *r, err *e)
-{
-	size_t rows = (size_t)db_rows(r);
-	int64_t(*heads)[2] = arena_alloc_array(http_arena(o->op.x), rows + 1, sizeof *heads);
-	size_t count = 0;
-	if (heads == NULL) {
-		return err_set(e, ERR_NO_MEMORY, "the server has no memory left for this request; try again");
-	}
-	for (size_t i = 0; i < rows; i++) {
-		if (db_i32(r, (int)i, 1) == 0) {
-			heads[count][0] = db_i64(r, (int)i, 0);
-			heads[count++][1] = db_i64(r, (int)i, 2);
-		}
-	}
-	qsort(heads, count, sizeof *heads, compare_ids);
-	for (size_t i = 0; i < o->session.topic_count; i++) {
-		const int64_t(*head)[2] =
-			o->topics[i] != NULL ? bsearch(&o->topics[i]->topic_id, heads, count, sizeof *heads, compare_ids) : NULL;
-		int64_t seq = o->session.topics[i].seq;
-		if (head == NULL || seq > (*head)[1]) {
-			forget_topic(o, i);
-		} else {
-			o->froms[i] = (watch_from){.seq = seq, .head_seq = (*head)[1]};
-		}
-	}
-	return true;
-}
-
-static bool find_topic(watch_opening *o, size_t i, log_conn *conn, err *e)
-{
-	watch_topic found;
-	watch_session_topic *t = &o->session.topics[i];
-	if (!watch_topic_find(api_of(o->op.x), conn, o->tenant_id, t->name, http_arena(o->op.x), &found, e)) {
-		return e->code == ERR_TOPIC_NOT_FOUND;
-	}
-	o->topics[i] = found.topic;
-	o->froms[i] = (watch_from){.seq = t->seq,
-							   .head_seq = found.head_seq,
-							   .earliest_seq = found.earliest_seq,
-							   .is_recreated = found.topic->topic_id != t->topic_id && t->seq > 0};
-	return true;
-}
-
 static bool find_topics(watch_opening *o, log_conn *conn, err *e)
 {
-	api *a = api_of(o->op.x);
 	size_t count = o->session.topic_count;
-	db_result *r = NULL;
-	o->topics = arena_alloc_zero(http_arena(o->op.x), (count + 1) * sizeof(log_topic *));
-	o->froms = arena_alloc_zero(http_arena(o->op.x), (count + 1) * sizeof(watch_from));
-	if (o->topics == NULL || o->froms == NULL) {
+	arena *memory = http_arena(o->op.x);
+	o->topics = arena_alloc_zero(memory, (count + 1) * sizeof *o->topics);
+	if (o->topics == NULL) {
 		return err_set(e, ERR_NO_MEMORY, "the server has no memory left for this request; try again");
 	}
 	for (size_t i = 0; i < count; i++) {
-		o->topics[i] = log_topic_cached(a->log, o->tenant_id, o->session.topics[i].name);
-		if (o->topics[i] != NULL && o->topics[i]->topic_id != o->session.topics[i].topic_id) {
-			forget_topic(o, i);
-		}
+		o->topics[i].name = o->session.topics[i].name;
 	}
-	bool ok = read_heads(o, conn, &r, e) && take_heads(o, r, e);
-	db_result_free(r);
-	for (size_t i = 0; i < count && ok; i++) {
-		ok = o->topics[i] != NULL || find_topic(o, i, conn, e);
-	}
-	return ok;
-}
-
-static void drop_topics(watch_opening *o)
-{
-	for (size_t i = 0; o->topics != NULL && i < o->session.topic_count; i++) {
-		forget_topic(o, i);
-	}
+	return watch_topics_find(api_of(o->op.x), conn, o->tenant_id, o->topics, count, memory, e);
 }
 
 static bool open_session(api_operation *op, log_conn *conn, err *e)
@@ -339,7 +238,6 @@ static bool open_session(api_operation *op, log_conn *conn, err *e)
 		ok = find_topics(o, conn, e);
 	}
 	if (!ok) {
-		drop_topics(o);
 		live_slots_give_back(a->topics->slots, o->slot);
 	}
 	return ok;
@@ -351,8 +249,17 @@ static bool add_topics(watch_stream *w, const watch_opening *o)
 	bool ok = format != NULL;
 	for (size_t i = 0; i < o->session.topic_count && ok; i++) {
 		const watch_session_topic *t = &o->session.topics[i];
-		ok = o->topics[i] != NULL ? watch_set_add(w->kept.set, o->topics[i], format, o->froms[i])
-								  : watch_set_add_gone(w->kept.set, t->name, t->topic_id, t->seq);
+		const watch_topic *found = &o->topics[i];
+		if (found->topic == NULL) {
+			ok = watch_set_add_gone(w->kept.set, t->name, t->topic_id, t->seq);
+			continue;
+		}
+		/* Made anew under its name since: whoever has read something of the old one is told. */
+		const watch_from from = {.seq = t->seq,
+								 .head_seq = found->head_seq,
+								 .earliest_seq = found->earliest_seq,
+								 .is_recreated = found->topic->topic_id != t->topic_id && t->seq > 0};
+		ok = watch_set_add(w->kept.set, found->topic, format, from);
 	}
 	watch_format_unref(format);
 	return ok;
@@ -418,7 +325,7 @@ static void open_stream(api_operation *op)
 	api *a = api_of(op->x);
 	live_slot *slot = o->slot;
 	watch_stream *w = watch_stream_new(o);
-	drop_topics((watch_opening *)op);
+	watch_topics_drop(o->topics, o->session.topic_count);
 	if (w == NULL) {
 		err e;
 		live_slots_give_back(a->topics->slots, slot);
