@@ -21,4 +21,7 @@ void topics_write(http_exchange *x);
 void topics_diff(http_exchange *x);
 void topics_delete_records(http_exchange *x);
 
+/* metrics.c */
+void topics_metrics(http_exchange *x);
+
 #endif
