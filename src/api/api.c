@@ -6,11 +6,13 @@
 #include "api/topics/hub.h"
 #include "api/topics/topics.h"
 #include "api/topics/touch.h"
+#include "base/clock.h"
 
 bool api_init(api *a, err *e)
 {
 	a->pumps = pump_set_new(a->metrics);
 	a->touched = touch_book_new();
+	a->started_ms = clock_now_ms();
 	atomic_init(&a->keyless, 0);
 	atomic_init(&a->is_stopping, false);
 	a->topics = topics_hub_new(a);

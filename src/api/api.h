@@ -41,6 +41,7 @@ typedef struct api {
 	metric_registry *metrics;
 	/* api_init() makes the rest */
 	struct pump_set *pumps;              /* whoever waits for new records */
+	int64_t started_ms;                  /* clock_now_ms() when it began */
 	_Atomic(struct topics_hub *) topics; /* what the live connections of the topics dialect share */
 	struct touch_book *touched;          /* when topics were last read */
 	atomic_uint_least32_t keyless;       /* round robin of records without a key: the next one's number */
