@@ -21,6 +21,7 @@ SETTINGS = {
     "fsync": "on",
     "recovery_init_sync_method": "syncfs",  # the machine does not crash in these tests: no walk over all files
     "synchronous_commit": "on",
+    "dynamic_shared_memory_type": "mmap",  # in the data directory: a killed server leaves nothing in /dev/shm
     "max_wal_size": "1GB",
     "log_line_prefix": "'%m [%p] '",
 }

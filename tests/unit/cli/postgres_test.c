@@ -646,9 +646,11 @@ static bool make_template(void)
 		return false;
 	}
 	postgres_stop(p);
-	/* The copies need not wait for the disk: none of these tests takes the machine's power away. */
-	return shell("echo 'fsync = off' > '%s/postgres/local.conf' && chmod 644 '%s/postgres/local.conf'", data, data) ==
-		   0;
+	/* The copies need not wait for the disk: none of these tests takes the machine's power away. Killed servers leave
+	 * their shared memory in the data, not in /dev/shm. */
+	return shell("printf 'fsync = off\\ndynamic_shared_memory_type = mmap\\n' > '%s/postgres/local.conf' && "
+				 "chmod 644 '%s/postgres/local.conf'",
+				 data, data) == 0;
 }
 
 /* Tests that failed leave servers, or backends without one; their working directory is the data. In a container root
