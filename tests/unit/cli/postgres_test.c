@@ -215,6 +215,20 @@ START_TEST(a_second_start_finds_what_the_first_wrote)
 }
 END_TEST
 
+START_TEST(others_find_the_url_of_a_server_while_it_runs)
+{
+	char url[POSTGRES_URL_MAX];
+	make_directory_with_data();
+	ck_assert(!postgres_find_url(data, url));
+	postgres *p = start();
+	ck_assert(postgres_find_url(data, url));
+	ck_assert_str_eq(url, postgres_url(p));
+	postgres_stop(p);
+	ck_assert(!postgres_find_url(data, url));
+	remove_directory();
+}
+END_TEST
+
 START_TEST(settings_of_local_conf_win)
 {
 	make_directory_with_data();
@@ -667,6 +681,7 @@ int main(void)
 	const TTest *const tests[] = {
 		a_first_start_makes_a_database_and_a_stop_ends_it,
 		a_second_start_finds_what_the_first_wrote,
+		others_find_the_url_of_a_server_while_it_runs,
 		settings_of_local_conf_win,
 		a_second_program_on_the_directory_is_refused_and_the_first_goes_on,
 		a_killed_program_takes_its_server_along_and_the_next_start_keeps_the_data,
