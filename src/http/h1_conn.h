@@ -7,8 +7,8 @@
 #define TIDEGATE_HTTP_H1_CONN_H
 
 #include "http/h1.h"
+#include "http/peer.h"
 
-#include <netinet/in.h>
 #include <pthread.h>
 #include <stdatomic.h>
 
@@ -43,7 +43,7 @@ typedef struct h1_conn {
 	conn_step step;
 	bool is_called;              /* the gate was called */
 	const char *target_start;    /* in libmicrohttpd's buffer */
-	struct sockaddr_in6 address; /* large enough for both families */
+	peer peer;
 
 	_Atomic uint64_t mark; /* conn_state in the low byte, a count of changes above */
 	_Atomic uint64_t body_bytes;
