@@ -91,7 +91,7 @@ struct http_exchange {
 	uint64_t content_length; /* when has_length */
 	bool has_length;
 	bool has_open_body; /* set by a transport that needs neither a length nor chunks for a body */
-	bool has_body; /* the message has a body, possibly of 0 bytes when chunked */
+	bool has_body;      /* the message has a body, possibly of 0 bytes when chunked */
 	bool is_body_kept;
 	uint64_t body_limit;
 	uint64_t body_received; /* encoded bytes */

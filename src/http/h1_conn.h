@@ -41,8 +41,8 @@ typedef struct h1_conn {
 	struct MHD_Connection *mhd;
 	int fd;
 	conn_step step;
-	bool is_called;              /* the gate was called */
-	const char *target_start;    /* in libmicrohttpd's buffer */
+	bool is_called;           /* the gate was called */
+	const char *target_start; /* in libmicrohttpd's buffer */
 	peer peer;
 
 	_Atomic uint64_t mark; /* conn_state in the low byte, a count of changes above */

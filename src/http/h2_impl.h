@@ -47,7 +47,7 @@ struct h2_stream {
 	size_t header_bytes;
 	buf early; /* body that came while the gate was deciding */
 	size_t sent;
-	int pipe_fd; /* of an event stream, or -1 */
+	int pipe_fd;      /* of an event stream, or -1 */
 	int64_t since_ms; /* when the step began */
 	int64_t moved_ms; /* when it last made progress */
 	h2_stream *next;  /* of the connection, or of the spare ones */
@@ -60,10 +60,10 @@ struct h2_stream {
 struct h2_conn {
 	h2_source source; /* first: CONN */
 	h2_worker *worker;
-	int fd; /* -1: closed, and only kept for streams whose turn goes on elsewhere */
+	int fd;         /* -1: closed, and only kept for streams whose turn goes on elsewhere */
 	uint32_t armed; /* epoll events */
-	bool is_dirty;   /* on the worker's list of connections with something to send */
-	bool is_ending;  /* GOAWAY was said */
+	bool is_dirty;  /* on the worker's list of connections with something to send */
+	bool is_ending; /* GOAWAY was said */
 	nghttp2_session *session;
 	peer peer;
 	h2_stream *streams;

@@ -91,8 +91,8 @@ static int on_data(nghttp2_session *session, uint8_t flags, int32_t id, const ui
 static int on_frame_sent(nghttp2_session *session, const nghttp2_frame *f, void *context)
 {
 	(void)context;
-	bool is_last = (f->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0 &&
-				   (f->hd.type == NGHTTP2_HEADERS || f->hd.type == NGHTTP2_DATA);
+	bool is_last =
+		(f->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0 && (f->hd.type == NGHTTP2_HEADERS || f->hd.type == NGHTTP2_DATA);
 	h2_stream *s = is_last ? stream_of(session, f->hd.stream_id) : NULL;
 	if (s != NULL) {
 		s->has_replied = true;

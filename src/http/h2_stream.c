@@ -15,7 +15,7 @@
 
 enum {
 	NUMBER_TEXT_BYTES = 24,
-	OWN_HEADERS = 3,          /* :status, date, content-length */
+	OWN_HEADERS = 3,            /* :status, date, content-length */
 	HEADER_OVERHEAD_BYTES = 32, /* RFC 9113's count of a header's size */
 };
 
@@ -422,11 +422,9 @@ void h2_stream_take_header(h2_stream *s, str name, str value)
 	} else if (str_equal(name, STR(":path"))) {
 		take_text(s, value, &x->target);
 	} else if (str_equal(name, STR(":authority"))) {
-		s->is_too_large =
-			!take_text(s, value, &value_copy) || !exchange_add_header(x, STR("host"), value_copy);
+		s->is_too_large = !take_text(s, value, &value_copy) || !exchange_add_header(x, STR("host"), value_copy);
 	} else if (name.len > 0 && name.ptr[0] != ':') {
-		bool is_second_host =
-			str_equal(name, STR("host")) && http_request_header(x, STR("host")).ptr != NULL;
+		bool is_second_host = str_equal(name, STR("host")) && http_request_header(x, STR("host")).ptr != NULL;
 		if (!is_second_host && take_text(s, name, &name_copy) && take_text(s, str_trim(value), &value_copy)) {
 			s->is_too_large = !exchange_add_header(x, name_copy, value_copy);
 		}
