@@ -42,6 +42,7 @@ class Adapter(requests.adapters.BaseAdapter):
     def __init__(self):
         super().__init__()
         self._client = httpx.Client(http1=False, http2=True, trust_env=False, follow_redirects=False)
+        self._client.headers.clear()  # only what the test sends
 
     def send(self, request, stream=False, timeout=None, verify=True, cert=None, proxies=None):
         headers = [(name, value) for name, value in request.headers.items()
