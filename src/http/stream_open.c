@@ -33,11 +33,14 @@ http_stream *http_stream_open(http_exchange *x, const http_stream_options *optio
 	}
 	buf head;
 	buf_init(&head, HEAD_BYTES_MAX);
-	bool is_chunked = !x->is_http_1_0;
+	bool is_bare = x->transport->frames_bodies;
+	bool is_chunked = !x->is_http_1_0 && !is_bare;
 	x->status = 200;
 	exchange_reply_header(x, "Content-Type", options->content_type);
 	reply_add_common_headers(x);
-	head_write(x, is_chunked ? HEAD_CHUNKED : HEAD_TO_CLOSE, &head);
+	if (!is_bare) {
+		head_write(x, is_chunked ? HEAD_CHUNKED : HEAD_TO_CLOSE, &head);
+	}
 	int fd = head.failed ? -1 : x->transport->detach(x);
 	if (fd < 0) {
 		buf_dispose(&head);
@@ -46,7 +49,7 @@ http_stream *http_stream_open(http_exchange *x, const http_stream_options *optio
 		x->reply_header_count = 0;
 		return refuse(x, ERR_UNAVAILABLE, "the server has no descriptors left; try again later");
 	}
-	size_t head_bytes;
+	size_t head_bytes = 0;
 	char *bytes = buf_detach(&head, &head_bytes);
 	http_stream *s = engine_open(e, fd, bytes, head_bytes, is_chunked, options);
 	exchange_end_turn(x, ENDING_DETACHED);
