@@ -261,30 +261,28 @@ START_TEST(append_that_fails_leaves_its_neighbours_alone)
 		log_append op;
 		err_code code;
 	} table[] = {
-		{{.topic = t, .columns = {.count = 1, .values = &v}, .arena = f.arena},
-		 ERR_NONE}, /* taken at once, and waits */
-		{{.topic = t, .columns = {.count = 1, .values = &v}, .arena = f.arena}, ERR_NONE},
-		{{.topic = gone, .columns = {.count = 1, .values = &v}, .arena = f.arena}, ERR_TOPIC_NOT_FOUND},
-		{{.topic = t, .columns = {.count = 1, .values = &v}, .arena = f.arena}, ERR_NONE},
-		{{.topic = t, .columns = {.count = 2, .values = bad}, .partition_of = two, .arena = f.arena}, ERR_INTERNAL},
-		{{.topic = full, .columns = {.count = 1, .values = &v}, .arena = f.arena}, ERR_TOPIC_FULL},
+		{{.topic = t, .columns = {.count = 1, .values = &v}}, ERR_NONE}, /* taken at once, and waits */
+		{{.topic = t, .columns = {.count = 1, .values = &v}}, ERR_NONE},
+		{{.topic = gone, .columns = {.count = 1, .values = &v}}, ERR_TOPIC_NOT_FOUND},
+		{{.topic = t, .columns = {.count = 1, .values = &v}}, ERR_NONE},
+		{{.topic = t, .columns = {.count = 2, .values = bad}, .partition_of = two}, ERR_INTERNAL},
+		{{.topic = full, .columns = {.count = 1, .values = &v}}, ERR_TOPIC_FULL},
 		{{.topic = t, .columns = {.count = 2, .values = bad}, .partition_of = two, .arena = tiny},
 		 ERR_PAYLOAD_TOO_LARGE},
-		{{.topic = t, .columns = {.count = 1, .values = &v}, .producer = {STR("p"), 0, 5}, .arena = f.arena},
-		 ERR_PRODUCER_SEQUENCE_GAP},
-		{{.topic = t, .columns = {.count = 1, .values = &v}, .idempotency_key = STR("k"), .arena = f.arena}, ERR_NONE},
-		{{.topic = t, .columns = {.count = 1, .values = &v}, .idempotency_key = STR("k"), .arena = f.arena}, ERR_NONE},
-		{{.topic = t,
-		  .columns = {.count = 2, .values = bad},
-		  .partition_of = two,
-		  .idempotency_key = STR("l"),
-		  .arena = f.arena},
+		{{.topic = t, .columns = {.count = 1, .values = &v}, .producer = {STR("p"), 0, 5}}, ERR_PRODUCER_SEQUENCE_GAP},
+		{{.topic = t, .columns = {.count = 1, .values = &v}, .idempotency_key = STR("k")}, ERR_NONE},
+		{{.topic = t, .columns = {.count = 1, .values = &v}, .idempotency_key = STR("k")}, ERR_NONE},
+		{{.topic = t, .columns = {.count = 2, .values = bad}, .partition_of = two, .idempotency_key = STR("l")},
 		 ERR_INTERNAL},
-		{{.topic = t, .columns = {.count = 1, .values = &v}, .arena = f.arena}, ERR_NONE},
+		{{.topic = t, .columns = {.count = 1, .values = &v}}, ERR_NONE},
 	};
 	const int count = sizeof table / sizeof table[0];
+	arena *arenas[sizeof table / sizeof table[0]]; /* two threads may be at two operations */
 	for (int i = 0; i < count; i++) {
-		db_fixture_must(submit(&f, &k, i, table[i].op, &e), &e, "submit");
+		log_append op = table[i].op;
+		arenas[i] = arena_new(MEBIBYTE);
+		op.arena = op.arena != NULL ? op.arena : arenas[i];
+		db_fixture_must(submit(&f, &k, i, op, &e), &e, "submit");
 		if (i == 0) {
 			usleep(100000);
 		}
@@ -301,6 +299,9 @@ START_TEST(append_that_fails_leaves_its_neighbours_alone)
 									"SELECT next_offset FROM tidegate.head WHERE topic_id = %lld AND partition = 1",
 									(long long)t->topic_id),
 					 0);
+	for (int i = 0; i < count; i++) {
+		arena_free(arenas[i]);
+	}
 	arena_free(tiny);
 	db_conn_free(holder);
 	log_topic_unref(full);
