@@ -77,7 +77,8 @@ static bool end_one(log_conn *conn, int64_t topic_id, durable_end_reason reason,
 	return log_topic_remove(conn, topic_id, &exists, e);
 }
 
-static bool end_all(log_conn *conn, int64_t topic_id, durable_end_reason reason, durable_ended *out, ended *done, err *e)
+static bool end_all(log_conn *conn, int64_t topic_id, durable_end_reason reason, durable_ended *out, ended *done,
+					err *e)
 {
 	durable_ended ignored;
 	int64_t parent_id = 0;
