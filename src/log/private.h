@@ -27,6 +27,8 @@ struct log_engine {
 	notify_link *link;
 	janitor *janitor;
 	tail_registry *tails;
+	log_on_append *on_append; /* NULL: nobody listens */
+	void *on_append_context;
 };
 
 /* ---- topic_cache ---- */
@@ -74,6 +76,7 @@ void notify_topic_changed(notify_link *n, int64_t topic_id);
 /* ---- janitor ---- */
 janitor *janitor_new(log_engine *engine, err *e);
 void janitor_free(janitor *j);
+void janitor_add(janitor *j, log_duty *duty, void *context);
 
 /* ---- tail ---- */
 tail_registry *tail_registry_new(log_engine *engine);
