@@ -3,6 +3,22 @@
 INSERT INTO tidegate.head (topic_id, partition, is_plain, is_ephemeral)
 SELECT $1, p, $4, $5 FROM generate_series($2, $3 - 1) AS p
 
+-- name: head_insert_started
+-- Of a topic that begins with records, or not at offset 0. $1 bigint topic_id, $2 boolean is_plain, $3 boolean is_closed,
+-- $4 bigint next_offset, $5 bigint next_byte, $6 bigint first offset, $7 bigint live_records, $8 bigint live_bytes
+INSERT INTO tidegate.head (topic_id, partition, is_plain, is_closed, next_offset, next_byte, last_ms, cap_floor, reclaimed,
+    live_records, live_bytes)
+VALUES ($1, 0, $2, $3, $4, $5, (extract(epoch FROM clock_timestamp()) * 1000)::bigint, $6::bigint, $6::bigint, $7, $8)
+RETURNING last_ms
+
+-- name: head_lock_first
+-- $1 bigint topic_id
+SELECT topic_id FROM tidegate.head WHERE topic_id = $1 AND partition = 0 FOR UPDATE
+
+-- name: head_close
+-- $1 bigint topic_id
+UPDATE tidegate.head SET is_closed = true, is_plain = false WHERE topic_id = $1
+
 -- name: head_mark_ephemeral
 -- Only where nothing is lost, or the loss has been written down. $1 bigint topic_id, $2 int partition, NULL = all
 INSERT INTO tidegate.ephemeral_mark (topic_id, partition) SELECT topic_id, partition FROM tidegate.head
@@ -37,8 +53,14 @@ WHERE topic_id = $1 AND partition = $2
 -- A plain head may become judged, never the other way round. $1 bigint topic_id, $2 boolean may_be_plain, $3 boolean is_ephemeral
 UPDATE tidegate.head SET is_plain = is_plain AND $2, is_ephemeral = $3 WHERE topic_id = $1
 
+-- name: head_marks
+-- For the slow poll: a number per partition that changes with what readers see; no partition: the topic is gone.
+-- $1 bigint[] topic ids
+SELECT i.topic_id, h.partition, h.next_offset * 2 + h.is_closed::int AS mark
+FROM unnest($1::bigint[]) AS i (topic_id) LEFT JOIN tidegate.head h ON h.topic_id = i.topic_id
+
 -- name: head_next_offsets
--- For the slow poll. $1 bigint[] topic ids
+-- $1 bigint[] topic ids
 SELECT topic_id, partition, next_offset FROM tidegate.head WHERE topic_id = ANY ($1)
 
 -- name: head_info

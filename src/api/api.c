@@ -1,15 +1,19 @@
 #include "api/api.h"
 
+#include "api/durable/durable.h"
+#include "api/durable/stream.h"
 #include "api/probe.h"
 #include "api/pump.h"
 #include "api/streaming/streaming.h"
+#include "api/topics/topics.h"
 
 bool api_init(api *a, err *e)
 {
 	a->pumps = pump_set_new(a->metrics);
+	a->durable = durable_cache_new();
 	atomic_init(&a->keyless, 0);
 	atomic_init(&a->is_stopping, false);
-	return a->pumps != NULL || err_set(e, ERR_NO_MEMORY, "no memory to start with");
+	return (a->pumps != NULL && a->durable != NULL) || err_set(e, ERR_NO_MEMORY, "no memory to start with");
 }
 
 void api_stop_waiting(api *a)
@@ -21,7 +25,15 @@ void api_stop_waiting(api *a)
 void api_dispose(api *a)
 {
 	pump_set_free(a->pumps);
+	durable_cache_free(a->durable);
 	a->pumps = NULL;
+	a->durable = NULL;
+}
+
+bool api_duty(void *context, log_engine *engine, log_conn *conn, bool *more, err *e)
+{
+	(void)context;
+	return durable_sweep(engine, conn, more, e);
 }
 
 api *api_of(const http_exchange *x)
@@ -32,7 +44,7 @@ api *api_of(const http_exchange *x)
 /* ---- dialects ---- */
 
 /* Every dialect that can be asked for by name. */
-static const http_dialect *const choices[] = {&streaming_dialect};
+static const http_dialect *const choices[] = {&streaming_dialect, &topics_dialect, &durable_dialect};
 
 enum { CHOICE_COUNT = sizeof choices / sizeof choices[0] };
 
@@ -74,7 +86,8 @@ bool api_dialects(str names, const http_dialect *out[API_DIALECTS_MAX], size_t *
 		}
 		const http_dialect *d = find_dialect(name);
 		if (d == NULL) {
-			return err_set(e, ERR_INVALID_REQUEST, "dialects: \"%.*s\" is not one of: all, streaming", STR_ARG(name));
+			return err_set(e, ERR_INVALID_REQUEST, "dialects: \"%.*s\" is not one of: all, streaming, topics, durable",
+						   STR_ARG(name));
 		}
 		add_dialect(d, out, &found);
 	}

@@ -20,6 +20,7 @@
 
 struct auth;
 struct pump_set;
+struct durable_cache;
 
 enum {
 	API_JSON_DEPTH = 128,    /* nesting of a request body */
@@ -36,6 +37,7 @@ typedef struct api {
 	metric_registry *metrics;
 	/* api_init() makes the rest */
 	struct pump_set *pumps;        /* whoever waits for new records */
+	struct durable_cache *durable; /* what is remembered of durable streams */
 	atomic_uint_least32_t keyless; /* round robin of records without a key: the next one's number */
 	atomic_bool is_stopping;
 } api;
@@ -44,6 +46,8 @@ bool api_init(api *a, err *e) MUST_CHECK;
 /* Long polls answer with what there is, group streams end: a stop need not wait for them. */
 void api_stop_waiting(api *a);
 void api_dispose(api *a); /* accepts one that was not initialised, if zeroed */
+/* log_engine_options.duty: the background work of the dialects. The context is the api, perhaps not initialised yet. */
+bool api_duty(void *context, log_engine *engine, log_conn *conn, bool *more, err *e) MUST_CHECK;
 
 api *api_of(const http_exchange *x);
 

@@ -25,6 +25,9 @@
 	X(SEQUENCE_CONFLICT, "sequence_conflict", 409)                                                                     \
 	X(PRODUCER_SEQUENCE_GAP, "producer_sequence_gap", 409)                                                             \
 	X(TOPIC_CLOSED, "topic_closed", 409)                                                                               \
+	X(TOPIC_IN_USE, "topic_in_use", 409)                                                                               \
+	X(CONTENT_TYPE_MISMATCH, "content_type_mismatch", 409)                                                             \
+	X(GONE, "gone", 410)                                                                                               \
 	X(PAYLOAD_TOO_LARGE, "payload_too_large", 413)                                                                     \
 	X(UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", 415)                                                           \
 	X(TOPIC_FULL, "topic_full", 422)                                                                                   \

@@ -206,6 +206,8 @@ static bool start_engine(service *s, err *e)
 								  .poll_interval_ms = (uint32_t)c->poll_interval_ms,
 								  .janitor_interval_ms = (uint32_t)c->janitor_interval_ms,
 								  .janitor = c->janitor,
+								  .duty = api_duty,
+								  .duty_context = &s->api,
 								  .max_topics = c->max_topics,
 								  .max_subscriptions = (uint32_t)c->max_streams,
 								  .extra_channel = AUTH_CHANNEL,

@@ -13,7 +13,7 @@
 #define CONFIG_KEYS(X) \
 	X(TEXT, database_url, "", "Postgres connection string or URI; several hosts and target_session_attrs are fine") \
 	X(TEXT, listen, "127.0.0.1:5470", "addresses to serve on, comma-separated; port 0 takes any free port") \
-	X(TEXT, dialects, "all", "dialects to serve, comma-separated: all, streaming") \
+	X(TEXT, dialects, "all", "dialects to serve, comma-separated: all, streaming, topics, durable") \
 	X(CHOICE, auth, "auto", "auto|required|off", "auto: required as soon as one API key exists; off: every caller is the default tenant") \
 	X(SWITCH, allow_public_without_auth, false, "serve on a non-loopback address although no credential is asked for") \
 	X(NUMBER, credential_cache_ms, 10000, 0, 600000, "how long a verified key is trusted without a look at the database; revocation is pushed anyway") \
@@ -34,6 +34,9 @@
 	X(NUMBER, stream_stall_ms, 30000, 1000, 600000, "an event stream whose client takes nothing is closed after this") \
 	X(NUMBER, stream_heartbeat_ms, 15000, 1000, 600000, "a comment is sent on an event stream after this long without output") \
 	X(TEXT, cors_origin, "*", "Access-Control-Allow-Origin; empty sends no CORS headers") \
+	X(TEXT, public_url, "", "how clients reach this service, as in https://streams.example.com; empty: what a request's Host says") \
+	X(NUMBER, durable_chunk_bytes, 1048576, 1024, 67108864, "durable streams: a read ends at the first append that reaches this") \
+	X(TEXT, durable_cache_control, "auto", "durable streams: Cache-Control of reads; auto: a minute, private when credentials are asked for") \
 	X(SWITCH, compress_replies, true, "gzip replies for clients that ask for it") \
 	X(NUMBER, lanes, 2, 1, 64, "append queues; a topic belongs to one") \
 	X(NUMBER, lane_connections, 2, 1, 8, "database connections that take turns on one lane") \

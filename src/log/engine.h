@@ -22,6 +22,10 @@ typedef struct log_engine_options {
 	uint32_t poll_interval_ms;
 	uint32_t janitor_interval_ms;
 	bool janitor;
+	/* Background work of the dialects, carried out by the janitor after its own: a bounded step that can be repeated;
+	 * sets *more when it found more than its step. On the janitor's thread; may be NULL. */
+	bool (*duty)(void *context, struct log_engine *engine, log_conn *conn, bool *more, err *e);
+	void *duty_context;
 	int64_t max_topics; /* per tenant; 0 = no limit */
 	uint32_t max_subscriptions;
 	/* One more channel to listen on, a literal, or NULL; on_notification runs on the listener's thread, must not block,

@@ -160,6 +160,12 @@ static bool forget_keys(janitor *j, db_conn *conn, bool *more, err *e)
 	return true;
 }
 
+static bool dialects(janitor *j, db_conn *conn, bool *more, err *e)
+{
+	const log_engine_options *o = &j->engine->options;
+	return o->duty == NULL || o->duty(o->duty_context, j->engine, conn, more, e);
+}
+
 static bool elect(db_conn *conn, bool *elected, err *e)
 {
 	db_result *r = NULL;
@@ -191,7 +197,7 @@ static void run_extras(janitor *j, db_conn *conn, bool *more)
 
 static bool run_round(janitor *j, db_conn *conn, bool *more, err *e)
 {
-	static duty *const DUTIES[] = {expire, reclaim, bury, forget_keys};
+	static duty *const DUTIES[] = {expire, reclaim, bury, forget_keys, dialects};
 	int64_t start_us = clock_now_us();
 	*more = false;
 	for (size_t i = 0; i < sizeof DUTIES / sizeof DUTIES[0]; i++) {

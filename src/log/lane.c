@@ -10,8 +10,7 @@ enum {
 	GROUP_OPS = 1024,
 	GROUP_BYTES = 8 << 20,
 	GROUP_ENTRIES = 2000,
-	GROUP_ARENA_BYTES = 64 << 20,
-	ROW_SCRATCH_BYTES = 16 << 20
+	GROUP_ARENA_BYTES = 64 << 20
 };
 enum { PROBE_MS = 200 };
 
@@ -288,7 +287,7 @@ static bool needs_judgement(const log_append *op)
 {
 	const log_topic_config *config = &op->topic->config;
 	return op->idempotency_key.ptr != NULL || op->producer.id.ptr != NULL || op->sequence_token.ptr != NULL ||
-		   op->close || op->columns.count == 0 || config->cap_records > 0 || config->cap_bytes > 0 ||
+		   op->close || op->columns.count == 0 || op->refusal_stage != LOG_REFUSE_NOT || config->cap_records > 0 || config->cap_bytes > 0 ||
 		   config->durability == LOG_EPHEMERAL;
 }
 
@@ -385,6 +384,10 @@ static void announce(lane *l, log_append **ops, size_t count)
 		if (!has_news(op) || (i + 1 < count && is_repeated(op, ops[i + 1]))) {
 			continue;
 		}
+		if (op->close && op->result_count == 0) {
+			wake_topic(l->engine->wakes, op->topic->topic_id, op->partition);
+			notify_appended(l->engine->link, op->topic->topic_id, op->partition);
+		}
 		for (uint32_t r = 0; r < op->result_count; r++) {
 			wake_topic(l->engine->wakes, op->topic->topic_id, op->results[r].partition);
 			notify_appended(l->engine->link, op->topic->topic_id, op->results[r].partition);
@@ -444,6 +447,9 @@ static void run_group(lane_worker *w, size_t count)
 			note_connection(w->lane, true, NULL);
 		}
 		arena_reset(w->committer.arena);
+		if (w->committer.scratch.capacity > ROW_SCRATCH_KEPT) {
+			buf_dispose(&w->committer.scratch);
+		}
 		log_append *ops[GROUP_OPS];
 		memcpy(ops, w->ops, count * sizeof *ops);
 		commit_group(w, ops, count);

@@ -11,6 +11,7 @@
 
 enum {
 	LOG_RECORDS_PER_APPEND_MAX = 10000,
+	LOG_ENGINE_RECORDS_MAX = 1 << 20, /* what the engine takes in one append, whatever a dialect's own limit */
 	LOG_RECORD_BYTES_MAX = 1 << 20, /* key, value, headers, meta together */
 	LOG_PARTITIONS_MAX = 1024,
 	LOG_TOPIC_NAME_MAX = 1024, /* bytes; the dialects have tighter rules */
@@ -21,7 +22,10 @@ typedef struct log_record {
 	int64_t offset;
 	int64_t timestamp_ms; /* the producer's when it gave one, else the commit's */
 	int64_t committed_ms; /* Postgres's clock, never decreasing along a partition */
+	int64_t end_byte;     /* value bytes of the partition up to here, this record's included; what was deleted singly
+							 need not count */
 	int32_t partition;
+	bool ends_append; /* the last record of one append */
 	str key;
 	str value;
 	str headers; /* compact JSON text: [["name","value"],…] */
