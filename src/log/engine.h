@@ -59,11 +59,4 @@ bool log_engine_submit(log_engine *engine, log_job job, err *e) MUST_CHECK;
 typedef void log_on_append(void *context, const log_topic *topic, int32_t partition);
 void log_engine_on_append(log_engine *engine, log_on_append *on_append, void *context);
 
-/* Work of a dialect that the janitor does each round: a bounded step that can be repeated or cut short. *more asks for
- * another round soon. On the janitor's thread, outside of transactions, whose commits do not wait for the disk. At most
- * LOG_DUTIES_MAX, in order; a duty that fails is repeated in the next round. */
-typedef bool log_duty(void *context, log_conn *conn, bool *more, err *e);
-enum { LOG_DUTIES_MAX = 16 };
-void log_engine_add_duty(log_engine *engine, log_duty *duty, void *context);
-
 #endif

@@ -6,12 +6,7 @@
 #include "sql/batch.h"
 
 /* One group: enough to fill a commit, little enough to keep its latency low. */
-enum {
-	GROUP_OPS = 1024,
-	GROUP_BYTES = 8 << 20,
-	GROUP_ENTRIES = 2000,
-	GROUP_ARENA_BYTES = 64 << 20
-};
+enum { GROUP_OPS = 1024, GROUP_BYTES = 8 << 20, GROUP_ENTRIES = 2000, GROUP_ARENA_BYTES = 64 << 20 };
 enum { PROBE_MS = 200 };
 
 typedef struct lane_worker {
@@ -287,8 +282,8 @@ static bool needs_judgement(const log_append *op)
 {
 	const log_topic_config *config = &op->topic->config;
 	return op->idempotency_key.ptr != NULL || op->producer.id.ptr != NULL || op->sequence_token.ptr != NULL ||
-		   op->close || op->columns.count == 0 || op->refusal_stage != LOG_REFUSE_NOT || config->cap_records > 0 || config->cap_bytes > 0 ||
-		   config->durability == LOG_EPHEMERAL;
+		   op->close || op->columns.count == 0 || op->refusal_stage != LOG_REFUSE_NOT || config->cap_records > 0 ||
+		   config->cap_bytes > 0 || config->durability == LOG_EPHEMERAL;
 }
 
 static void fail_all(log_append **ops, size_t count, const err *e)

@@ -371,7 +371,8 @@ bool log_topic_remove(log_conn *conn, int64_t topic_id, bool *removed, err *e)
 	int64_t affected = 0;
 	if (!do_by_id(conn, &SQL_TOPIC_DELETE, topic_id, &affected, e)) {
 		if (strcmp(e->sqlstate, "23503") == 0) {
-			err_set(e, ERR_TOPIC_IN_USE, "other streams were forked from this one and still read it; delete them first");
+			err_set(e, ERR_TOPIC_IN_USE,
+					"other streams were forked from this one and still read it; delete them first");
 		}
 		return false;
 	}
