@@ -5,7 +5,8 @@ SELECT s.subscription_id, t.name, t.topic_id, false, true, h.next_offset, h.next
 FROM tidegate.subscription s
 JOIN tidegate.topic t ON t.tenant_id = s.tenant_id AND starts_with(t.name, s.pattern_head) AND t.name >= s.pattern_head
 JOIN tidegate.head h ON h.topic_id = t.topic_id AND h.partition = 0
-WHERE s.subscription_id = $1 AND t.partitions = 1 AND '/' || t.name ~ s.pattern_regex AND s.wake_stream IS DISTINCT FROM t.name
+LEFT JOIN tidegate.durable_stream d ON d.topic_id = t.topic_id
+WHERE s.subscription_id = $1 AND t.partitions = 1 AND d.is_deleted IS NOT TRUE AND '/' || t.name ~ s.pattern_regex AND s.wake_stream IS DISTINCT FROM t.name
 
 -- name: subscription_link_explicit
 -- From their tail; from zero where there is none. $1 bigint subscription_id, $2 text[] paths
@@ -14,6 +15,7 @@ SELECT s.subscription_id, p.path, t.topic_id, true, false, coalesce(h.next_offse
 FROM tidegate.subscription s
 CROSS JOIN (SELECT DISTINCT path FROM unnest($2::text[]) AS path) p
 LEFT JOIN tidegate.topic t ON t.tenant_id = s.tenant_id AND t.name = p.path AND t.partitions = 1
+    AND NOT EXISTS (SELECT FROM tidegate.durable_stream d WHERE d.topic_id = t.topic_id AND d.is_deleted)
 LEFT JOIN tidegate.head h ON h.topic_id = t.topic_id AND h.partition = 0
 WHERE s.subscription_id = $1
 ON CONFLICT (subscription_id, path) DO UPDATE SET is_explicit = true

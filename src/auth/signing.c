@@ -9,7 +9,12 @@
 #include "db/conn.h"
 #include "sql/signing.h"
 
-enum { SEED_BYTES = crypto_sign_SEEDBYTES, PUBLIC_BYTES = crypto_sign_PUBLICKEYBYTES, JWK_MAX = 256, LOOK_AGAIN_MS = 1000 };
+enum {
+	SEED_BYTES = crypto_sign_SEEDBYTES,
+	PUBLIC_BYTES = crypto_sign_PUBLICKEYBYTES,
+	JWK_MAX = 256,
+	LOOK_AGAIN_MS = 1000
+};
 
 _Static_assert((int)AUTH_SIGNATURE_BYTES == (int)crypto_sign_BYTES, "an Ed25519 signature");
 _Static_assert((int)AUTH_MAC_BYTES == (int)crypto_auth_hmacsha256_BYTES, "an HMAC-SHA-256");
@@ -25,7 +30,7 @@ typedef struct signing_key {
 } signing_key;
 
 struct auth_signing {
-	pthread_mutex_t lock; /* guards what follows */
+	pthread_mutex_t lock;                    /* guards what follows */
 	signing_key keys[AUTH_SIGNING_KEYS_MAX]; /* newest first */
 	size_t count;
 	int64_t read_ms; /* on clock_now_ms(); 0 = never */

@@ -33,7 +33,7 @@ enum {
 	AUTH_MAC_BYTES = 32,
 };
 
-auth_signing *auth_signing_new(void);  /* NULL when memory is out */
+auth_signing *auth_signing_new(void);    /* NULL when memory is out */
 void auth_signing_free(auth_signing *s); /* accepts NULL */
 
 /* Sees to it that there is a key of each kind and that the cache is fresh. Not inside a transaction: it has its own. */

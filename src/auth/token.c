@@ -90,7 +90,8 @@ bool auth_token_read(auth_signing *s, str purpose, str text, auth_token *out)
 	arena *a = arena_new(DECODE_BYTES_MAX);
 	str bytes;
 	bool ok = a != NULL && text_base64url_decode(a, given, &bytes) && auth_signing_mac(s, id, signed_part, mac) &&
-			  auth_mac_equal(mac, bytes) && text_base64url_decode(a, claims, &bytes) && read_claims(bytes, purpose, out);
+			  auth_mac_equal(mac, bytes) && text_base64url_decode(a, claims, &bytes) &&
+			  read_claims(bytes, purpose, out);
 	arena_free(a);
 	return ok;
 }

@@ -1,7 +1,7 @@
 #include "api/durable/fields.h"
 
-#include "api/body.h"
 #include "api/api.h"
+#include "api/body.h"
 #include "api/durable/instant.h"
 
 #include <inttypes.h>
@@ -101,7 +101,8 @@ bool durable_field_producer(const http_exchange *x, log_producer *out, err *e)
 					   API_ID_BYTES_MAX);
 	}
 	found.id = id;
-	if (!read_number(epoch, "Producer-Epoch", &found.epoch, e) || !read_number(seq, "Producer-Seq", &found.sequence, e)) {
+	if (!read_number(epoch, "Producer-Epoch", &found.epoch, e) ||
+		!read_number(seq, "Producer-Seq", &found.sequence, e)) {
 		return false;
 	}
 	*out = found;

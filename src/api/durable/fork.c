@@ -107,7 +107,8 @@ static bool resolve(const api *a, log_conn *conn, const durable_fork_request *re
 		return false;
 	}
 	if (state.is_deleted || (state.is_expired && state.has_forks)) {
-		return err_set(e, ERR_TOPIC_EXISTS_INCOMPATIBLE, "the source was deleted; only what was forked before reads it");
+		return err_set(e, ERR_TOPIC_EXISTS_INCOMPATIBLE,
+					   "the source was deleted; only what was forked before reads it");
 	}
 	if (state.is_expired) {
 		return durable_err_absent(e);
@@ -120,8 +121,7 @@ static bool resolve(const api *a, log_conn *conn, const durable_fork_request *re
 					   DURABLE_DEPTH_MAX);
 	}
 	f->depth = f->source->depth + 1;
-	return adopt(conn, f->source, e) &&
-		   find_start(a, conn, request, state.tail, room, f, e);
+	return adopt(conn, f->source, e) && find_start(a, conn, request, state.tail, room, f, e);
 }
 
 bool durable_fork_resolve(const api *a, log_conn *conn, int64_t tenant_id, str source_name,

@@ -79,8 +79,8 @@ static bool run_get(api_operation *op, log_conn *conn, err *e)
 static str cache_control(const fetch *f)
 {
 	const config *c = api_of(f->op.x)->config;
-	bool is_cacheable = f->from.kind != DURABLE_FROM_NOW &&
-						(f->read.messages > 0 || f->read.is_closed || !f->read.is_up_to_date);
+	bool is_cacheable =
+		f->from.kind != DURABLE_FROM_NOW && (f->read.messages > 0 || f->read.is_closed || !f->read.is_up_to_date);
 	if (!is_cacheable) {
 		return STR("no-store");
 	}

@@ -101,7 +101,8 @@ bool durable_instant_parse(str text, int64_t *ms)
 	if (!ok || month < 1 || day < 1 || day > days_in(year, month)) {
 		return false;
 	}
-	*ms = (days_of(year, month, day) * DAY_S + hour * HOUR_S + minute * MINUTE_S + second - zone) * SECOND_MS + fraction;
+	*ms =
+		(days_of(year, month, day) * DAY_S + hour * HOUR_S + minute * MINUTE_S + second - zone) * SECOND_MS + fraction;
 	return true;
 }
 
@@ -113,8 +114,8 @@ void durable_instant_print(buf *out, int64_t ms)
 	int64_t rest = seconds - days * DAY_S;
 	int64_t fraction = ms - seconds * SECOND_MS;
 	date_of(days, &year, &month, &day);
-	buf_printf(out, "%04" PRId64 "-%02" PRId64 "-%02" PRId64 "T%02" PRId64 ":%02" PRId64 ":%02" PRId64, year, month, day,
-			   rest / HOUR_S, rest % HOUR_S / MINUTE_S, rest % MINUTE_S);
+	buf_printf(out, "%04" PRId64 "-%02" PRId64 "-%02" PRId64 "T%02" PRId64 ":%02" PRId64 ":%02" PRId64, year, month,
+			   day, rest / HOUR_S, rest % HOUR_S / MINUTE_S, rest % MINUTE_S);
 	if (fraction > 0) {
 		buf_printf(out, ".%03" PRId64, fraction);
 	}

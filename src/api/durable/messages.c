@@ -16,7 +16,8 @@ typedef struct list {
 static bool add(list *l, str value, err *e)
 {
 	if (l->count == LOG_ENGINE_RECORDS_MAX) {
-		return err_set(e, ERR_PAYLOAD_TOO_LARGE, "one append has at most %d messages; split it", LOG_ENGINE_RECORDS_MAX);
+		return err_set(e, ERR_PAYLOAD_TOO_LARGE, "one append has at most %d messages; split it",
+					   LOG_ENGINE_RECORDS_MAX);
 	}
 	if (l->count == l->capacity) {
 		uint32_t capacity = l->capacity > 0 ? l->capacity * 4 : FIRST_CAPACITY;

@@ -9,6 +9,7 @@
 #include "api/durable/messages.h"
 #include "api/durable/path.h"
 #include "api/durable/reply.h"
+#include "api/durable/subscription/clerk.h"
 #include "api/gate.h"
 #include "auth/principal.h"
 #include "db/conn.h"
@@ -87,8 +88,8 @@ static bool confirm(put *p, const durable_stream *s, const durable_state *state,
 {
 	const char *other = difference(p, s, state);
 	if (other != NULL) {
-		return err_set(e, ERR_TOPIC_EXISTS_INCOMPATIBLE, "the stream exists and has %s; delete it first, or ask for the same",
-					   other);
+		return err_set(e, ERR_TOPIC_EXISTS_INCOMPATIBLE,
+					   "the stream exists and has %s; delete it first, or ask for the same", other);
 	}
 	p->tail = state->tail;
 	p->is_closed = state->is_closed;
@@ -210,10 +211,8 @@ static bool insert(put *p, log_conn *conn, durable_fork *fork, int64_t *topic_id
 								 .partitions = 1,
 								 .replication_factor = 1,
 								 .config = log_topic_config_default(LOG_FSYNC)};
-	const log_topic_start start = {.offset = fork->start.count,
-								   .byte = fork->start.bytes,
-								   .records = &records,
-								   .is_closed = p->is_closing};
+	const log_topic_start start = {
+		.offset = fork->start.count, .byte = fork->start.bytes, .records = &records, .is_closed = p->is_closing};
 	p->tail = (durable_offset){start.offset + records.count, start.byte};
 	for (uint32_t i = 0; i < records.count; i++) {
 		p->tail.bytes += (int64_t)records.values[i].len;
@@ -234,6 +233,9 @@ static bool create(put *p, log_conn *conn, bool *is_settled, err *e)
 	}
 	durable_fork_dispose(&fork);
 	p->is_created = ok && topic_id != 0;
+	if (p->is_created && p->tail.count > 0) {
+		clerk_note_append(api_of(p->op.x)->clerk, gate_principal(p->op.x)->tenant_id, topic_id);
+	}
 	*is_settled = p->is_created;
 	return ok;
 }

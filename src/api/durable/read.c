@@ -19,10 +19,9 @@ static part part_at(const durable_read *r, int64_t count)
 	const durable_stream *s = r->stream;
 	for (size_t i = 0; i < s->segment_count; i++) {
 		if (s->segments[i].until.count > count) {
-			return (part){.topic = {.topic_id = s->segments[i].topic_id,
-									.partitions = 1,
-									.config = {.durability = LOG_FSYNC}},
-						  .until = s->segments[i].until};
+			return (part){
+				.topic = {.topic_id = s->segments[i].topic_id, .partitions = 1, .config = {.durability = LOG_FSYNC}},
+				.until = s->segments[i].until};
 		}
 	}
 	return (part){.topic = *r->topic, .is_own = true};
@@ -72,7 +71,8 @@ static bool check_kept(const durable_read *r, const log_page *page, const log_re
 	if (q->from_kept || log_page_start_offset(page) <= q->from || r->messages > 0) {
 		return true;
 	}
-	return err_set(e, ERR_GONE, "retention has removed what followed this offset; read on from the start with offset=-1");
+	return err_set(e, ERR_GONE,
+				   "retention has removed what followed this offset; read on from the start with offset=-1");
 }
 
 /* One page. *done: nothing more is to be read. */

@@ -82,9 +82,9 @@ static bool read_segments(log_conn *conn, durable_stream *s, arena *a, err *e)
 static bool fill(log_conn *conn, const db_result *r, durable_stream *s, arena *a, err *e)
 {
 	s->is_native = !db_is_null(r, 0, 0);
-	s->content_type = s->is_native                        ? db_str(r, 0, 0)
+	s->content_type = s->is_native                     ? db_str(r, 0, 0)
 					  : db_i32(r, 0, 10) == LOG_TOPICS ? STR("application/json")
-														  : STR("application/octet-stream");
+													   : STR("application/octet-stream");
 	s->has_ttl = !db_is_null(r, 0, 1);
 	s->ttl_s = s->has_ttl ? db_i64(r, 0, 1) : 0;
 	s->has_expiry = !db_is_null(r, 0, 2);
@@ -206,7 +206,6 @@ bool durable_stream_touch(log_conn *conn, const durable_stream *s, const durable
 bool durable_stream_enter(log_conn *conn, const durable_stream *s, err *e)
 {
 	durable_state state;
-	return !durable_stream_expires(s) ||
-		   (durable_state_get(conn, s->topic_id, &state, e) && durable_state_check(&state, e) &&
-			durable_stream_touch(conn, s, &state, e));
+	return !durable_stream_expires(s) || (durable_state_get(conn, s->topic_id, &state, e) &&
+										  durable_state_check(&state, e) && durable_stream_touch(conn, s, &state, e));
 }

@@ -39,16 +39,16 @@ typedef struct durable_segment {
 
 typedef struct durable_stream {
 	int64_t topic_id;
-	bool is_native;    /* this dialect made it */
-	str content_type;  /* as it was given */
-	str media_type;    /* of it, in lower case */
+	bool is_native;   /* this dialect made it */
+	str content_type; /* as it was given */
+	str media_type;   /* of it, in lower case */
 	durable_media media;
 	bool has_ttl;
 	bool has_expiry;
 	int64_t ttl_s;
 	int64_t expires_ms;
-	durable_offset start;           /* of its own records; below are those of its ancestors */
-	size_t segment_count;           /* ancestors that hold something of it, the oldest first */
+	durable_offset start;            /* of its own records; below are those of its ancestors */
+	size_t segment_count;            /* ancestors that hold something of it, the oldest first */
 	const durable_segment *segments; /* `until` ascends strictly */
 	/* as a fork was asked for */
 	bool is_fork;
@@ -69,7 +69,7 @@ typedef struct durable_state {
 	int64_t parent_id; /* of a fork; 0: none */
 } durable_state;
 
-durable_cache *durable_cache_new(void); /* NULL when memory is out */
+durable_cache *durable_cache_new(void);    /* NULL when memory is out */
 void durable_cache_free(durable_cache *c); /* accepts NULL */
 
 const durable_stream *durable_stream_ref(const durable_stream *s); /* returns s */

@@ -37,7 +37,8 @@ static bool take(const claim *c, log_conn *conn, subscription *s, err *e)
 {
 	arena *a = http_arena(c->op.x);
 	if (s->is_webhook) {
-		return err_set(e, ERR_INVALID_REQUEST, "this subscription has a webhook; only pull-wake subscriptions are claimed");
+		return err_set(e, ERR_INVALID_REQUEST,
+					   "this subscription has a webhook; only pull-wake subscriptions are claimed");
 	}
 	if (!wake_settle(conn, s, e)) {
 		return false;

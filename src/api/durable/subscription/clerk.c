@@ -10,7 +10,7 @@
 
 #include <pthread.h>
 
-enum { ATTEND_ARENA_BYTES = 8 << 20, BATCH_MAX = 256, WOKEN_MAX = 1000, DUE_MAX = 200, SWEEP_MAX = 1000, SQL_LIMIT = 1000 };
+enum { ATTEND_ARENA_BYTES = 8 << 20, BATCH_MAX = 256, WOKEN_MAX = 1000, DUE_MAX = 200, SWEEP_MAX = 1000 };
 
 /* A set of ids in the order in which they came; small enough to be searched through. */
 typedef struct notes {
@@ -22,7 +22,7 @@ struct clerk {
 	api *api;
 	auth_signing *signing;
 	courier *courier;
-	int64_t swept_to; /* the janitor's thread only */
+	int64_t swept_to;     /* the janitor's thread only */
 	pthread_mutex_t lock; /* guards what follows */
 	notes topics;
 	notes subscriptions;
@@ -30,7 +30,7 @@ struct clerk {
 	bool is_stopping;
 	int64_t *tenants; /* that have subscriptions, as of tenants_ms */
 	size_t tenant_count;
-	bool any_tenant; /* too many to know */
+	bool any_tenant;    /* too many to know */
 	int64_t tenants_ms; /* on clock_now_ms(); 0 = never */
 	metric *wakes;
 };
@@ -317,7 +317,7 @@ static void work(void *context, log_conn *conn)
 
 /* ---- the janitor's part ---- */
 
-static bool find_due(clerk *c, log_conn *conn, bool *more, err *e)
+static bool find_due(clerk *c, log_conn *conn, err *e)
 {
 	db_params p;
 	db_result *r = NULL;
@@ -329,7 +329,6 @@ static bool find_due(clerk *c, log_conn *conn, bool *more, err *e)
 	for (int i = 0; i < db_rows(r); i++) {
 		clerk_note(c, db_i64(r, i, 0));
 	}
-	(void)more; /* the notes have to be worked off first */
 	db_result_free(r);
 	return true;
 }
@@ -355,9 +354,9 @@ static bool find_missed(clerk *c, log_conn *conn, err *e)
 	return true;
 }
 
-static bool duty(void *context, log_conn *conn, bool *more, err *e)
+bool clerk_duty(clerk *c, log_conn *conn, err *e)
 {
-	return find_due(context, conn, more, e) && find_missed(context, conn, e);
+	return find_due(c, conn, e) && find_missed(c, conn, e);
 }
 
 /* ---- life ---- */
@@ -384,7 +383,6 @@ bool clerk_new(api *a, clerk **out, err *e)
 		goto fail;
 	}
 	log_engine_on_append(a->log, on_append, c);
-	log_engine_add_duty(a->log, duty, c);
 	*out = c;
 	return true;
 fail:

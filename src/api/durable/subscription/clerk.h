@@ -35,6 +35,9 @@ void clerk_note(clerk *c, int64_t subscription_id);
 /* The tenant has a subscription now. */
 void clerk_note_tenant(clerk *c, int64_t tenant_id);
 
+/* The janitor's step: finds what is due or was missed, and notes it. */
+bool clerk_duty(clerk *c, log_conn *conn, err *e) MUST_CHECK;
+
 api *clerk_api(const clerk *c);
 auth_signing *clerk_signing(const clerk *c);
 struct courier *clerk_courier(const clerk *c);

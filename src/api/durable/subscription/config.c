@@ -133,7 +133,8 @@ static bool check_delivery(subscription_config *c, bool allow_localhost, err *e)
 	}
 	for (size_t i = 0; i < c->streams.count; i++) {
 		if (str_equal(c->streams.list[i], c->wake_stream)) {
-			return err_set(e, ERR_INVALID_REQUEST, "wake_stream cannot be one of the streams: each wake would cause another");
+			return err_set(e, ERR_INVALID_REQUEST,
+						   "wake_stream cannot be one of the streams: each wake would cause another");
 		}
 	}
 	return true;

@@ -33,7 +33,7 @@ typedef struct subscription_config {
 	str webhook_url;
 	str wake_stream;
 	int64_t lease_ttl_ms;
-	str description; /* ptr NULL: none */
+	str description;                       /* ptr NULL: none */
 	unsigned char hash[AUTH_DIGEST_BYTES]; /* two that ask for the same have the same */
 } subscription_config;
 

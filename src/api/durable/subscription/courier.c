@@ -30,8 +30,8 @@ struct courier {
 static curl_socket_t open_socket(void *context, curlsocktype purpose, struct curl_sockaddr *address)
 {
 	const courier *c = context;
-	bool allowed = address_is_public(&address->addr) ||
-				   (c->options.allow_localhost && address_is_loopback(&address->addr));
+	bool allowed =
+		address_is_public(&address->addr) || (c->options.allow_localhost && address_is_loopback(&address->addr));
 	if (purpose != CURLSOCKTYPE_IPCXN || !allowed) {
 		errno = EACCES;
 		return CURL_SOCKET_BAD;
@@ -272,8 +272,8 @@ bool courier_new(const courier_options *options, courier **out, err *e)
 	c->options = *options;
 	pthread_mutex_init(&c->lock, NULL);
 	c->active = metric_gauge(options->metrics, "tidegate_webhooks_active", "webhook deliveries under way", NULL);
-	c->answered = metric_counter(options->metrics, "tidegate_webhooks_total", "webhook deliveries, by whether an answer came",
-								 "answered=\"true\"");
+	c->answered = metric_counter(options->metrics, "tidegate_webhooks_total",
+								 "webhook deliveries, by whether an answer came", "answered=\"true\"");
 	c->unanswered = metric_counter(options->metrics, "tidegate_webhooks_total",
 								   "webhook deliveries, by whether an answer came", "answered=\"false\"");
 	c->multi = curl_multi_init();

@@ -36,13 +36,13 @@ static bool take_base_url(create *c, err *e)
 static bool check_names(const create *c, err *e)
 {
 	const http_exchange *x = c->op.x;
-	const subscription_config *config = &c->config;
-	if ((config->pattern.text.ptr != NULL && !subscription_check_pattern(x, config->pattern.head, e)) ||
-		(config->wake_stream.ptr != NULL && !gate_check_name(x, config->wake_stream, e))) {
+	const subscription_config *wanted = &c->config;
+	if ((wanted->pattern.text.ptr != NULL && !subscription_check_pattern(x, wanted->pattern.head, e)) ||
+		(wanted->wake_stream.ptr != NULL && !gate_check_name(x, wanted->wake_stream, e))) {
 		return false;
 	}
-	for (size_t i = 0; i < config->streams.count; i++) {
-		if (!gate_check_name(x, config->streams.list[i], e)) {
+	for (size_t i = 0; i < wanted->streams.count; i++) {
+		if (!gate_check_name(x, wanted->streams.list[i], e)) {
 			return false;
 		}
 	}
@@ -63,8 +63,9 @@ static bool read_request(create *c, err *e)
 static bool confirm(const create *c, const subscription *s, err *e)
 {
 	return str_equal(s->config_hash, (str){(const char *)c->config.hash, sizeof c->config.hash}) ||
-		   err_set(e, ERR_SUBSCRIPTION_ALREADY_EXISTS,
-				   "there is a subscription of this id with another configuration; delete it first, or take another id");
+		   err_set(
+			   e, ERR_SUBSCRIPTION_ALREADY_EXISTS,
+			   "there is a subscription of this id with another configuration; delete it first, or take another id");
 }
 
 static bool check_count(const create *c, log_conn *conn, err *e)
@@ -86,21 +87,21 @@ static bool check_count(const create *c, log_conn *conn, err *e)
 /* *id stays 0 when somebody else was faster. */
 static bool insert_row(const create *c, log_conn *conn, int64_t *id, err *e)
 {
-	const subscription_config *config = &c->config;
+	const subscription_config *wanted = &c->config;
 	db_params p;
 	db_result *r = NULL;
 	db_params_init(&p);
 	db_param_i64(&p, c->tenant_id);
 	db_param_str(&p, c->name);
-	db_param_bool(&p, config->is_webhook);
-	db_param_str(&p, config->pattern.text);
-	db_param_str(&p, config->pattern.text.ptr != NULL ? config->pattern.head : STR_NONE);
-	db_param_str(&p, config->pattern.regex);
-	db_param_str(&p, config->webhook_url);
-	db_param_str(&p, config->wake_stream);
-	db_param_i64(&p, config->lease_ttl_ms);
-	db_param_str(&p, config->description);
-	db_param_str(&p, (str){(const char *)config->hash, sizeof config->hash});
+	db_param_bool(&p, wanted->is_webhook);
+	db_param_str(&p, wanted->pattern.text);
+	db_param_str(&p, wanted->pattern.text.ptr != NULL ? wanted->pattern.head : STR_NONE);
+	db_param_str(&p, wanted->pattern.regex);
+	db_param_str(&p, wanted->webhook_url);
+	db_param_str(&p, wanted->wake_stream);
+	db_param_i64(&p, wanted->lease_ttl_ms);
+	db_param_str(&p, wanted->description);
+	db_param_str(&p, (str){(const char *)wanted->hash, sizeof wanted->hash});
 	db_param_str(&p, c->base_url);
 	if (!db_run(conn, &SQL_SUBSCRIPTION_INSERT, &p, &r, e)) {
 		return false;
@@ -147,10 +148,10 @@ static bool make(const create *c, log_conn *conn, bool *made, err *e)
 static bool run(api_operation *op, log_conn *conn, err *e)
 {
 	create *c = (create *)op;
-	clerk *clerk = api_of(op->x)->clerk;
+	clerk *background = api_of(op->x)->clerk;
 	subscription s;
 	bool made = false;
-	if (!auth_signing_ready(clerk_signing(clerk), conn, e)) {
+	if (!auth_signing_ready(clerk_signing(background), conn, e)) {
 		return false;
 	}
 	if (!subscription_find(conn, c->tenant_id, c->name, http_arena(op->x), &s, e)) {
@@ -164,7 +165,7 @@ static bool run(api_operation *op, log_conn *conn, err *e)
 	}
 	if (made) {
 		op->status = 201;
-		clerk_note_tenant(clerk, c->tenant_id);
+		clerk_note_tenant(background, c->tenant_id);
 	}
 	return subscription_reply_object(op, conn, &s, e);
 }

@@ -27,7 +27,8 @@ static bool check_room(const relink *l, log_conn *conn, int64_t id, err *e)
 	int64_t count = db_i64(r, 0, 0);
 	db_result_free(r);
 	return count + (int64_t)l->paths.count <= SUBSCRIPTION_LINKS_MAX ||
-		   err_set(e, ERR_THROTTLED, "a subscription links at most %d streams by name; use a pattern, or another subscription",
+		   err_set(e, ERR_THROTTLED,
+				   "a subscription links at most %d streams by name; use a pattern, or another subscription",
 				   SUBSCRIPTION_LINKS_MAX);
 }
 
@@ -105,9 +106,10 @@ static void start(http_exchange *x, bool links)
 		return;
 	}
 	l->tenant_id = gate_principal(x)->tenant_id;
-	bool ok = subscription_take_name(x, &l->name, &e) &&
-			  (links ? subscription_streams_read(http_request_body(x), http_arena(x), &l->paths, &e) && check_names(l, &e)
-					 : subscription_path_read(http_request_param(x, 1), &l->path, &e));
+	bool ok =
+		subscription_take_name(x, &l->name, &e) &&
+		(links ? subscription_streams_read(http_request_body(x), http_arena(x), &l->paths, &e) && check_names(l, &e)
+			   : subscription_path_read(http_request_param(x, 1), &l->path, &e));
 	if (ok) {
 		api_run_then(&l->op, subscription_reply_nothing);
 	} else {

@@ -62,7 +62,8 @@ static void write_webhook(buf *out, const subscription *s, str key_id)
 	buf_dispose(&url);
 }
 
-void subscription_write_object(buf *out, const subscription *s, const subscription_link *links, size_t count, str key_id)
+void subscription_write_object(buf *out, const subscription *s, const subscription_link *links, size_t count,
+							   str key_id)
 {
 	bool has_failed = s->is_webhook && s->failures > 0 && s->tell_ms != 0;
 	buf_append_str(out, STR("{\"id\":"));

@@ -108,7 +108,7 @@ bool subscription_pattern_read(str text, arena *a, subscription_pattern *out, er
 		}
 	}
 	buf_append_byte(&regex, '$');
-	/* What follows the head may be nothing at all (`a` matches `a` and `a/**`), so the slash is not part of it. */
+	/* What follows the head may be nothing at all (after `a`, a double star matches nothing, too), so the slash is not part of it. */
 	p.head = str_take(p.text, head_bytes);
 	bool ok = !regex.failed && arena_copy_str(a, buf_str(&regex), &p.regex);
 	buf_dispose(&regex);

@@ -2,6 +2,7 @@
  * POST …/callback (webhooks), …/ack and …/release (pull-wake): the holder of a wake reports, with the wake's token.
  */
 #include "api/body.h"
+#include "api/durable/subscription/pattern.h"
 #include "api/durable/subscription/subscriptions.h"
 #include "api/durable/subscription/telling.h"
 #include "api/durable/subscription/wake.h"
@@ -212,8 +213,8 @@ static bool run(api_operation *op, log_conn *conn, err *e)
 	if (r->kind == REPORT_RELEASE) {
 		op->status = 204;
 	} else {
-		buf_append_str(http_reply_body(op->x),
-					   r->next_wake ? STR("{\"ok\":true,\"next_wake\":true}") : STR("{\"ok\":true,\"next_wake\":false}"));
+		buf_append_str(http_reply_body(op->x), r->next_wake ? STR("{\"ok\":true,\"next_wake\":true}")
+															: STR("{\"ok\":true,\"next_wake\":false}"));
 	}
 	return true;
 }

@@ -16,9 +16,9 @@
 #include "db/conn.h"
 
 enum {
-	SUBSCRIPTION_NAME_MAX = 256,        /* bytes */
+	SUBSCRIPTION_NAME_MAX = 256,          /* bytes */
 	SUBSCRIPTION_WAKE_STREAMS_MAX = 1000, /* streams of one wake; the rest is left to the next */
-	SUBSCRIPTION_SHOWN_MAX = 10000,     /* links of one answer */
+	SUBSCRIPTION_SHOWN_MAX = 10000,       /* links of one answer */
 };
 
 typedef struct subscription {

@@ -101,7 +101,8 @@ static bool sign(telling *t, str text, const char **header, err *e)
 	buf_init(&line, SIGNATURE_MAX);
 	buf_printf(&bytes, "%" PRId64 ".", seconds);
 	buf_append_str(&bytes, text);
-	bool ok = bytes.failed ? out_of_memory(e) : auth_signing_sign(clerk_signing(t->clerk), buf_str(&bytes), &id, signature, e);
+	bool ok = bytes.failed ? out_of_memory(e)
+						   : auth_signing_sign(clerk_signing(t->clerk), buf_str(&bytes), &id, signature, e);
 	if (ok) {
 		buf_printf(&line, "Webhook-Signature: t=%" PRId64 ",kid=%.*s,ed25519=", seconds, STR_ARG(buf_str(&id)));
 		text_base64url_encode(&line, (str){(const char *)signature, sizeof signature});
@@ -299,10 +300,10 @@ static void finish_refused(void *context, const err *e)
 	dispose(context);
 }
 
-static void finish(telling *t, outcome outcome)
+static void finish(telling *t, outcome how)
 {
 	err e;
-	t->outcome = outcome;
+	t->outcome = how;
 	if (!log_engine_submit(clerk_api(t->clerk)->log, (log_job){finish_job, finish_refused, t}, &e)) {
 		dispose(t);
 	}
@@ -384,9 +385,9 @@ static outcome judge_append(const telling *t, const err *e)
 static void appended(log_append *op)
 {
 	telling *t = op->context;
-	outcome outcome = judge_append(t, &op->error);
+	outcome how = judge_append(t, &op->error);
 	log_topic_unref(op->topic);
-	finish(t, outcome);
+	finish(t, how);
 }
 
 static void start_event(telling *t, log_conn *conn)

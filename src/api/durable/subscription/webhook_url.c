@@ -85,8 +85,8 @@ static bool judge_host(str scheme, str host, bool allow_localhost, err *e)
 		host.len--;
 	}
 	bool is_address = read_address(host, &address);
-	bool is_localhost =
-		is_address ? address_is_loopback(&address.any) && address.any.sa_family == AF_INET : str_equal_ignore_case(host, STR("localhost"));
+	bool is_localhost = is_address ? address_is_loopback(&address.any) && address.any.sa_family == AF_INET
+								   : str_equal_ignore_case(host, STR("localhost"));
 	if (is_localhost && allow_localhost) {
 		return true;
 	}
