@@ -92,6 +92,7 @@ bool subscription_pattern_read(str text, arena *a, subscription_pattern *out, er
 	str rest = p.text;
 	size_t head_bytes = 0;
 	bool is_literal = true;
+	bool goes_on = false; /* a segment that cannot be left out follows the head */
 	buf regex;
 	if (!check_segments(p.text, "pattern", e)) {
 		return false;
@@ -106,10 +107,11 @@ bool subscription_pattern_read(str text, arena *a, subscription_pattern *out, er
 		if (is_literal) {
 			head_bytes = (size_t)(segment.ptr + segment.len - p.text.ptr);
 		}
+		goes_on = goes_on || (!is_literal && !str_equal(segment, STR("**")));
 	}
 	buf_append_byte(&regex, '$');
-	/* What follows the head may be nothing at all (after `a`, a double star matches nothing, too), so the slash is not part of it. */
-	p.head = str_take(p.text, head_bytes);
+	/* Where only double stars follow, a path may end with the head. */
+	p.head = str_take(p.text, head_bytes > 0 && goes_on ? head_bytes + 1 : head_bytes);
 	bool ok = !regex.failed && arena_copy_str(a, buf_str(&regex), &p.regex);
 	buf_dispose(&regex);
 	if (!ok) {
