@@ -39,8 +39,10 @@ typedef struct api {
 	struct pump_set *pumps;        /* whoever waits for new records */
 	struct durable_cache *durable; /* what is remembered of durable streams */
 	struct durable_keeper *durable_keeper;
+	struct clerk *clerk; /* sees to their subscriptions */
 	atomic_uint_least32_t keyless; /* round robin of records without a key: the next one's number */
 	atomic_bool is_stopping;
+	atomic_bool is_ready; /* api_init() is done */
 } api;
 
 bool api_init(api *a, err *e) MUST_CHECK;

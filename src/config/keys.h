@@ -59,6 +59,8 @@
 	X(SWITCH, janitor, true, "this worker may be elected for background work") \
 	X(SWITCH, auto_create_topics, false, "producing to an unknown topic creates it with one partition") \
 	X(NUMBER, max_topics, 100000, 0, 10000000, "topics per tenant; 0 = no limit") \
+	X(NUMBER, webhook_timeout_ms, 10000, 100, 60000, "one webhook delivery; beyond, it counts as failed and is tried again") \
+	X(SWITCH, webhook_allow_localhost, false, "webhooks may go to http://localhost and 127.0.0.0/8; for development, `tidegate dev` allows it") \
 	X(NUMBER, shutdown_timeout_ms, 10000, 0, 600000, "how long a stop may take to finish what was accepted")
 /* clang-format on */
 

@@ -103,3 +103,9 @@ bool log_engine_submit(log_engine *engine, log_job job, err *e)
 {
 	return db_pool_submit(engine->options.pool, (db_job){job.run, job.refuse, job.context}, e);
 }
+
+void log_engine_on_append(log_engine *engine, log_on_append *on_append, void *context)
+{
+	engine->on_append_context = context;
+	engine->on_append = on_append;
+}

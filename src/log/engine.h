@@ -54,4 +54,9 @@ typedef struct log_job {
 } log_job;
 bool log_engine_submit(log_engine *engine, log_job job, err *e) MUST_CHECK;
 
+/* One listener to this worker's own commits, whatever dialect asked for them: called after each, before it is answered,
+ * on the committing thread; it must not block. Set before the first append. */
+typedef void log_on_append(void *context, const log_topic *topic, int32_t partition);
+void log_engine_on_append(log_engine *engine, log_on_append *on_append, void *context);
+
 #endif

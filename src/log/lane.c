@@ -401,6 +401,9 @@ static void announce(lane *l, log_append **ops, size_t count)
 		for (uint32_t r = 0; r < op->result_count; r++) {
 			wake_topic(l->engine->wakes, op->topic->topic_id, op->results[r].partition);
 			notify_appended(l->engine->link, op->topic->topic_id, op->results[r].partition);
+			if (l->engine->on_append != NULL) {
+				l->engine->on_append(l->engine->on_append_context, op->topic, op->results[r].partition);
+			}
 		}
 	}
 }

@@ -27,6 +27,8 @@ struct log_engine {
 	notify_link *link;
 	janitor *janitor;
 	tail_registry *tails;
+	log_on_append *on_append; /* NULL: nobody listens */
+	void *on_append_context;
 };
 
 /* ---- topic_cache ---- */
