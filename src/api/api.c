@@ -8,15 +8,19 @@
 #include "api/pump.h"
 #include "api/streaming/streaming.h"
 #include "api/topics/topics.h"
+#include "api/topics/touch.h"
+#include "base/clock.h"
 
 bool api_init(api *a, err *e)
 {
 	a->pumps = pump_set_new(a->metrics);
 	a->durable = durable_cache_new();
 	a->durable_keeper = durable_keeper_new();
+	a->touched = touch_book_new();
+	a->started_ms = clock_now_ms();
 	atomic_init(&a->keyless, 0);
 	atomic_init(&a->is_stopping, false);
-	if (a->pumps == NULL || a->durable == NULL || a->durable_keeper == NULL) {
+	if (a->pumps == NULL || a->durable == NULL || a->durable_keeper == NULL || a->touched == NULL) {
 		return err_set(e, ERR_NO_MEMORY, "no memory to start with");
 	}
 	if (!clerk_new(a, &a->clerk, e)) {
@@ -39,9 +43,11 @@ void api_dispose(api *a)
 	pump_set_free(a->pumps);
 	durable_keeper_free(a->durable_keeper);
 	durable_cache_free(a->durable);
+	touch_book_free(a->touched);
 	a->pumps = NULL;
 	a->durable_keeper = NULL;
 	a->durable = NULL;
+	a->touched = NULL;
 	a->clerk = NULL;
 }
 

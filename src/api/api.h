@@ -21,6 +21,7 @@
 struct auth;
 struct pump_set;
 struct durable_cache;
+struct touch_book;
 
 enum {
 	API_JSON_DEPTH = 128,    /* nesting of a request body */
@@ -39,7 +40,9 @@ typedef struct api {
 	struct pump_set *pumps;        /* whoever waits for new records */
 	struct durable_cache *durable; /* what is remembered of durable streams */
 	struct durable_keeper *durable_keeper;
-	struct clerk *clerk; /* sees to their subscriptions */
+	struct clerk *clerk;        /* sees to their subscriptions */
+	struct touch_book *touched; /* when topics were last read */
+	int64_t started_ms;         /* clock_now_ms() when it began */
 	atomic_uint_least32_t keyless; /* round robin of records without a key: the next one's number */
 	atomic_bool is_stopping;
 	atomic_bool is_ready; /* api_init() is done */

@@ -30,6 +30,7 @@
 	X(INVALID_OFFSET, "invalid_offset", 409)                                                                           \
 	X(ALREADY_CLAIMED, "already_claimed", 409)                                                                         \
 	X(NO_PENDING_WORK, "no_pending_work", 409)                                                                         \
+	X(TOPIC_NOT_EMPTY, "topic_not_empty", 409)                                                                         \
 	X(NOT_OWNER, "not_owner", 409)                                                                                     \
 	X(SEQUENCE_CONFLICT, "sequence_conflict", 409)                                                                     \
 	X(PRODUCER_SEQUENCE_GAP, "producer_sequence_gap", 409)                                                             \
