@@ -12,6 +12,16 @@
 #include "base/timer.h"
 #include "log/topic.h"
 
+enum { LOG_CHANNELS_MAX = 4 };
+
+/* Notifications for somebody else. */
+typedef struct log_channel {
+	const char *name; /* a literal */
+	/* On the listener's thread: must not block. STR_NONE after each reconnect: something may have been missed. */
+	void (*hear)(void *context, str payload);
+	void *context;
+} log_channel;
+
 typedef struct log_engine_options {
 	str database_url;     /* for lanes, listener, notifier and janitor, which have connections of their own */
 	struct db_pool *pool; /* the readers; the caller's, freed after log_engine_stop() */
@@ -28,11 +38,7 @@ typedef struct log_engine_options {
 	void *duty_context;
 	int64_t max_topics; /* per tenant; 0 = no limit */
 	uint32_t max_subscriptions;
-	/* One more channel to listen on, a literal, or NULL; on_notification runs on the listener's thread, must not block,
-	 * and is called with STR_NONE after each reconnect. */
-	const char *extra_channel;
-	void (*on_notification)(void *context, str payload);
-	void *notification_context;
+	log_channel channels[LOG_CHANNELS_MAX]; /* to be listened to besides the log's own; those without a name are none */
 	timer *timer;
 	slog *log;
 	metric_registry *metrics;

@@ -23,5 +23,9 @@ void topics_delete_records(http_exchange *x);
 
 /* metrics.c */
 void topics_metrics(http_exchange *x);
+/* watch_post.c, watch_stream.c, ws.c */
+void topics_post_watch(http_exchange *x);
+void topics_watch_stream(http_exchange *x);
+void topics_ws(http_exchange *x);
 
 #endif
