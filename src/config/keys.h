@@ -46,6 +46,7 @@
 	X(SWITCH, janitor, true, "this worker may be elected for background work") \
 	X(SWITCH, auto_create_topics, false, "producing to an unknown topic creates it with one partition") \
 	X(NUMBER, max_topics, 100000, 0, 10000000, "topics per tenant; 0 = no limit") \
+	X(NUMBER, max_routers, 10000, 0, 1000000, "routers per tenant; 0 = no limit") \
 	X(NUMBER, shutdown_timeout_ms, 10000, 0, 600000, "how long a stop may take to finish what was accepted")
 /* clang-format on */
 

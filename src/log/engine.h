@@ -22,7 +22,8 @@ typedef struct log_engine_options {
 	uint32_t poll_interval_ms;
 	uint32_t janitor_interval_ms;
 	bool janitor;
-	int64_t max_topics; /* per tenant; 0 = no limit */
+	int64_t max_topics;  /* per tenant; 0 = no limit */
+	int64_t max_routers; /* per tenant; 0 = no limit */
 	uint32_t max_subscriptions;
 	/* One more channel to listen on, a literal, or NULL; on_notification runs on the listener's thread, must not block,
 	 * and is called with STR_NONE after each reconnect. */

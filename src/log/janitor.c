@@ -152,6 +152,12 @@ static bool forget_keys(janitor *j, db_conn *conn, bool *more, err *e)
 	return true;
 }
 
+/* What no worker copied when it was due. */
+static bool route(janitor *j, db_conn *conn, bool *more, err *e)
+{
+	return route_sweep(j->engine->routes, conn, more, e);
+}
+
 static bool elect(db_conn *conn, bool *elected, err *e)
 {
 	db_result *r = NULL;
@@ -165,7 +171,7 @@ static bool elect(db_conn *conn, bool *elected, err *e)
 
 static bool run_round(janitor *j, db_conn *conn, bool *more, err *e)
 {
-	static duty *const DUTIES[] = {expire, reclaim, bury, forget_keys};
+	static duty *const DUTIES[] = {expire, reclaim, bury, forget_keys, route};
 	int64_t start_us = clock_now_us();
 	*more = false;
 	for (size_t i = 0; i < sizeof DUTIES / sizeof DUTIES[0]; i++) {

@@ -22,6 +22,7 @@ typedef struct log_record {
 	int64_t timestamp_ms; /* the producer's when it gave one, else the commit's */
 	int64_t committed_ms; /* Postgres's clock, never decreasing along a partition */
 	int32_t partition;
+	int32_t hops; /* routers it has passed */
 	str key;
 	str value;
 	str headers; /* compact JSON text: [["name","value"],…] */

@@ -98,6 +98,16 @@ bool log_topic_alter(log_engine *engine, log_conn *conn, const log_topic *t, con
  */
 bool log_topic_delete(log_engine *engine, log_conn *conn, int64_t tenant_id, str name, bool *deleted,
 					  err *e) MUST_CHECK;
+
+/* The same, and tells which routers went with it, by name in order, in the arena. */
+typedef struct log_topic_removal {
+	bool deleted;
+	str *routers;
+	size_t router_count;
+} log_topic_removal;
+bool log_topic_remove(log_engine *engine, log_conn *conn, int64_t tenant_id, str name, arena *a, log_topic_removal *out,
+					  err *e) MUST_CHECK;
+
 /* Names ascend bytewise, strictly after `after`, only those with `prefix`; at most `limit`. Topics are references in an
  * arena array. */
 bool log_topic_list(log_engine *engine, log_conn *conn, int64_t tenant_id, str prefix, str after, uint32_t limit,

@@ -6,6 +6,7 @@
  */
 #include "log/private.h"
 #include "log/retain.h"
+#include "log/route_step.h"
 #include "log/topic_row.h"
 #include "sql/head.h"
 #include "sql/topic.h"
@@ -99,7 +100,7 @@ static bool check_count(log_engine *engine, db_conn *conn, int64_t tenant_id, er
 	return true;
 }
 
-static bool insert(log_engine *engine, db_conn *conn, const log_topic_spec *spec, bool *created, err *e)
+bool topic_insert(log_engine *engine, db_conn *conn, const log_topic_spec *spec, bool *created, err *e)
 {
 	db_params p;
 	db_result *r = NULL;
@@ -139,7 +140,7 @@ bool log_topic_create(log_engine *engine, log_conn *conn, const log_topic_spec *
 			*e = missing;
 			return false;
 		}
-		if (!db_begin(conn, e) || !insert(engine, conn, spec, &made, e) || !db_commit(conn, e)) {
+		if (!db_begin(conn, e) || !topic_insert(engine, conn, spec, &made, e) || !db_commit(conn, e)) {
 			db_rollback(conn);
 			return err_frame(e, "log_topic_create");
 		}
@@ -280,28 +281,25 @@ static bool delete_rows(db_conn *conn, const log_topic *t, bool *deleted, err *e
 	return do_by_id(conn, &SQL_TOPIC_DISCARD, t->topic_id, NULL, e);
 }
 
-bool log_topic_delete(log_engine *engine, log_conn *conn, int64_t tenant_id, str name, bool *deleted, err *e)
+bool log_topic_remove(log_engine *engine, log_conn *conn, int64_t tenant_id, str name, arena *a, log_topic_removal *out,
+					  err *e)
 {
 	const log_topic *t = NULL;
 	head *heads = NULL;
 	size_t count = 0;
 	head_rules rules;
-	bool done = false;
+	log_topic_removal removed = {0};
 	bool ok = false;
 	if (!topic_fetch(conn, tenant_id, name, &t, e)) {
 		if (e->code != ERR_TOPIC_NOT_FOUND) {
 			return false;
 		}
-		*deleted = false;
+		*out = removed;
 		return true;
 	}
-	arena *a = arena_new(CHANGE_ARENA_BYTES);
-	if (a == NULL) {
-		err_set(e, ERR_NO_MEMORY, "out of memory");
-		goto out;
-	}
-	if (!db_begin(conn, e) || !head_lock(conn, t->topic_id, NULL, 0, a, &heads, &count, &rules, e) ||
-		!delete_rows(conn, t, &done, e) || !db_commit(conn, e)) {
+	if (!db_begin(conn, e) || !route_delete_of_topic(conn, t, a, &removed.routers, &removed.router_count, e) ||
+		!head_lock(conn, t->topic_id, NULL, 0, a, &heads, &count, &rules, e) ||
+		!delete_rows(conn, t, &removed.deleted, e) || !db_commit(conn, e)) {
 		db_rollback(conn);
 		err_frame(e, "log_topic_delete");
 		if (e->code == ERR_OUTCOME_UNKNOWN) {
@@ -310,10 +308,22 @@ bool log_topic_delete(log_engine *engine, log_conn *conn, int64_t tenant_id, str
 		goto out;
 	}
 	tell_changed(engine, t);
-	*deleted = done;
+	*out = removed;
 	ok = true;
 out:
 	log_topic_unref(t);
+	return ok;
+}
+
+bool log_topic_delete(log_engine *engine, log_conn *conn, int64_t tenant_id, str name, bool *deleted, err *e)
+{
+	log_topic_removal removed;
+	arena *a = arena_new(CHANGE_ARENA_BYTES);
+	bool ok = a != NULL ? log_topic_remove(engine, conn, tenant_id, name, a, &removed, e)
+						: err_set(e, ERR_NO_MEMORY, "out of memory");
+	if (ok) {
+		*deleted = removed.deleted;
+	}
 	arena_free(a);
 	return ok;
 }
