@@ -34,9 +34,10 @@ VALUES ($1, $2, $3::bigint + $6::bigint - 1, $3::bigint, $4, $5, $6::bigint::int
 -- Head and batches of one snapshot, so that a floor is never missed. The head's columns repeat; without a batch there is one
 -- row of them. $1 bigint topic_id, $2 int partition, $3 bigint from, $4 bigint most rows, $5 bigint most bytes before a row,
 -- $6 bigint most records before a row
-SELECT h.next_offset, h.cap_floor, h.ttl_floor, h.is_closed, h.is_ephemeral,
+SELECT h.next_offset, h.next_byte, h.cap_floor, h.ttl_floor, h.is_closed, h.is_ephemeral,
        CASE WHEN t.ttl_ms > 0 THEN (extract(epoch FROM clock_timestamp()) * 1000)::bigint - t.ttl_ms ELSE 0 END AS expired_before_ms,
-       b.last_offset, b.base_offset, b.committed_ms, b.bytes, b.keys, b.vals, b.ts, b.headers, b.tags, b.nodes, b.metas,
+       b.last_offset, b.base_offset, b.base_byte, b.committed_ms, b.bytes, b.keys, b.vals, b.ts, b.headers, b.tags, b.nodes, b.metas,
+       b.appends,
        h.source_floor, h.is_dest, b.hops::int
 FROM tidegate.head h
 JOIN tidegate.topic t ON t.topic_id = h.topic_id
@@ -64,9 +65,10 @@ WHERE topic_id = $1 AND partition = $2 AND last_offset >= $3 AND committed_ms >=
 
 -- name: batch_read_ephemeral
 -- As batch_read, from the unlogged twin; has_mark tells whether a crash emptied it.
-SELECT h.next_offset, h.cap_floor, h.ttl_floor, h.is_closed, h.is_ephemeral,
+SELECT h.next_offset, h.next_byte, h.cap_floor, h.ttl_floor, h.is_closed, h.is_ephemeral,
        CASE WHEN t.ttl_ms > 0 THEN (extract(epoch FROM clock_timestamp()) * 1000)::bigint - t.ttl_ms ELSE 0 END AS expired_before_ms,
-       b.last_offset, b.base_offset, b.committed_ms, b.bytes, b.keys, b.vals, b.ts, b.headers, b.tags, b.nodes, b.metas,
+       b.last_offset, b.base_offset, b.base_byte, b.committed_ms, b.bytes, b.keys, b.vals, b.ts, b.headers, b.tags, b.nodes, b.metas,
+       b.appends,
        h.source_floor, h.is_dest, b.hops::int,
        EXISTS (SELECT FROM tidegate.ephemeral_mark m WHERE m.topic_id = $1 AND m.partition = $2) AS has_mark
 FROM tidegate.head h

@@ -40,8 +40,14 @@ WHERE topic_id = $1 AND partition = $2
 -- A plain head may become judged, never the other way round. $1 bigint topic_id, $2 boolean may_be_plain, $3 boolean is_ephemeral
 UPDATE tidegate.head SET is_plain = is_plain AND $2, is_ephemeral = $3 WHERE topic_id = $1
 
+-- name: head_marks
+-- For the slow poll: a number per partition that changes with what readers see; no partition: the topic is gone.
+-- $1 bigint[] topic ids
+SELECT i.topic_id, h.partition, h.next_offset * 2 + h.is_closed::int AS mark
+FROM unnest($1::bigint[]) AS i (topic_id) LEFT JOIN tidegate.head h ON h.topic_id = i.topic_id
+
 -- name: head_next_offsets
--- For the slow poll. $1 bigint[] topic ids
+-- $1 bigint[] topic ids
 SELECT topic_id, partition, next_offset FROM tidegate.head WHERE topic_id = ANY ($1)
 
 -- name: head_info

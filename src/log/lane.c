@@ -388,6 +388,10 @@ static void announce(lane *l, log_append **ops, size_t count)
 		if (!has_news(op) || (i + 1 < count && is_repeated(op, ops[i + 1]))) {
 			continue;
 		}
+		if (op->close && op->result_count == 0) {
+			wake_topic(l->engine->wakes, op->topic->topic_id, op->partition);
+			notify_appended(l->engine->link, op->topic->topic_id, op->partition);
+		}
 		for (uint32_t r = 0; r < op->result_count; r++) {
 			route_announce(l->engine, op->topic->topic_id, op->results[r].partition, op->feeds_routers);
 		}

@@ -60,8 +60,9 @@ void wake_topic(wake_registry *r, int64_t topic_id, int32_t partition);
 void wake_everything(wake_registry *r);
 /* Watched topics, at most `max`, from the smallest id above `after`; the number written. */
 size_t wake_watched(wake_registry *r, int64_t after, int64_t *topic_ids, size_t max);
-/* Compares heads seen by the slow poll with what was known; wakes those that moved. */
-void wake_seen(wake_registry *r, int64_t topic_id, int32_t partition, int64_t next_offset);
+/* Compares heads seen by the slow poll with what was known; wakes those that moved. `mark` changes with what a reader
+ * would see. */
+void wake_seen(wake_registry *r, int64_t topic_id, int32_t partition, int64_t mark);
 
 /* ---- notify: the link between workers ---- */
 notify_link *notify_link_new(log_engine *engine, err *e);
