@@ -398,6 +398,21 @@ bool log_router_put(log_engine *engine, log_conn *conn, const log_router_spec *s
 
 /* ---- get, list ---- */
 
+bool log_router_find(log_engine *engine, log_conn *conn, int64_t tenant_id, str name, arena *a, log_router *out, err *e)
+{
+	stored found;
+	bool exists = false;
+	(void)engine;
+	if (!find(conn, tenant_id, name, a, &found, &exists, e)) {
+		return err_frame(e, "log_router_find");
+	}
+	if (!exists) {
+		return refuse_missing(name, e);
+	}
+	*out = found.router;
+	return true;
+}
+
 bool log_router_get(log_engine *engine, log_conn *conn, int64_t tenant_id, str name, arena *a, log_router *out, err *e)
 {
 	stored found;

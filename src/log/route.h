@@ -47,6 +47,9 @@ typedef struct log_router_spec {
 /* Makes the router, or changes all of it but its two ends. A new one begins at the source's end. A refused one leaves
  * nothing behind. */
 bool log_router_put(log_engine *engine, log_conn *conn, const log_router_spec *spec, bool *created, err *e) MUST_CHECK;
+/* As it is stored. */
+bool log_router_find(log_engine *engine, log_conn *conn, int64_t tenant_id, str name, arena *a, log_router *out,
+					 err *e) MUST_CHECK;
 /* Brings it up to date first. */
 bool log_router_get(log_engine *engine, log_conn *conn, int64_t tenant_id, str name, arena *a, log_router *out,
 					err *e) MUST_CHECK;

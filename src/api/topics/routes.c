@@ -24,6 +24,10 @@ static const http_route routes[] = {
 	ROUTE(HTTP_PUT, "/v0/topics/{topic}", "topics_put", topics_put_topic, ADMIN, BODY),
 	/* queues */
 	/* routers */
+	ROUTE(HTTP_PUT, "/v0/routers/{router}", "topics_put_router", topics_put_router, ADMIN, BODY),
+	ROUTE(HTTP_GET, "/v0/routers/{router}", "topics_get_router", topics_get_router, READ, NO_BODY),
+	ROUTE(HTTP_DELETE, "/v0/routers/{router}", "topics_delete_router", topics_delete_router, DELETE, NO_BODY),
+	ROUTE(HTTP_GET, "/v0/routers", "topics_list_routers", topics_list_routers, READ, NO_BODY),
 	/* watch */
 	/* probes */
 	{.method = HTTP_GET, .pattern = "/v0/health", .name = "topics_health", .handler = probe_health, .is_open = true},

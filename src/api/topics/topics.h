@@ -14,4 +14,10 @@ extern const http_dialect topics_dialect;
 /* topic.c, topic_list.c */
 void topics_put_topic(http_exchange *x);
 
+/* router.c, router_list.c */
+void topics_put_router(http_exchange *x);
+void topics_get_router(http_exchange *x);
+void topics_delete_router(http_exchange *x);
+void topics_list_routers(http_exchange *x);
+
 #endif
