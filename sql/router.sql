@@ -80,7 +80,7 @@ SELECT name FROM gone ORDER BY name
 -- $4 bigint after router_id, $5 bigint limit
 SELECT r.router_id, r.dest_id, r.name, r.source, r.preserve_node, r.preserve_tag, r.exactly_once, r.filter_kind::int,
        r.filter_text, r.source_epoch, coalesce(r.positions[$2 + 1], 0), d.partitions, d.durability::int, d.kind::int,
-       s.durability::int
+       s.durability::int, r.tenant_id, r.dest
 FROM tidegate.router r
 JOIN tidegate.head h ON h.topic_id = r.topic_id AND h.partition = $2
 JOIN tidegate.topic s ON s.topic_id = r.topic_id

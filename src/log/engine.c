@@ -109,3 +109,16 @@ bool log_engine_submit(log_engine *engine, log_job job, err *e)
 {
 	return db_pool_submit(engine->options.pool, (db_job){job.run, job.refuse, job.context}, e);
 }
+
+void log_engine_on_append(log_engine *engine, log_on_append *on_append, void *context)
+{
+	engine->on_append_context = context;
+	engine->on_append = on_append;
+}
+
+void log_engine_add_duty(log_engine *engine, log_duty *duty, void *context)
+{
+	if (engine->janitor != NULL) {
+		janitor_add(engine->janitor, duty, context);
+	}
+}

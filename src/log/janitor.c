@@ -17,6 +17,12 @@
 
 enum { PARTITIONS_A_STEP = 100, ROWS_A_STEP = 1000, TOPICS_A_STEP = 10, KEYS_A_STEP = 5000 };
 
+/* What a dialect added. */
+typedef struct extra_duty {
+	log_duty *run;
+	void *context;
+} extra_duty;
+
 struct janitor {
 	log_engine *engine;
 	pthread_t thread;
@@ -24,6 +30,8 @@ struct janitor {
 	pthread_mutex_t lock;
 	pthread_cond_t changed;
 	bool is_stopping;
+	extra_duty extras[LOG_DUTIES_MAX]; /* filled in order, never changed */
+	size_t extra_count;
 	metric *is_elected;
 	metric *round_seconds;
 	metric *last_round;
@@ -169,6 +177,24 @@ static bool elect(db_conn *conn, bool *elected, err *e)
 	return true;
 }
 
+/* One that fails holds up none of the others. */
+static void run_extras(janitor *j, db_conn *conn, bool *more)
+{
+	pthread_mutex_lock(&j->lock);
+	size_t count = j->extra_count;
+	pthread_mutex_unlock(&j->lock);
+	for (size_t i = 0; i < count; i++) {
+		err e;
+		if (!j->extras[i].run(j->extras[i].context, conn, more, &e)) {
+			metric_add(j->failures, 1);
+			if (e.code != ERR_UNAVAILABLE) {
+				slog_err(j->engine->options.log, SLOG_WARN, "janitor", "a duty failed and will be repeated", &e);
+			}
+			db_rollback(conn);
+		}
+	}
+}
+
 static bool run_round(janitor *j, db_conn *conn, bool *more, err *e)
 {
 	static duty *const DUTIES[] = {expire, reclaim, bury, forget_keys, route};
@@ -179,6 +205,7 @@ static bool run_round(janitor *j, db_conn *conn, bool *more, err *e)
 			return false;
 		}
 	}
+	run_extras(j, conn, more);
 	metric_observe(j->round_seconds, (uint64_t)(clock_now_us() - start_us));
 	metric_set(j->last_round, clock_wall_ms() / 1000);
 	return true;
@@ -269,6 +296,15 @@ janitor *janitor_new(log_engine *engine, err *e)
 		return NULL;
 	}
 	return j;
+}
+
+void janitor_add(janitor *j, log_duty *run, void *context)
+{
+	pthread_mutex_lock(&j->lock);
+	if (j->extra_count < LOG_DUTIES_MAX) {
+		j->extras[j->extra_count++] = (extra_duty){run, context};
+	}
+	pthread_mutex_unlock(&j->lock);
 }
 
 void janitor_free(janitor *j)

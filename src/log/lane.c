@@ -393,7 +393,7 @@ static void announce(lane *l, log_append **ops, size_t count)
 			notify_appended(l->engine->link, op->topic->topic_id, op->partition);
 		}
 		for (uint32_t r = 0; r < op->result_count; r++) {
-			route_announce(l->engine, op->topic->topic_id, op->results[r].partition, op->feeds_routers);
+			route_announce(l->engine, op->topic, op->results[r].partition, op->feeds_routers);
 		}
 	}
 }

@@ -29,6 +29,8 @@ struct log_engine {
 	janitor *janitor;
 	tail_registry *tails;
 	route_clerk *routes;
+	log_on_append *on_append; /* NULL: nobody listens */
+	void *on_append_context;
 };
 
 /* ---- topic_cache ---- */
@@ -77,6 +79,7 @@ void notify_topic_changed(notify_link *n, int64_t topic_id);
 /* ---- janitor ---- */
 janitor *janitor_new(log_engine *engine, err *e);
 void janitor_free(janitor *j);
+void janitor_add(janitor *j, log_duty *duty, void *context);
 
 /* ---- tail ---- */
 tail_registry *tail_registry_new(log_engine *engine);
@@ -93,7 +96,7 @@ void route_clerk_free(route_clerk *c);
 void route_clerk_appended(route_clerk *c, int64_t topic_id, int32_t partition);
 /* The janitor's duty: copies whatever is behind, a bounded part of it. */
 bool route_sweep(route_clerk *c, db_conn *conn, bool *more, err *e) MUST_CHECK;
-/* A commit of this worker added records: tells readers here, other workers, and the clerk. */
-void route_announce(log_engine *engine, int64_t topic_id, int32_t partition, bool is_source);
+/* A commit of this worker added records: tells readers here, other workers, the listener, and the clerk. */
+void route_announce(log_engine *engine, const log_topic *topic, int32_t partition, bool is_source);
 
 #endif

@@ -164,12 +164,15 @@ static void add_jobs(route_clerk *c)
 	}
 }
 
-void route_announce(log_engine *engine, int64_t topic_id, int32_t partition, bool is_source)
+void route_announce(log_engine *engine, const log_topic *topic, int32_t partition, bool is_source)
 {
-	wake_topic(engine->wakes, topic_id, partition);
-	notify_appended(engine->link, topic_id, partition);
+	wake_topic(engine->wakes, topic->topic_id, partition);
+	notify_appended(engine->link, topic->topic_id, partition);
+	if (engine->on_append != NULL) {
+		engine->on_append(engine->on_append_context, topic, partition);
+	}
 	if (is_source) {
-		route_clerk_appended(engine->routes, topic_id, partition);
+		route_clerk_appended(engine->routes, topic->topic_id, partition);
 	}
 }
 

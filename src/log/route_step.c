@@ -31,7 +31,7 @@ typedef struct route_page {
 typedef struct route_work {
 	log_router rule;
 	int64_t router_id;
-	int64_t dest_id;
+	log_topic dest; /* as much as telling of it needs */
 	int32_t dest_partition;
 	int64_t source_epoch;
 	int64_t from;
@@ -84,7 +84,7 @@ static bool no_memory(err *e)
 static bool is_taken(const step *s, int64_t dest_id, int32_t partition)
 {
 	for (size_t i = 0; i < s->work_count; i++) {
-		if (s->works[i].dest_id == dest_id && s->works[i].dest_partition == partition) {
+		if (s->works[i].dest.topic_id == dest_id && s->works[i].dest_partition == partition) {
 			return true;
 		}
 	}
@@ -94,7 +94,9 @@ static bool is_taken(const step *s, int64_t dest_id, int32_t partition)
 static bool read_work(step *s, const db_result *r, int at, err *e)
 {
 	route_work w = {.router_id = db_i64(r, at, 0),
-					.dest_id = db_i64(r, at, 1),
+					.dest = {.topic_id = db_i64(r, at, 1),
+							 .tenant_id = db_i64(r, at, 15),
+							 .partitions = db_i32(r, at, 11)},
 					.source_epoch = db_i64(r, at, 9),
 					.from = db_i64(r, at, 10),
 					.dest_partition = s->request->partition % db_i32(r, at, 11),
@@ -109,11 +111,12 @@ static bool read_work(step *s, const db_result *r, int at, err *e)
 	}
 	if (!arena_copy_str(s->arena, db_str(r, at, 2), &w.rule.name) ||
 		!arena_copy_str(s->arena, db_str(r, at, 3), &w.rule.source) ||
+		!arena_copy_str(s->arena, db_str(r, at, 16), &w.dest.name) ||
 		(w.rule.has_filter && !arena_copy_str(s->arena, db_str(r, at, 8), &w.rule.filter.text))) {
 		return no_memory(e);
 	}
 	w.position = w.from;
-	if (is_taken(s, w.dest_id, w.dest_partition)) {
+	if (is_taken(s, w.dest.topic_id, w.dest_partition)) {
 		s->is_postponed = true;
 	} else {
 		s->works[s->work_count++] = w;
@@ -306,8 +309,8 @@ static int compare_dests(const void *left, const void *right)
 {
 	const route_work *a = left;
 	const route_work *b = right;
-	if (a->dest_id != b->dest_id) {
-		return a->dest_id < b->dest_id ? -1 : 1;
+	if (a->dest.topic_id != b->dest.topic_id) {
+		return a->dest.topic_id < b->dest.topic_id ? -1 : 1;
 	}
 	return a->dest_partition < b->dest_partition ? -1 : a->dest_partition > b->dest_partition ? 1 : 0;
 }
@@ -326,7 +329,7 @@ static bool send_find_keys(step *s, const route_work *w, err *e)
 		return no_memory(e);
 	}
 	db_params_init(&p);
-	db_param_i64(&p, w->dest_id);
+	db_param_i64(&p, w->dest.topic_id);
 	db_param_str(&p, buf_str(&s->scratch));
 	return db_pipeline_send(s->conn, &SQL_IDEMPOTENCY_FIND, &p, e);
 }
@@ -354,7 +357,7 @@ static bool lock_dests(step *s, err *e)
 	}
 	for (size_t i = 0; i < s->work_count; i++) {
 		const route_work *w = &s->works[i];
-		if (needs_head(w) && (!head_send_lock(s->conn, w->dest_id, &w->dest_partition, 1, e) ||
+		if (needs_head(w) && (!head_send_lock(s->conn, w->dest.topic_id, &w->dest_partition, 1, e) ||
 							  (w->keys != NULL && !send_find_keys(s, w, e)))) {
 			return false;
 		}
@@ -451,8 +454,8 @@ static bool settle_dests(step *s, err *e)
 			w->is_stuck = true;
 			continue;
 		}
-		if (!head_settle_crash(s->conn, w->dest_id, &w->head, &w->is_changed, e) ||
-			(has_caps(w) && !retain_expire(s->conn, w->dest_id, &w->head, &w->rules, e))) {
+		if (!head_settle_crash(s->conn, w->dest.topic_id, &w->head, &w->is_changed, e) ||
+			(has_caps(w) && !retain_expire(s->conn, w->dest.topic_id, &w->head, &w->rules, e))) {
 			return false;
 		}
 		fill(w);
@@ -478,7 +481,7 @@ static bool send_copies(step *s, route_work *w, size_t *sent, err *e)
 			end++;
 		}
 		row_piece piece = {.columns = &w->columns, .index = w->index + at, .count = end - at};
-		if (!put_send_rows(s->conn, w->dest_id, &w->head, &piece, 1, &w->place, &s->scratch, sent, e)) {
+		if (!put_send_rows(s->conn, w->dest.topic_id, &w->head, &piece, 1, &w->place, &s->scratch, sent, e)) {
 			return false;
 		}
 		at = end;
@@ -523,7 +526,7 @@ static bool send_keys(step *s, const route_work *w, int64_t first_offset, size_t
 		return no_memory(e);
 	}
 	db_params_init(&p);
-	db_param_i64(&p, w->dest_id);
+	db_param_i64(&p, w->dest.topic_id);
 	db_param_str(&p, str_take(buf_str(&s->scratch), split));
 	db_param_str(&p, str_skip(buf_str(&s->scratch), split));
 	db_param_i64(&p, w->rules.now_ms);
@@ -561,7 +564,7 @@ static bool evict(step *s, size_t *sent, err *e)
 	*sent = 0;
 	for (size_t i = 0; i < s->work_count; i++) {
 		route_work *w = &s->works[i];
-		if (w->is_changed && !retain_evict(s->conn, w->dest_id, &w->head, &w->rules, e)) {
+		if (w->is_changed && !retain_evict(s->conn, w->dest.topic_id, &w->head, &w->rules, e)) {
 			return false;
 		}
 	}
@@ -573,7 +576,7 @@ static bool send_heads(step *s, size_t *sent, err *e)
 	for (size_t i = 0; i < s->work_count; i++) {
 		db_params p;
 		if (s->works[i].is_changed) {
-			head_bind_update(&s->works[i].head, s->works[i].dest_id, &p);
+			head_bind_update(&s->works[i].head, s->works[i].dest.topic_id, &p);
 			if (!db_pipeline_send(s->conn, &SQL_HEAD_UPDATE, &p, e)) {
 				return false;
 			}
@@ -697,7 +700,7 @@ static void announce(const step *s, route_outcome *out)
 		const route_work *w = &s->works[i];
 		out->more = out->more || (!w->is_stuck && w->position < w->page->end_offset);
 		if (w->is_changed && out->moved) {
-			route_announce(s->engine, w->dest_id, w->dest_partition, w->head.is_source);
+			route_announce(s->engine, &w->dest, w->dest_partition, w->head.is_source);
 		}
 	}
 }
