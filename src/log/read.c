@@ -164,16 +164,13 @@ static bool fetch_first(log_engine *engine, log_conn *conn, log_page *p, bool *e
 		}
 		if (!is_current && db_bool(r, 0, IS_DEST)) {
 			/* Routers copy to here: what was acknowledged at their sources has to be seen. */
-			bool moved = false;
 			is_current = true;
-			if (!log_route_catch_up(engine, conn, q->topic->topic_id, &moved, e)) {
-				db_result_free(r);
+			db_result_free(r);
+			if (!log_route_catch_up(engine, conn, q->topic->topic_id, e)) {
 				return false;
 			}
-			if (moved) {
-				db_result_free(r);
-				continue;
-			}
+			attempt--;
+			continue;
 		}
 		if (starts_expired(r) && attempt < SETTLE_TRIES) {
 			bool ok = db_in_transaction(conn) ? find_kept(conn, q, *ephemeral, r, &kept, e)

@@ -420,7 +420,7 @@ bool log_router_get(log_engine *engine, log_conn *conn, int64_t tenant_id, str n
 	if (!find(conn, tenant_id, name, a, &found, &exists, e)) {
 		return false;
 	}
-	if (exists && (!log_route_catch_up(engine, conn, found.dest_id, NULL, e) ||
+	if (exists && (!log_route_catch_up(engine, conn, found.dest_id, e) ||
 				   !find(conn, tenant_id, name, a, &found, &exists, e))) {
 		return err_frame(e, "log_router_get");
 	}

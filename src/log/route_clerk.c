@@ -102,7 +102,6 @@ static void run_job(void *context, db_conn *conn)
 {
 	route_clerk *c = context;
 	err e;
-	bool moved = false;
 	bool more = false;
 	pthread_mutex_lock(&c->lock);
 	dirty *d = c->is_stopping ? NULL : find_waiting(c);
@@ -116,7 +115,7 @@ static void run_job(void *context, db_conn *conn)
 	d->is_dirty = false;
 	pthread_mutex_unlock(&c->lock);
 
-	bool ok = route_pass(c->engine, conn, source.topic_id, source.partition, 0, &moved, &more, &e);
+	bool ok = route_pass(c->engine, conn, source.topic_id, source.partition, 0, &more, &e);
 	if (!ok) {
 		metric_add(c->failures, 1);
 		if (e.code != ERR_UNAVAILABLE) {
@@ -191,10 +190,9 @@ bool route_sweep(route_clerk *c, db_conn *conn, bool *more, err *e)
 		return false;
 	}
 	for (int i = 0; i < db_rows(r) && ok; i++) {
-		bool moved = false;
 		c->swept_topic = db_i64(r, i, 0);
 		c->swept_partition = db_i32(r, i, 1);
-		ok = route_pass(c->engine, conn, c->swept_topic, c->swept_partition, 0, &moved, more, e);
+		ok = route_pass(c->engine, conn, c->swept_topic, c->swept_partition, 0, more, e);
 	}
 	if (db_rows(r) < SWEEP_SOURCES) {
 		c->swept_topic = 0;
@@ -209,19 +207,19 @@ bool route_sweep(route_clerk *c, db_conn *conn, bool *more, err *e)
 /* ---- catching up ---- */
 
 static bool catch_up_edge(log_engine *engine, db_conn *conn, int64_t source_id, int32_t partition, int64_t dest_id,
-						  int64_t deadline_ms, bool *moved, err *e)
+						  int64_t deadline_ms, err *e)
 {
-	bool more = false;
+	bool more;
 	do {
 		more = false;
-		if (!route_pass(engine, conn, source_id, partition, dest_id, moved, &more, e)) {
+		if (!route_pass(engine, conn, source_id, partition, dest_id, &more, e)) {
 			return false;
 		}
 	} while (more && clock_now_ms() < deadline_ms);
 	return true;
 }
 
-bool log_route_catch_up(log_engine *engine, log_conn *conn, int64_t topic_id, bool *moved, err *e)
+bool log_route_catch_up(log_engine *engine, log_conn *conn, int64_t topic_id, err *e)
 {
 	db_params p;
 	db_result *r = NULL;
@@ -234,16 +232,14 @@ bool log_route_catch_up(log_engine *engine, log_conn *conn, int64_t topic_id, bo
 	if (!db_run(conn, &SQL_ROUTER_UPSTREAM, &p, &r, e)) {
 		return err_frame(e, "log_route_catch_up");
 	}
-	/* What an upper router has just brought is not yet seen as something to copy by the lower ones. */
+	/* Where an upper router was behind, the lower ones are as soon as it has copied, whoever did that. */
 	for (int i = 0; i < db_rows(r) && ok; i++) {
 		if (any || db_bool(r, i, 3)) {
-			ok = catch_up_edge(engine, conn, db_i64(r, i, 0), db_i32(r, i, 2), db_i64(r, i, 1), deadline_ms, &any, e);
+			any = true;
+			ok = catch_up_edge(engine, conn, db_i64(r, i, 0), db_i32(r, i, 2), db_i64(r, i, 1), deadline_ms, e);
 		}
 	}
 	db_result_free(r);
-	if (moved != NULL) {
-		*moved = any;
-	}
 	return ok || err_frame(e, "log_route_catch_up");
 }
 

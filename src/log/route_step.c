@@ -731,8 +731,8 @@ bool route_step(log_engine *engine, db_conn *conn, const route_request *request,
 	return ok;
 }
 
-bool route_pass(log_engine *engine, db_conn *conn, int64_t source_id, int32_t partition, int64_t dest_id, bool *moved,
-				bool *more, err *e)
+bool route_pass(log_engine *engine, db_conn *conn, int64_t source_id, int32_t partition, int64_t dest_id, bool *more,
+				err *e)
 {
 	route_request request = {.source_id = source_id, .partition = partition, .dest_id = dest_id};
 	route_outcome outcome;
@@ -740,7 +740,6 @@ bool route_pass(log_engine *engine, db_conn *conn, int64_t source_id, int32_t pa
 		if (!route_step(engine, conn, &request, &outcome, e)) {
 			return false;
 		}
-		*moved = *moved || outcome.moved;
 		*more = *more || outcome.more;
 		request.after = outcome.last_router;
 	} while (outcome.is_full_group);

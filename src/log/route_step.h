@@ -29,9 +29,9 @@ typedef struct route_outcome {
 } route_outcome;
 
 bool route_step(log_engine *engine, db_conn *conn, const route_request *request, route_outcome *out, err *e) MUST_CHECK;
-/* All groups of a source partition, once. `dest_id` as above. *moved and *more become true, never false. */
-bool route_pass(log_engine *engine, db_conn *conn, int64_t source_id, int32_t partition, int64_t dest_id, bool *moved,
-				bool *more, err *e) MUST_CHECK;
+/* All groups of a source partition, once. `dest_id` as above. *more becomes true, never false. */
+bool route_pass(log_engine *engine, db_conn *conn, int64_t source_id, int32_t partition, int64_t dest_id, bool *more,
+				err *e) MUST_CHECK;
 
 /* In the transaction that deletes the topic, before it locks the heads: routers from and to it go. *names ascend. */
 bool route_delete_of_topic(db_conn *conn, const log_topic *t, arena *a, str **names, size_t *count, err *e) MUST_CHECK;

@@ -180,22 +180,18 @@ static bool fetch_info(log_engine *engine, log_conn *conn, const log_topic *t, d
 {
 	db_params p;
 	db_result *r = NULL;
-	bool moved = false;
 	db_params_init(&p);
 	db_param_i64(&p, t->topic_id);
 	if (!settle_all(conn, t, e) || !db_run(conn, &SQL_HEAD_INFO, &p, &r, e)) {
 		return false;
 	}
-	if (db_rows(r) > 0 && db_bool(r, 0, 7) && !log_route_catch_up(engine, conn, t->topic_id, &moved, e)) {
-		db_result_free(r);
-		return false;
+	if (db_rows(r) == 0 || !db_bool(r, 0, 7)) {
+		*out = r;
+		return true;
 	}
-	if (moved) {
-		db_result_free(r);
-		return settle_all(conn, t, e) && db_run(conn, &SQL_HEAD_INFO, &p, out, e);
-	}
-	*out = r;
-	return true;
+	db_result_free(r);
+	return log_route_catch_up(engine, conn, t->topic_id, e) && settle_all(conn, t, e) &&
+		   db_run(conn, &SQL_HEAD_INFO, &p, out, e);
 }
 
 bool log_topic_partitions(log_engine *engine, log_conn *conn, const log_topic *t, arena *a, log_partition_info **out,
