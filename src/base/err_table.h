@@ -23,6 +23,7 @@
 	X(REQUEST_TIMEOUT, "request_timeout", 408)                                                                         \
 	X(TOPIC_EXISTS_INCOMPATIBLE, "topic_exists_incompatible", 409)                                                     \
 	X(ROUTER_CYCLE, "router_cycle", 409)                                                                               \
+	X(TOPIC_NOT_EMPTY, "topic_not_empty", 409)                                                                         \
 	X(NOT_OWNER, "not_owner", 409)                                                                                     \
 	X(SEQUENCE_CONFLICT, "sequence_conflict", 409)                                                                     \
 	X(PRODUCER_SEQUENCE_GAP, "producer_sequence_gap", 409)                                                             \

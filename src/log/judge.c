@@ -10,6 +10,7 @@
 #include "log/outcome.h"
 #include "log/put.h"
 #include "log/retain.h"
+#include "log/state.h"
 #include "sql/head.h"
 #include "sql/outcome.h"
 
@@ -251,6 +252,18 @@ static void piece_bytes(const row_piece *piece, int64_t *bytes, int64_t *value_b
 	}
 }
 
+/* Where the live records begin, for an error's detail: the floor, if it cannot be found out. */
+static int64_t first_live(const judgement *j, const head *h)
+{
+	log_state *state = NULL;
+	size_t count = 0;
+	err ignored;
+	int64_t floor = head_floor(h);
+	bool is_known = h->partition == 0 &&
+					log_state_peek(j->c->conn, &j->topic_id, 1, j->c->arena, &state, &count, &ignored) && count == 1;
+	return is_known && state->start_offset > floor ? state->start_offset : floor;
+}
+
 static bool refuse_full(const judgement *j, log_append *op, const head *h, bool never_fits)
 {
 	char name[ERR_DETAIL_MAX / 2];
@@ -269,7 +282,7 @@ static bool refuse_full(const judgement *j, log_append *op, const head *h, bool 
 	err_detail(&op->error,
 			   "{\"topic\":%s,\"cap_records\":%lld,\"cap_bytes\":%lld,\"head_seq\":%lld,\"earliest_seq\":%lld}", name,
 			   (long long)j->rules.cap_records, (long long)j->rules.cap_bytes, (long long)h->next_offset,
-			   (long long)head_floor(h) + 1);
+			   (long long)first_live(j, h) + 1);
 	return false;
 }
 

@@ -2,6 +2,22 @@
 
 #include "sql/batch.h"
 
+/* Where tagged records are, so that they are found by tag. */
+static bool send_tags(db_conn *conn, int64_t topic_id, const head *h, const row *r, int64_t offset, size_t *sent, err *e)
+{
+	db_params p;
+	if (r->columns[ROW_TAGS].ptr == NULL) {
+		return true;
+	}
+	db_params_init(&p);
+	db_param_i64(&p, topic_id);
+	db_param_i32(&p, h->partition);
+	db_param_i64(&p, offset);
+	db_param_str(&p, r->columns[ROW_TAGS]);
+	(*sent)++;
+	return db_pipeline_send(conn, &SQL_BATCH_INSERT_TAGS, &p, e);
+}
+
 bool put_send_rows(db_conn *conn, int64_t topic_id, const head *h, const row_piece *pieces, size_t count,
 				   put_place *place, buf *scratch, size_t *sent, err *e)
 {
@@ -25,9 +41,12 @@ bool put_send_rows(db_conn *conn, int64_t topic_id, const head *h, const row_pie
 		if (!db_pipeline_send(conn, h->is_ephemeral ? &SQL_BATCH_INSERT_EPHEMERAL : &SQL_BATCH_INSERT, &p, e)) {
 			return false;
 		}
+		(*sent)++;
+		if (!send_tags(conn, topic_id, h, &r, place->offset, sent, e)) {
+			return false;
+		}
 		place->offset += r.records;
 		place->byte += (int64_t)r.value_bytes;
-		(*sent)++;
 	}
 	return true;
 }

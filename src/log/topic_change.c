@@ -281,49 +281,63 @@ static bool delete_rows(db_conn *conn, const log_topic *t, bool *deleted, err *e
 	return do_by_id(conn, &SQL_TOPIC_DISCARD, t->topic_id, NULL, e);
 }
 
-bool log_topic_remove(log_engine *engine, log_conn *conn, int64_t tenant_id, str name, arena *a, log_topic_removal *out,
-					  err *e)
+/* In the caller's transaction. Routers go first, as their rows are locked before heads. */
+static bool remove_topic(db_conn *conn, const log_topic *t, bool only_empty, arena *a, log_topic_removal *out, err *e)
 {
-	const log_topic *t = NULL;
 	head *heads = NULL;
 	size_t count = 0;
 	head_rules rules;
+	if (!route_delete_of_topic(conn, t, a, &out->routers, &out->router_count, e) ||
+		!head_lock(conn, t->topic_id, NULL, 0, a, &heads, &count, &rules, e) ||
+		(only_empty && !settle(conn, t->topic_id, heads, count, &rules, e))) {
+		return false;
+	}
+	for (size_t i = 0; only_empty && i < count; i++) {
+		out->records += heads[i].live_records;
+	}
+	return out->records > 0 || delete_rows(conn, t, &out->deleted, e);
+}
+
+bool log_topic_remove(log_engine *engine, log_conn *conn, const log_topic *t, bool only_empty, arena *a,
+					  log_topic_removal *out, err *e)
+{
 	log_topic_removal removed = {0};
-	bool ok = false;
-	if (!topic_fetch(conn, tenant_id, name, &t, e)) {
-		if (e->code != ERR_TOPIC_NOT_FOUND) {
-			return false;
-		}
-		*out = removed;
+	bool ok = db_begin(conn, e) && remove_topic(conn, t, only_empty, a, &removed, e);
+	if (ok && removed.records > 0) {
+		db_rollback(conn);
+		*out = (log_topic_removal){.records = removed.records};
 		return true;
 	}
-	if (!db_begin(conn, e) || !route_delete_of_topic(conn, t, a, &removed.routers, &removed.router_count, e) ||
-		!head_lock(conn, t->topic_id, NULL, 0, a, &heads, &count, &rules, e) ||
-		!delete_rows(conn, t, &removed.deleted, e) || !db_commit(conn, e)) {
-		db_rollback(conn);
-		err_frame(e, "log_topic_delete");
-		if (e->code == ERR_OUTCOME_UNKNOWN) {
-			tell_changed(engine, t);
-		}
-		goto out;
+	ok = ok && db_commit(conn, e);
+	if (ok || e->code == ERR_OUTCOME_UNKNOWN) {
+		tell_changed(engine, t);
 	}
-	tell_changed(engine, t);
+	if (!ok) {
+		db_rollback(conn);
+		return err_frame(e, "log_topic_remove");
+	}
 	*out = removed;
-	ok = true;
-out:
-	log_topic_unref(t);
-	return ok;
+	return true;
 }
 
 bool log_topic_delete(log_engine *engine, log_conn *conn, int64_t tenant_id, str name, bool *deleted, err *e)
 {
+	const log_topic *t = NULL;
 	log_topic_removal removed;
+	if (!topic_fetch(conn, tenant_id, name, &t, e)) {
+		if (e->code != ERR_TOPIC_NOT_FOUND) {
+			return false;
+		}
+		*deleted = false;
+		return true;
+	}
 	arena *a = arena_new(CHANGE_ARENA_BYTES);
-	bool ok = a != NULL ? log_topic_remove(engine, conn, tenant_id, name, a, &removed, e)
+	bool ok = a != NULL ? log_topic_remove(engine, conn, t, false, a, &removed, e)
 						: err_set(e, ERR_NO_MEMORY, "out of memory");
 	if (ok) {
 		*deleted = removed.deleted;
 	}
 	arena_free(a);
+	log_topic_unref(t);
 	return ok;
 }
