@@ -181,6 +181,12 @@ static bool dialects(janitor *j, db_conn *conn, bool *more, err *e)
 	return o->duty == NULL || o->duty(o->duty_context, j->engine, conn, more, e);
 }
 
+/* What no worker copied when it was due. */
+static bool route(janitor *j, db_conn *conn, bool *more, err *e)
+{
+	return route_sweep(j->engine->routes, conn, more, e);
+}
+
 static bool elect(db_conn *conn, bool *elected, err *e)
 {
 	db_result *r = NULL;
@@ -194,7 +200,7 @@ static bool elect(db_conn *conn, bool *elected, err *e)
 
 static bool run_round(janitor *j, db_conn *conn, bool *more, err *e)
 {
-	static duty *const DUTIES[] = {expire, reclaim, bury, forget_keys, dialects};
+	static duty *const DUTIES[] = {expire, reclaim, bury, forget_keys, route, dialects};
 	int64_t start_us = clock_now_us();
 	*more = false;
 	for (size_t i = 0; i < sizeof DUTIES / sizeof DUTIES[0]; i++) {

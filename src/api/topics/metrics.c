@@ -249,7 +249,7 @@ static bool match_states(api_operation *op, log_conn *conn, const log_topic *con
 			visible[visible_count++] = topics[i];
 		}
 	}
-	if (!log_state_read(conn, ids, visible_count, a, &s->states, &found, e)) {
+	if (!log_state_read(api_of(op->x)->log, conn, ids, visible_count, a, &s->states, &found, e)) {
 		return false;
 	}
 	for (size_t i = 0; i < visible_count && s->count < found; i++) {

@@ -30,6 +30,10 @@ static const http_route routes[] = {
 	ROUTE(HTTP_POST, "/v0/topics/{topic}/delete", "topics_delete_records", topics_delete_records, DELETE, BODY),
 	/* queues */
 	/* routers */
+	ROUTE(HTTP_PUT, "/v0/routers/{router}", "topics_put_router", topics_put_router, ADMIN, BODY),
+	ROUTE(HTTP_GET, "/v0/routers/{router}", "topics_get_router", topics_get_router, READ, NO_BODY),
+	ROUTE(HTTP_DELETE, "/v0/routers/{router}", "topics_delete_router", topics_delete_router, DELETE, NO_BODY),
+	ROUTE(HTTP_GET, "/v0/routers", "topics_list_routers", topics_list_routers, READ, NO_BODY),
 	/* watch */
 	ROUTE(HTTP_POST, "/v0/watch", "topics_watch", topics_post_watch, READ, BODY),
 	ROUTE(HTTP_GET, "/v0/ws", "topics_ws", topics_ws, 0, NO_BODY),

@@ -27,5 +27,10 @@ void topics_metrics(http_exchange *x);
 void topics_post_watch(http_exchange *x);
 void topics_watch_stream(http_exchange *x);
 void topics_ws(http_exchange *x);
+/* router.c, router_list.c */
+void topics_put_router(http_exchange *x);
+void topics_get_router(http_exchange *x);
+void topics_delete_router(http_exchange *x);
+void topics_list_routers(http_exchange *x);
 
 #endif
