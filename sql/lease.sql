@@ -1,0 +1,106 @@
+-- name: lease_lock
+-- All arithmetic on the leases of one consumer and partition. $1 bigint topic_id, $2 text consumer, $3 int partition
+SELECT pg_advisory_xact_lock(hashtextextended($2::text, $1::bigint # ($3::bigint << 40) # 7233157))
+
+-- name: lease_open
+-- Head, rules and cursor, read under the lock. $1 bigint topic_id, $2 text consumer, $3 int partition
+SELECT n.now_ms, h.next_offset, greatest(h.cap_floor, h.ttl_floor), h.live_records,
+       t.durability::int, t.leases_durable, t.max_deliveries, t.dead_letter, t.claim_jitter_ms,
+       h.is_ephemeral AND NOT EXISTS (SELECT FROM tidegate.ephemeral_mark m WHERE m.topic_id = $1 AND m.partition = $3)
+       OR t.ttl_ms > 0 AND h.live_records > 0 AND coalesce(
+           (SELECT b.committed_ms FROM tidegate.batch b WHERE b.topic_id = $1 AND b.partition = $3
+              AND b.last_offset >= greatest(h.cap_floor, h.ttl_floor) ORDER BY b.last_offset LIMIT 1),
+           (SELECT b.committed_ms FROM tidegate.batch_ephemeral b WHERE b.topic_id = $1 AND b.partition = $3
+              AND b.last_offset >= greatest(h.cap_floor, h.ttl_floor) ORDER BY b.last_offset LIMIT 1),
+           n.now_ms) < n.now_ms - t.ttl_ms AS is_unsettled,
+       c.next_offset, c.floor_offset, c.last_number, c.held, c.postponed, c.returned, c.due_ms, c.dead_lettered, c.window_ends_ms
+FROM tidegate.head h
+JOIN tidegate.topic t ON t.topic_id = h.topic_id
+CROSS JOIN (SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint AS now_ms) n
+LEFT JOIN tidegate.lease_cursor c ON c.topic_id = h.topic_id AND c.consumer = $2 AND c.partition = h.partition
+WHERE h.topic_id = $1 AND h.partition = $3
+
+-- name: lease_find
+-- $1 bigint topic_id, $2 text consumer, $3 int partition, $4 bigint[] offsets
+SELECT record_offset, holder, number, free_ms, deliveries FROM tidegate.lease
+WHERE topic_id = $1 AND consumer = $2 AND partition = $3 AND record_offset = ANY ($4::bigint[]) ORDER BY record_offset
+
+-- name: lease_find_returned
+-- The first that are ready again. $1 bigint topic_id, $2 text consumer, $3 int partition, $4 bigint from, $5 bigint limit
+SELECT record_offset, holder, number, free_ms, deliveries FROM tidegate.lease
+WHERE topic_id = $1 AND consumer = $2 AND partition = $3 AND free_ms = 0 AND record_offset >= $4
+ORDER BY record_offset LIMIT $5
+
+-- name: lease_put
+-- $1 bigint topic_id, $2 text consumer, $3 int partition, $4 bigint[] offsets, $5 text[] holders, $6 bigint[] numbers,
+-- $7 bigint[] free_ms, $8 bigint[] deliveries
+INSERT INTO tidegate.lease (topic_id, consumer, partition, record_offset, holder, number, free_ms, deliveries)
+SELECT $1, $2, $3, u.record_offset, u.holder, u.number, u.free_ms, u.deliveries
+FROM unnest($4::bigint[], $5::text[], $6::bigint[], $7::bigint[], $8::bigint[])
+    AS u (record_offset, holder, number, free_ms, deliveries)
+ON CONFLICT (topic_id, consumer, partition, record_offset) DO UPDATE SET holder = excluded.holder, number = excluded.number,
+    free_ms = excluded.free_ms, deliveries = excluded.deliveries
+
+-- name: lease_drop
+-- $1 bigint topic_id, $2 text consumer, $3 int partition, $4 bigint[] offsets
+DELETE FROM tidegate.lease
+WHERE topic_id = $1 AND consumer = $2 AND partition = $3 AND record_offset = ANY ($4::bigint[])
+
+-- name: lease_drop_below
+-- Records that were lost to caps or age. $1 bigint topic_id, $2 text consumer, $3 int partition, $4 bigint floor
+DELETE FROM tidegate.lease WHERE topic_id = $1 AND consumer = $2 AND partition = $3 AND record_offset < $4
+
+-- name: lease_free
+-- What is over by now. $1 bigint topic_id, $2 text consumer, $3 int partition, $4 bigint now_ms
+UPDATE tidegate.lease SET holder = NULL, free_ms = 0
+WHERE topic_id = $1 AND consumer = $2 AND partition = $3 AND free_ms > 0 AND free_ms <= $4
+
+-- name: lease_count
+-- $1 bigint topic_id, $2 text consumer, $3 int partition
+SELECT count(*) FILTER (WHERE free_ms > 0 AND holder IS NOT NULL), count(*) FILTER (WHERE free_ms > 0 AND holder IS NULL),
+       count(*) FILTER (WHERE free_ms = 0), coalesce(min(free_ms) FILTER (WHERE free_ms > 0), 0)
+FROM tidegate.lease WHERE topic_id = $1 AND consumer = $2 AND partition = $3
+
+-- name: lease_put_cursor
+-- $1 bigint topic_id, $2 text consumer, $3 int partition, $4 bigint next_offset, $5 floor_offset, $6 last_number, $7 held,
+-- $8 postponed, $9 returned, $10 due_ms, $11 dead_lettered, $12 window_ends_ms
+INSERT INTO tidegate.lease_cursor (topic_id, consumer, partition, next_offset, floor_offset, last_number, held, postponed,
+    returned, due_ms, dead_lettered, window_ends_ms)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
+ON CONFLICT (topic_id, consumer, partition) DO UPDATE SET next_offset = excluded.next_offset,
+    floor_offset = excluded.floor_offset, last_number = excluded.last_number, held = excluded.held,
+    postponed = excluded.postponed, returned = excluded.returned, due_ms = excluded.due_ms,
+    dead_lettered = excluded.dead_lettered, window_ends_ms = excluded.window_ends_ms
+
+-- name: lease_relax
+-- This transaction's commit does not wait for the disk.
+SELECT set_config('synchronous_commit', 'off', true)
+
+-- name: lease_describe
+-- As things stand by the clock, without the lock. $1 bigint topic_id, $2 text consumer, $3 int partition
+SELECT greatest(h.live_records - l.held - l.postponed, 0), l.held, coalesce(c.dead_lettered, 0)
+FROM tidegate.head h
+LEFT JOIN tidegate.lease_cursor c ON c.topic_id = h.topic_id AND c.consumer = $2 AND c.partition = h.partition
+CROSS JOIN LATERAL (
+    SELECT count(*) FILTER (WHERE r.holder IS NOT NULL) AS held, count(*) FILTER (WHERE r.holder IS NULL) AS postponed
+    FROM tidegate.lease r
+    WHERE r.topic_id = h.topic_id AND r.consumer = $2 AND r.partition = h.partition
+      AND r.record_offset >= greatest(h.cap_floor, h.ttl_floor)
+      AND r.free_ms > (extract(epoch FROM clock_timestamp()) * 1000)::bigint) l
+WHERE h.topic_id = $1 AND h.partition = $3
+
+-- name: lease_total_held
+-- In all queues of a tenant. $1 bigint tenant_id
+SELECT count(*) FROM tidegate.topic t JOIN tidegate.lease l ON l.topic_id = t.topic_id
+WHERE t.tenant_id = $1 AND t.kind = 1 AND l.holder IS NOT NULL
+  AND l.free_ms > (extract(epoch FROM clock_timestamp()) * 1000)::bigint
+
+-- name: lease_delete_discarded
+-- $1 bigint topic_id, $2 bigint limit
+DELETE FROM tidegate.lease WHERE topic_id = $1 AND (consumer, partition, record_offset) IN (
+    SELECT consumer, partition, record_offset FROM tidegate.lease WHERE topic_id = $1 LIMIT $2)
+
+-- name: lease_forget_discarded
+-- $1 bigint topic_id
+WITH claims AS (DELETE FROM tidegate.lease_claim WHERE topic_id = $1)
+DELETE FROM tidegate.lease_cursor WHERE topic_id = $1
