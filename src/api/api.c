@@ -3,6 +3,7 @@
 #include "api/probe.h"
 #include "api/pump.h"
 #include "api/streaming/streaming.h"
+#include "api/topics/topics.h"
 
 bool api_init(api *a, err *e)
 {
@@ -32,7 +33,7 @@ api *api_of(const http_exchange *x)
 /* ---- dialects ---- */
 
 /* Every dialect that can be asked for by name. */
-static const http_dialect *const choices[] = {&streaming_dialect};
+static const http_dialect *const choices[] = {&streaming_dialect, &topics_dialect};
 
 enum { CHOICE_COUNT = sizeof choices / sizeof choices[0] };
 
@@ -74,7 +75,8 @@ bool api_dialects(str names, const http_dialect *out[API_DIALECTS_MAX], size_t *
 		}
 		const http_dialect *d = find_dialect(name);
 		if (d == NULL) {
-			return err_set(e, ERR_INVALID_REQUEST, "dialects: \"%.*s\" is not one of: all, streaming", STR_ARG(name));
+			return err_set(e, ERR_INVALID_REQUEST, "dialects: \"%.*s\" is not one of: all, streaming, topics",
+						   STR_ARG(name));
 		}
 		add_dialect(d, out, &found);
 	}

@@ -1,0 +1,17 @@
+/*
+ * api/topics: the dialect of single-partition topics, sequence numbers, tags and tombstones under /v0 (docs/topics.md).
+ *
+ * One file a resource: each decodes its request, hands one operation to the log, encodes the answer. Offset o of the log
+ * is $seq o + 1; a topic made here has one partition, and of a topic with several, made elsewhere, partition 0 is shown.
+ */
+#ifndef TIDEGATE_API_TOPICS_TOPICS_H
+#define TIDEGATE_API_TOPICS_TOPICS_H
+
+#include "http/route.h"
+
+extern const http_dialect topics_dialect;
+
+/* topic.c, topic_list.c */
+void topics_put_topic(http_exchange *x);
+
+#endif
