@@ -24,7 +24,7 @@ CREATE TABLE tidegate.lease (
     consumer      text COLLATE "C" NOT NULL,
     partition     int NOT NULL,
     record_offset bigint NOT NULL,
-    holder        text,                          -- NULL: nobody
+    holder        bytea,                         -- NULL: nobody
     number        bigint NOT NULL,               -- of the last lease
     free_ms       bigint NOT NULL,               -- held: one past the deadline; postponed: when it is ready; 0: it is ready
     deliveries    bigint NOT NULL,
@@ -40,7 +40,7 @@ CREATE TABLE tidegate.lease_claim (
     partition  int NOT NULL,
     claim_id   bigint NOT NULL,                  -- order of arrival
     ends_ms    bigint NOT NULL,                  -- of its window
-    holder     text NOT NULL,
+    holder     bytea NOT NULL,
     wanted     int NOT NULL,
     lease_ms   bigint NOT NULL,
     offsets    bigint[],                         -- what it was dealt; NULL: its window is still open

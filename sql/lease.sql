@@ -1,6 +1,6 @@
 -- name: lease_lock
 -- All arithmetic on the leases of one consumer and partition. $1 bigint topic_id, $2 text consumer, $3 int partition
-SELECT pg_advisory_xact_lock(hashtextextended($2::text, $1::bigint # ($3::bigint << 40) # 7233157))
+SELECT pg_advisory_xact_lock(hashtextextended($2::text, $1::bigint # ($3::int::bigint << 40) # 7233157))
 
 -- name: lease_open
 -- Head, rules and cursor, read under the lock. $1 bigint topic_id, $2 text consumer, $3 int partition
@@ -32,11 +32,11 @@ WHERE topic_id = $1 AND consumer = $2 AND partition = $3 AND free_ms = 0 AND rec
 ORDER BY record_offset LIMIT $5
 
 -- name: lease_put
--- $1 bigint topic_id, $2 text consumer, $3 int partition, $4 bigint[] offsets, $5 text[] holders, $6 bigint[] numbers,
+-- $1 bigint topic_id, $2 text consumer, $3 int partition, $4 bigint[] offsets, $5 bytea[] holders, $6 bigint[] numbers,
 -- $7 bigint[] free_ms, $8 bigint[] deliveries
 INSERT INTO tidegate.lease (topic_id, consumer, partition, record_offset, holder, number, free_ms, deliveries)
 SELECT $1, $2, $3, u.record_offset, u.holder, u.number, u.free_ms, u.deliveries
-FROM unnest($4::bigint[], $5::text[], $6::bigint[], $7::bigint[], $8::bigint[])
+FROM unnest($4::bigint[], $5::bytea[], $6::bigint[], $7::bigint[], $8::bigint[])
     AS u (record_offset, holder, number, free_ms, deliveries)
 ON CONFLICT (topic_id, consumer, partition, record_offset) DO UPDATE SET holder = excluded.holder, number = excluded.number,
     free_ms = excluded.free_ms, deliveries = excluded.deliveries
@@ -104,3 +104,112 @@ DELETE FROM tidegate.lease WHERE topic_id = $1 AND (consumer, partition, record_
 -- $1 bigint topic_id
 WITH claims AS (DELETE FROM tidegate.lease_claim WHERE topic_id = $1)
 DELETE FROM tidegate.lease_cursor WHERE topic_id = $1
+
+-- name: lease_erase
+-- Deletes records: their elements become NULL, rows without a live one go. Records and bytes that were live. $1 bigint topic_id,
+-- $2 int partition, $3 bigint[] offsets
+WITH hit AS (
+    SELECT b.last_offset, array_agg(w.record_offset) AS offsets
+    FROM unnest($3::bigint[]) AS w (record_offset)
+    CROSS JOIN LATERAL (SELECT l.last_offset, l.base_offset FROM tidegate.batch l
+                        WHERE l.topic_id = $1 AND l.partition = $2 AND l.last_offset >= w.record_offset
+                        ORDER BY l.last_offset LIMIT 1) b
+    WHERE b.base_offset <= w.record_offset GROUP BY b.last_offset
+), gone AS (
+    SELECT h.last_offset, h.offsets, count(*)::int AS records,
+           sum(octet_length(u.v) + coalesce(octet_length(u.k), 0) + coalesce(octet_length(u.h), 0)
+               + coalesce(octet_length(u.m), 0))::int AS bytes
+    FROM hit h JOIN tidegate.batch l ON l.topic_id = $1 AND l.partition = $2 AND l.last_offset = h.last_offset
+    CROSS JOIN LATERAL unnest(l.vals, l.keys, l.headers, l.metas) WITH ORDINALITY AS u (v, k, h, m, element)
+    WHERE u.v IS NOT NULL AND l.base_offset + u.element - 1 = ANY (h.offsets)
+    GROUP BY h.last_offset, h.offsets
+), emptied AS (
+    DELETE FROM tidegate.batch l USING gone g
+    WHERE l.topic_id = $1 AND l.partition = $2 AND l.last_offset = g.last_offset AND l.records <= g.records
+), cut AS (
+    UPDATE tidegate.batch l SET records = l.records - g.records, bytes = l.bytes - g.bytes, vals = a.vals,
+        keys = CASE WHEN l.keys IS NOT NULL THEN a.keys END, headers = CASE WHEN l.headers IS NOT NULL THEN a.headers END,
+        tags = CASE WHEN l.tags IS NOT NULL THEN a.tags END, nodes = CASE WHEN l.nodes IS NOT NULL THEN a.nodes END,
+        metas = CASE WHEN l.metas IS NOT NULL THEN a.metas END
+    FROM gone g
+    JOIN tidegate.batch o ON o.topic_id = $1 AND o.partition = $2 AND o.last_offset = g.last_offset AND o.records > g.records
+    CROSS JOIN LATERAL (
+        SELECT array_agg(CASE WHEN k.stays THEN u.v END ORDER BY u.element) AS vals,
+               array_agg(CASE WHEN k.stays THEN u.k END ORDER BY u.element) AS keys,
+               array_agg(CASE WHEN k.stays THEN u.h END ORDER BY u.element) AS headers,
+               array_agg(CASE WHEN k.stays THEN u.t END ORDER BY u.element) AS tags,
+               array_agg(CASE WHEN k.stays THEN u.n END ORDER BY u.element) AS nodes,
+               array_agg(CASE WHEN k.stays THEN u.m END ORDER BY u.element) AS metas
+        FROM unnest(o.vals, o.keys, o.headers, o.tags, o.nodes, o.metas) WITH ORDINALITY AS u (v, k, h, t, n, m, element)
+        CROSS JOIN LATERAL (SELECT o.base_offset + u.element - 1 <> ALL (g.offsets) AS stays) k) a
+    WHERE l.topic_id = $1 AND l.partition = $2 AND l.last_offset = g.last_offset
+)
+SELECT coalesce(sum(records), 0)::bigint, coalesce(sum(bytes), 0)::bigint FROM gone
+
+-- name: lease_erase_ephemeral
+-- Deletes records: their elements become NULL, rows without a live one go. Records and bytes that were live. $1 bigint topic_id,
+-- $2 int partition, $3 bigint[] offsets
+WITH hit AS (
+    SELECT b.last_offset, array_agg(w.record_offset) AS offsets
+    FROM unnest($3::bigint[]) AS w (record_offset)
+    CROSS JOIN LATERAL (SELECT l.last_offset, l.base_offset FROM tidegate.batch_ephemeral l
+                        WHERE l.topic_id = $1 AND l.partition = $2 AND l.last_offset >= w.record_offset
+                        ORDER BY l.last_offset LIMIT 1) b
+    WHERE b.base_offset <= w.record_offset GROUP BY b.last_offset
+), gone AS (
+    SELECT h.last_offset, h.offsets, count(*)::int AS records,
+           sum(octet_length(u.v) + coalesce(octet_length(u.k), 0) + coalesce(octet_length(u.h), 0)
+               + coalesce(octet_length(u.m), 0))::int AS bytes
+    FROM hit h JOIN tidegate.batch_ephemeral l ON l.topic_id = $1 AND l.partition = $2 AND l.last_offset = h.last_offset
+    CROSS JOIN LATERAL unnest(l.vals, l.keys, l.headers, l.metas) WITH ORDINALITY AS u (v, k, h, m, element)
+    WHERE u.v IS NOT NULL AND l.base_offset + u.element - 1 = ANY (h.offsets)
+    GROUP BY h.last_offset, h.offsets
+), emptied AS (
+    DELETE FROM tidegate.batch_ephemeral l USING gone g
+    WHERE l.topic_id = $1 AND l.partition = $2 AND l.last_offset = g.last_offset AND l.records <= g.records
+), cut AS (
+    UPDATE tidegate.batch_ephemeral l SET records = l.records - g.records, bytes = l.bytes - g.bytes, vals = a.vals,
+        keys = CASE WHEN l.keys IS NOT NULL THEN a.keys END, headers = CASE WHEN l.headers IS NOT NULL THEN a.headers END,
+        tags = CASE WHEN l.tags IS NOT NULL THEN a.tags END, nodes = CASE WHEN l.nodes IS NOT NULL THEN a.nodes END,
+        metas = CASE WHEN l.metas IS NOT NULL THEN a.metas END
+    FROM gone g
+    JOIN tidegate.batch_ephemeral o ON o.topic_id = $1 AND o.partition = $2 AND o.last_offset = g.last_offset AND o.records > g.records
+    CROSS JOIN LATERAL (
+        SELECT array_agg(CASE WHEN k.stays THEN u.v END ORDER BY u.element) AS vals,
+               array_agg(CASE WHEN k.stays THEN u.k END ORDER BY u.element) AS keys,
+               array_agg(CASE WHEN k.stays THEN u.h END ORDER BY u.element) AS headers,
+               array_agg(CASE WHEN k.stays THEN u.t END ORDER BY u.element) AS tags,
+               array_agg(CASE WHEN k.stays THEN u.n END ORDER BY u.element) AS nodes,
+               array_agg(CASE WHEN k.stays THEN u.m END ORDER BY u.element) AS metas
+        FROM unnest(o.vals, o.keys, o.headers, o.tags, o.nodes, o.metas) WITH ORDINALITY AS u (v, k, h, t, n, m, element)
+        CROSS JOIN LATERAL (SELECT o.base_offset + u.element - 1 <> ALL (g.offsets) AS stays) k) a
+    WHERE l.topic_id = $1 AND l.partition = $2 AND l.last_offset = g.last_offset
+)
+SELECT coalesce(sum(records), 0)::bigint, coalesce(sum(bytes), 0)::bigint FROM gone
+
+-- name: lease_claim_put
+-- Claims that wait for the end of a window. $1 bigint topic_id, $2 text consumer, $3 int partition, $4 bigint ends_ms,
+-- $5 bigint[] claim ids, $6 bytea[] holders, $7 bigint[] wanted, $8 bigint[] lease_ms
+INSERT INTO tidegate.lease_claim (topic_id, consumer, partition, ends_ms, claim_id, holder, wanted, lease_ms)
+SELECT $1, $2, $3, $4, u.claim_id, u.holder, u.wanted::int, u.lease_ms
+FROM unnest($5::bigint[], $6::bytea[], $7::bigint[], $8::bigint[]) AS u (claim_id, holder, wanted, lease_ms)
+
+-- name: lease_claim_list
+-- Those that were dealt nothing yet, in the order of arrival. $1 bigint topic_id, $2 text consumer, $3 int partition
+SELECT claim_id, holder, wanted, lease_ms FROM tidegate.lease_claim
+WHERE topic_id = $1 AND consumer = $2 AND partition = $3 AND offsets IS NULL ORDER BY claim_id
+
+-- name: lease_claim_find
+-- What another worker dealt. $1 bigint topic_id, $2 text consumer, $3 int partition, $4 bigint[] claim ids
+SELECT claim_id, offsets FROM tidegate.lease_claim
+WHERE topic_id = $1 AND consumer = $2 AND partition = $3 AND claim_id = ANY ($4::bigint[]) AND offsets IS NOT NULL
+
+-- name: lease_claim_deal
+-- $1 bigint topic_id, $2 text consumer, $3 int partition, $4 bigint claim id, $5 bigint[] offsets
+UPDATE tidegate.lease_claim SET offsets = $5 WHERE topic_id = $1 AND consumer = $2 AND partition = $3 AND claim_id = $4
+
+-- name: lease_claim_drop
+-- Answered ones, and what dead workers left. $1 bigint topic_id, $2 text consumer, $3 int partition, $4 bigint[] claim ids,
+-- $5 bigint ended before
+DELETE FROM tidegate.lease_claim
+WHERE topic_id = $1 AND consumer = $2 AND partition = $3 AND (claim_id = ANY ($4::bigint[]) OR ends_ms < $5)

@@ -16,6 +16,7 @@ typedef struct wake_registry wake_registry;
 typedef struct notify_link notify_link;
 typedef struct janitor janitor;
 typedef struct tail_registry tail_registry;
+typedef struct lease_registry lease_registry;
 
 struct log_engine {
 	log_engine_options options; /* texts are copies */
@@ -27,6 +28,7 @@ struct log_engine {
 	notify_link *link;
 	janitor *janitor;
 	tail_registry *tails;
+	lease_registry *leases;
 };
 
 /* ---- topic_cache ---- */
@@ -80,5 +82,11 @@ tail_registry *tail_registry_new(log_engine *engine);
 /* Ends every job and every wait for a next try, so that neither the pool nor the timer is needed any more. */
 void tail_registry_stop(tail_registry *r);
 void tail_registry_free(tail_registry *r);
+
+/* ---- lease ---- */
+lease_registry *lease_registry_new(log_engine *engine);
+/* Serves what waits and refuses what comes; needs the pool. */
+void lease_registry_stop(lease_registry *r);
+void lease_registry_free(lease_registry *r);
 
 #endif
