@@ -4,6 +4,7 @@
 
 #include "api/api.h"
 #include "auth/auth.h"
+#include "base/clock.h"
 #include "base/jwrite.h"
 #include "http/route.h"
 
@@ -178,4 +179,14 @@ bool gate_check_name(const http_exchange *x, str name, err *e)
 bool gate_check_scopes(const http_exchange *x, uint32_t scopes, err *e)
 {
 	return check_scopes(gate_principal(x), scopes, e);
+}
+
+uint32_t gate_credential_ms(const http_exchange *x)
+{
+	const auth_principal *principal = gate_principal(x);
+	if (principal->deadline_ms == 0) {
+		return 0;
+	}
+	int64_t left_ms = principal->deadline_ms - clock_now_ms();
+	return left_ms < 1 ? 1 : left_ms > UINT32_MAX ? UINT32_MAX : (uint32_t)left_ms;
 }

@@ -24,4 +24,7 @@ bool gate_check_name(const http_exchange *x, str name, err *e) MUST_CHECK;
 /* ERR_FORBIDDEN when the key lacks one of the scopes: for what a body asks beyond its route's scopes. */
 bool gate_check_scopes(const http_exchange *x, uint32_t scopes, err *e) MUST_CHECK;
 
+/* How long the caller's credential still lasts, in ms, at least 1; 0 = for ever. For streams, which end with it. */
+uint32_t gate_credential_ms(const http_exchange *x);
+
 #endif

@@ -21,6 +21,7 @@
 	X(NOT_ACCEPTABLE, "not_acceptable", 406)                                                                           \
 	X(REQUEST_TIMEOUT, "request_timeout", 408)                                                                         \
 	X(TOPIC_EXISTS_INCOMPATIBLE, "topic_exists_incompatible", 409)                                                     \
+	X(NOT_A_QUEUE, "not_a_queue", 409)                                                                                 \
 	X(NOT_OWNER, "not_owner", 409)                                                                                     \
 	X(SEQUENCE_CONFLICT, "sequence_conflict", 409)                                                                     \
 	X(PRODUCER_SEQUENCE_GAP, "producer_sequence_gap", 409)                                                             \

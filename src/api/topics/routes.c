@@ -23,6 +23,12 @@ static const http_route routes[] = {
 	/* topics */
 	ROUTE(HTTP_PUT, "/v0/topics/{topic}", "topics_put", topics_put_topic, ADMIN, BODY),
 	/* queues */
+	ROUTE(HTTP_POST, "/v0/topics/{topic}/claim", "topics_claim", topics_claim, READ | WRITE, BODY),
+	ROUTE(HTTP_POST, "/v0/topics/{topic}/ack", "topics_ack", topics_ack, WRITE, BODY),
+	ROUTE(HTTP_POST, "/v0/topics/{topic}/nack", "topics_nack", topics_nack, WRITE, BODY),
+	ROUTE(HTTP_POST, "/v0/topics/{topic}/extend", "topics_extend", topics_extend, WRITE, BODY),
+	{.method = HTTP_GET, .pattern = "/v0/topics/{topic}/work", .name = "topics_work", .handler = topics_work,
+	 .scopes = READ | WRITE, .token_in_query = true},
 	/* routers */
 	/* watch */
 	/* probes */

@@ -14,4 +14,12 @@ extern const http_dialect topics_dialect;
 /* topic.c, topic_list.c */
 void topics_put_topic(http_exchange *x);
 
+/* queue.c */
+void topics_claim(http_exchange *x);
+void topics_ack(http_exchange *x);
+void topics_nack(http_exchange *x);
+void topics_extend(http_exchange *x);
+/* work.c */
+void topics_work(http_exchange *x);
+
 #endif
