@@ -105,87 +105,23 @@ DELETE FROM tidegate.lease WHERE topic_id = $1 AND (consumer, partition, record_
 WITH claims AS (DELETE FROM tidegate.lease_claim WHERE topic_id = $1)
 DELETE FROM tidegate.lease_cursor WHERE topic_id = $1
 
--- name: lease_erase
--- Deletes records: their elements become NULL, rows without a live one go. Records and bytes that were live. $1 bigint topic_id,
--- $2 int partition, $3 bigint[] offsets
-WITH hit AS (
-    SELECT b.last_offset, array_agg(w.record_offset) AS offsets
-    FROM unnest($3::bigint[]) AS w (record_offset)
-    CROSS JOIN LATERAL (SELECT l.last_offset, l.base_offset FROM tidegate.batch l
-                        WHERE l.topic_id = $1 AND l.partition = $2 AND l.last_offset >= w.record_offset
-                        ORDER BY l.last_offset LIMIT 1) b
-    WHERE b.base_offset <= w.record_offset GROUP BY b.last_offset
-), gone AS (
-    SELECT h.last_offset, h.offsets, count(*)::int AS records,
-           sum(octet_length(u.v) + coalesce(octet_length(u.k), 0) + coalesce(octet_length(u.h), 0)
-               + coalesce(octet_length(u.m), 0))::int AS bytes
-    FROM hit h JOIN tidegate.batch l ON l.topic_id = $1 AND l.partition = $2 AND l.last_offset = h.last_offset
-    CROSS JOIN LATERAL unnest(l.vals, l.keys, l.headers, l.metas) WITH ORDINALITY AS u (v, k, h, m, element)
-    WHERE u.v IS NOT NULL AND l.base_offset + u.element - 1 = ANY (h.offsets)
-    GROUP BY h.last_offset, h.offsets
-), emptied AS (
-    DELETE FROM tidegate.batch l USING gone g
-    WHERE l.topic_id = $1 AND l.partition = $2 AND l.last_offset = g.last_offset AND l.records <= g.records
-), cut AS (
-    UPDATE tidegate.batch l SET records = l.records - g.records, bytes = l.bytes - g.bytes, vals = a.vals,
-        keys = CASE WHEN l.keys IS NOT NULL THEN a.keys END, headers = CASE WHEN l.headers IS NOT NULL THEN a.headers END,
-        tags = CASE WHEN l.tags IS NOT NULL THEN a.tags END, nodes = CASE WHEN l.nodes IS NOT NULL THEN a.nodes END,
-        metas = CASE WHEN l.metas IS NOT NULL THEN a.metas END
-    FROM gone g
-    JOIN tidegate.batch o ON o.topic_id = $1 AND o.partition = $2 AND o.last_offset = g.last_offset AND o.records > g.records
-    CROSS JOIN LATERAL (
-        SELECT array_agg(CASE WHEN k.stays THEN u.v END ORDER BY u.element) AS vals,
-               array_agg(CASE WHEN k.stays THEN u.k END ORDER BY u.element) AS keys,
-               array_agg(CASE WHEN k.stays THEN u.h END ORDER BY u.element) AS headers,
-               array_agg(CASE WHEN k.stays THEN u.t END ORDER BY u.element) AS tags,
-               array_agg(CASE WHEN k.stays THEN u.n END ORDER BY u.element) AS nodes,
-               array_agg(CASE WHEN k.stays THEN u.m END ORDER BY u.element) AS metas
-        FROM unnest(o.vals, o.keys, o.headers, o.tags, o.nodes, o.metas) WITH ORDINALITY AS u (v, k, h, t, n, m, element)
-        CROSS JOIN LATERAL (SELECT o.base_offset + u.element - 1 <> ALL (g.offsets) AS stays) k) a
-    WHERE l.topic_id = $1 AND l.partition = $2 AND l.last_offset = g.last_offset
-)
-SELECT coalesce(sum(records), 0)::bigint, coalesce(sum(bytes), 0)::bigint FROM gone
-
--- name: lease_erase_ephemeral
--- Deletes records: their elements become NULL, rows without a live one go. Records and bytes that were live. $1 bigint topic_id,
--- $2 int partition, $3 bigint[] offsets
-WITH hit AS (
-    SELECT b.last_offset, array_agg(w.record_offset) AS offsets
-    FROM unnest($3::bigint[]) AS w (record_offset)
-    CROSS JOIN LATERAL (SELECT l.last_offset, l.base_offset FROM tidegate.batch_ephemeral l
-                        WHERE l.topic_id = $1 AND l.partition = $2 AND l.last_offset >= w.record_offset
-                        ORDER BY l.last_offset LIMIT 1) b
-    WHERE b.base_offset <= w.record_offset GROUP BY b.last_offset
-), gone AS (
-    SELECT h.last_offset, h.offsets, count(*)::int AS records,
-           sum(octet_length(u.v) + coalesce(octet_length(u.k), 0) + coalesce(octet_length(u.h), 0)
-               + coalesce(octet_length(u.m), 0))::int AS bytes
-    FROM hit h JOIN tidegate.batch_ephemeral l ON l.topic_id = $1 AND l.partition = $2 AND l.last_offset = h.last_offset
-    CROSS JOIN LATERAL unnest(l.vals, l.keys, l.headers, l.metas) WITH ORDINALITY AS u (v, k, h, m, element)
-    WHERE u.v IS NOT NULL AND l.base_offset + u.element - 1 = ANY (h.offsets)
-    GROUP BY h.last_offset, h.offsets
-), emptied AS (
-    DELETE FROM tidegate.batch_ephemeral l USING gone g
-    WHERE l.topic_id = $1 AND l.partition = $2 AND l.last_offset = g.last_offset AND l.records <= g.records
-), cut AS (
-    UPDATE tidegate.batch_ephemeral l SET records = l.records - g.records, bytes = l.bytes - g.bytes, vals = a.vals,
-        keys = CASE WHEN l.keys IS NOT NULL THEN a.keys END, headers = CASE WHEN l.headers IS NOT NULL THEN a.headers END,
-        tags = CASE WHEN l.tags IS NOT NULL THEN a.tags END, nodes = CASE WHEN l.nodes IS NOT NULL THEN a.nodes END,
-        metas = CASE WHEN l.metas IS NOT NULL THEN a.metas END
-    FROM gone g
-    JOIN tidegate.batch_ephemeral o ON o.topic_id = $1 AND o.partition = $2 AND o.last_offset = g.last_offset AND o.records > g.records
-    CROSS JOIN LATERAL (
-        SELECT array_agg(CASE WHEN k.stays THEN u.v END ORDER BY u.element) AS vals,
-               array_agg(CASE WHEN k.stays THEN u.k END ORDER BY u.element) AS keys,
-               array_agg(CASE WHEN k.stays THEN u.h END ORDER BY u.element) AS headers,
-               array_agg(CASE WHEN k.stays THEN u.t END ORDER BY u.element) AS tags,
-               array_agg(CASE WHEN k.stays THEN u.n END ORDER BY u.element) AS nodes,
-               array_agg(CASE WHEN k.stays THEN u.m END ORDER BY u.element) AS metas
-        FROM unnest(o.vals, o.keys, o.headers, o.tags, o.nodes, o.metas) WITH ORDINALITY AS u (v, k, h, t, n, m, element)
-        CROSS JOIN LATERAL (SELECT o.base_offset + u.element - 1 <> ALL (g.offsets) AS stays) k) a
-    WHERE l.topic_id = $1 AND l.partition = $2 AND l.last_offset = g.last_offset
-)
-SELECT coalesce(sum(records), 0)::bigint, coalesce(sum(bytes), 0)::bigint FROM gone
+-- name: lease_forget_erased
+-- Leases of records that are gone, below an offset; their consumers count anew at the next look. $1 bigint topic_id,
+-- $2 int partition, $3 bigint below
+WITH gone AS (
+    DELETE FROM tidegate.lease l
+    WHERE l.topic_id = $1 AND l.partition = $2 AND l.record_offset < $3
+      AND NOT EXISTS (SELECT FROM (SELECT b.* FROM tidegate.batch b WHERE b.topic_id = $1 AND b.partition = $2
+                                     AND b.last_offset >= l.record_offset ORDER BY b.last_offset LIMIT 1) r
+                      WHERE r.base_offset <= l.record_offset AND (r.records = r.last_offset - r.base_offset + 1
+                          OR r.vals[(l.record_offset - r.base_offset + 1)::int] IS NOT NULL))
+      AND NOT EXISTS (SELECT FROM (SELECT b.* FROM tidegate.batch_ephemeral b WHERE b.topic_id = $1 AND b.partition = $2
+                                     AND b.last_offset >= l.record_offset ORDER BY b.last_offset LIMIT 1) r
+                      WHERE r.base_offset <= l.record_offset AND (r.records = r.last_offset - r.base_offset + 1
+                          OR r.vals[(l.record_offset - r.base_offset + 1)::int] IS NOT NULL))
+    RETURNING l.consumer)
+UPDATE tidegate.lease_cursor c SET due_ms = 1
+WHERE c.topic_id = $1 AND c.partition = $2 AND c.consumer IN (SELECT consumer FROM gone)
 
 -- name: lease_claim_put
 -- Claims that wait for the end of a window. $1 bigint topic_id, $2 text consumer, $3 int partition, $4 bigint ends_ms,

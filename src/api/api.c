@@ -4,13 +4,15 @@
 #include "api/pump.h"
 #include "api/streaming/streaming.h"
 #include "api/topics/topics.h"
+#include "api/topics/touch.h"
 
 bool api_init(api *a, err *e)
 {
 	a->pumps = pump_set_new(a->metrics);
+	a->touched = touch_book_new();
 	atomic_init(&a->keyless, 0);
 	atomic_init(&a->is_stopping, false);
-	return a->pumps != NULL || err_set(e, ERR_NO_MEMORY, "no memory to start with");
+	return (a->pumps != NULL && a->touched != NULL) || err_set(e, ERR_NO_MEMORY, "no memory to start with");
 }
 
 void api_stop_waiting(api *a)
@@ -22,7 +24,9 @@ void api_stop_waiting(api *a)
 void api_dispose(api *a)
 {
 	pump_set_free(a->pumps);
+	touch_book_free(a->touched);
 	a->pumps = NULL;
+	a->touched = NULL;
 }
 
 api *api_of(const http_exchange *x)

@@ -20,6 +20,7 @@
 
 struct auth;
 struct pump_set;
+struct touch_book;
 
 enum {
 	API_JSON_DEPTH = 128,    /* nesting of a request body */
@@ -36,6 +37,7 @@ typedef struct api {
 	metric_registry *metrics;
 	/* api_init() makes the rest */
 	struct pump_set *pumps;        /* whoever waits for new records */
+	struct touch_book *touched;    /* when topics were last read */
 	atomic_uint_least32_t keyless; /* round robin of records without a key: the next one's number */
 	atomic_bool is_stopping;
 } api;

@@ -22,6 +22,7 @@
 	X(REQUEST_TIMEOUT, "request_timeout", 408)                                                                         \
 	X(TOPIC_EXISTS_INCOMPATIBLE, "topic_exists_incompatible", 409)                                                     \
 	X(NOT_A_QUEUE, "not_a_queue", 409)                                                                                 \
+	X(TOPIC_NOT_EMPTY, "topic_not_empty", 409)                                                                         \
 	X(NOT_OWNER, "not_owner", 409)                                                                                     \
 	X(SEQUENCE_CONFLICT, "sequence_conflict", 409)                                                                     \
 	X(PRODUCER_SEQUENCE_GAP, "producer_sequence_gap", 409)                                                             \

@@ -46,6 +46,12 @@
 	X(SWITCH, janitor, true, "this worker may be elected for background work") \
 	X(SWITCH, auto_create_topics, false, "producing to an unknown topic creates it with one partition") \
 	X(NUMBER, max_topics, 100000, 0, 10000000, "topics per tenant; 0 = no limit") \
+	X(NUMBER, topics_max_batch_records, 10000, 1, 10000, "/v0: records of one write; beyond, 400") \
+	X(NUMBER, topics_max_record_bytes, 1048576, 1, 1048576, "/v0: data and meta of one record; beyond, 400") \
+	X(NUMBER, topics_max_meta_bytes, 16384, 2, 1048576, "/v0: meta of one record; beyond, 400") \
+	X(NUMBER, topics_max_tag_bytes, 256, 1, 1024, "/v0: a record's tag; beyond, 400") \
+	X(NUMBER, topics_max_node_bytes, 128, 1, 1024, "/v0: a node's name; beyond, 400") \
+	X(NUMBER, topics_max_limit, 1000, 1, 10000, "/v0: records of one diff; a larger limit counts as this one") \
 	X(NUMBER, shutdown_timeout_ms, 10000, 0, 600000, "how long a stop may take to finish what was accepted")
 /* clang-format on */
 

@@ -170,7 +170,8 @@ static bool send_run(committer *c, const entry *run, size_t length, uint32_t *ro
 		db_param_i64(&p, (int64_t)r.value_bytes);
 		db_param_i64(&p, (int64_t)r.bytes);
 		rows_bind(&r, &p);
-		if (!db_pipeline_send(c->conn, &SQL_APPEND_BATCH, &p, e)) {
+		bool has_tags = r.columns[ROW_TAGS].ptr != NULL;
+		if (!db_pipeline_send(c->conn, has_tags ? &SQL_APPEND_BATCH_TAGGED : &SQL_APPEND_BATCH, &p, e)) {
 			return false;
 		}
 		(*rows)++;

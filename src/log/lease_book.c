@@ -56,6 +56,16 @@ bool lease_book_lock(db_conn *conn, int64_t topic_id, str consumer, int32_t part
 	return db_do(conn, &SQL_LEASE_LOCK, &p, NULL, e);
 }
 
+bool lease_book_forget_erased(db_conn *conn, int64_t topic_id, int32_t partition, int64_t below, err *e)
+{
+	db_params p;
+	db_params_init(&p);
+	db_param_i64(&p, topic_id);
+	db_param_i32(&p, partition);
+	db_param_i64(&p, below);
+	return db_do(conn, &SQL_LEASE_FORGET_ERASED, &p, NULL, e);
+}
+
 static bool take_cursor(lease_book *b, const db_result *r)
 {
 	b->now_ms = db_i64(r, 0, NOW_MS);

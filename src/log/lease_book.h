@@ -94,4 +94,7 @@ bool lease_book_commit(lease_book *b, err *e) MUST_CHECK;
 /* The lock alone, in the caller's transaction: whoever deletes leased records takes it before it locks their head. */
 bool lease_book_lock(db_conn *conn, int64_t topic_id, str consumer, int32_t partition, err *e) MUST_CHECK;
 
+/* Behind it, under the head's lock: leases of records below an offset that are gone now go, too. */
+bool lease_book_forget_erased(db_conn *conn, int64_t topic_id, int32_t partition, int64_t below, err *e) MUST_CHECK;
+
 #endif

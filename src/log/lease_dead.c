@@ -1,15 +1,14 @@
 #include "log/lease_dead.h"
 
-#include "db/array.h"
+#include "log/erase.h"
 #include "log/lease_meta.h"
 #include "log/private.h"
 #include "log/retain.h"
 #include "log/rows.h"
 #include "log/topic_row.h"
 #include "sql/batch.h"
-#include "sql/lease.h"
 
-enum { ROW_SCRATCH_BYTES = 16 << 20, META_BYTES_MAX = 64 << 20, OFFSETS_BYTES_MAX = 1 << 20, DEAD_PARTITION = 0 };
+enum { ROW_SCRATCH_BYTES = 16 << 20, META_BYTES_MAX = 64 << 20, DEAD_PARTITION = 0, TAGS = 4 };
 
 static bool no_memory(err *e)
 {
@@ -146,6 +145,18 @@ static uint32_t room_for(const log_columns *c, const head *h, const head_rules *
 	return c->count;
 }
 
+/* Of the row that begins at the head's next offset. */
+static bool insert_tags(lease_turn *t, const head *h, str tags, err *e)
+{
+	db_params p;
+	db_params_init(&p);
+	db_param_i64(&p, t->dead_letter->topic_id);
+	db_param_i32(&p, h->partition);
+	db_param_i64(&p, h->next_offset);
+	db_param_str(&p, tags);
+	return db_do(t->conn, &SQL_BATCH_INSERT_TAGS, &p, NULL, e);
+}
+
 static bool insert_rows(lease_turn *t, head *h, const log_columns *columns, err *e)
 {
 	bool ok = true;
@@ -165,12 +176,13 @@ static bool insert_rows(lease_turn *t, head *h, const log_columns *columns, err 
 		db_param_i64(&p, r.records);
 		db_param_i64(&p, (int64_t)r.bytes);
 		rows_bind(&r, &p);
+		ok = (!scratch.failed || no_memory(e)) &&
+			 db_do(t->conn, h->is_ephemeral ? &SQL_BATCH_INSERT_EPHEMERAL : &SQL_BATCH_INSERT, &p, NULL, e) &&
+			 (r.columns[TAGS].ptr == NULL || insert_tags(t, h, r.columns[TAGS], e));
 		h->next_offset += r.records;
 		h->next_byte += (int64_t)r.value_bytes;
 		h->live_records += r.records;
 		h->live_bytes += (int64_t)r.bytes;
-		ok = (!scratch.failed || no_memory(e)) &&
-			 db_do(t->conn, h->is_ephemeral ? &SQL_BATCH_INSERT_EPHEMERAL : &SQL_BATCH_INSERT, &p, NULL, e);
 	}
 	buf_dispose(&scratch);
 	return ok;
@@ -212,13 +224,6 @@ out:
 
 /* ---- deleting ---- */
 
-static int compare_offsets(const void *left, const void *right)
-{
-	int64_t a = *(const int64_t *)left;
-	int64_t b = *(const int64_t *)right;
-	return a < b ? -1 : a > b ? 1 : 0;
-}
-
 static bool list_erased(lease_turn *t, err *e)
 {
 	size_t most = t->erased_count + t->dead_count;
@@ -236,7 +241,6 @@ static bool list_erased(lease_turn *t, err *e)
 			return false;
 		}
 	}
-	qsort(all, most, sizeof *all, compare_offsets);
 	t->erased = all;
 	t->erased_count = most;
 	return true;
@@ -256,33 +260,10 @@ static bool lock_queue(lease_turn *t, head **h, err *e)
 
 static bool erase(lease_turn *t, head *h, err *e)
 {
-	db_params p;
-	db_result *r = NULL;
-	buf array;
-	db_array_builder offsets;
-	bool ok = false;
-	buf_init(&array, OFFSETS_BYTES_MAX);
-	db_array_begin(&offsets, &array, DB_INT8);
-	for (size_t i = 0; i < t->erased_count; i++) {
-		if (t->erased[i] >= head_floor(h)) {
-			db_array_add_i64(&offsets, t->erased[i]);
-		}
-	}
-	db_array_end(&offsets);
-	db_params_init(&p);
-	db_param_i64(&p, t->book.topic->topic_id);
-	db_param_i32(&p, t->book.partition);
-	db_param_str(&p, buf_str(&array));
-	if (array.failed) {
-		no_memory(e);
-	} else if (db_run(t->conn, h->is_ephemeral ? &SQL_LEASE_ERASE_EPHEMERAL : &SQL_LEASE_ERASE, &p, &r, e)) {
-		h->live_records -= db_i64(r, 0, 0);
-		h->live_bytes -= db_i64(r, 0, 1);
-		ok = head_update(t->conn, h, t->book.topic->topic_id, e);
-	}
-	db_result_free(r);
-	buf_dispose(&array);
-	return ok;
+	int64_t erased = 0;
+	int64_t topic_id = t->book.topic->topic_id;
+	return log_erase_offsets(t->conn, topic_id, h, t->erased, t->erased_count, &erased, e) &&
+		   head_update(t->conn, h, topic_id, e);
 }
 
 bool lease_dead_bury(lease_turn *t, err *e)

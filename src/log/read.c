@@ -12,6 +12,7 @@ enum { FIRST_ROWS = 8, ROWS_FACTOR = 4, ROWS_MAX = 512, RESULTS_MAX = 32, SETTLE
 
 enum column {
 	NEXT_OFFSET,
+	NEXT_BYTE,
 	CAP_FLOOR,
 	TTL_FLOOR,
 	IS_CLOSED,
@@ -19,6 +20,7 @@ enum column {
 	EXPIRED_BEFORE_MS,
 	LAST_OFFSET,
 	BASE_OFFSET,
+	BASE_BYTE,
 	COMMITTED_MS,
 	BYTES,
 	KEYS,
@@ -28,12 +30,14 @@ enum column {
 	TAGS,
 	NODES,
 	METAS,
+	APPENDS,
 	HAS_MARK
 };
 
 struct log_page {
 	log_read_request request;
 	int64_t next_offset;
+	int64_t next_byte;
 	int64_t cap_floor;
 	int64_t ttl_floor;
 	bool is_closed;
@@ -48,12 +52,17 @@ struct log_page {
 	bool row_is_open;
 	bool is_done;
 	int64_t offset; /* of the next element */
+	int64_t base_offset;
 	int64_t last_offset;
+	int64_t byte; /* before the next element */
 	int64_t committed_ms;
-	db_array_reader keys, values, times, headers, tags, nodes, metas;
+	int64_t
+		append_end; /* offset of the last record of the append that the next element belongs to; INT64_MAX: not here */
+	db_array_reader keys, values, times, headers, tags, nodes, metas, appends;
 	uint32_t delivered;
 	uint64_t delivered_bytes;
 	int64_t position;
+	int64_t position_byte;
 };
 
 static int64_t floor_of(const log_page *p)
@@ -92,6 +101,7 @@ static bool has_batches(const db_result *r)
 static void take_head(log_page *p, const db_result *r, bool ephemeral)
 {
 	p->next_offset = db_i64(r, 0, NEXT_OFFSET);
+	p->next_byte = db_i64(r, 0, NEXT_BYTE);
 	p->cap_floor = db_i64(r, 0, CAP_FLOOR);
 	p->ttl_floor = db_i64(r, 0, TTL_FLOOR);
 	p->is_closed = db_bool(r, 0, IS_CLOSED);
@@ -260,12 +270,21 @@ void page_rewind(log_page *p)
 	p->delivered = 0;
 	p->delivered_bytes = 0;
 	p->position = p->request.from > floor_of(p) ? p->request.from : floor_of(p);
+	p->position_byte = p->position > p->next_offset ? p->next_byte : 0;
+}
+
+static void find_append_end(log_page *p)
+{
+	int32_t records = 0;
+	p->append_end = db_array_next_i32(&p->appends, &records) ? p->base_offset + records - 1 : INT64_MAX;
 }
 
 static void open_row(log_page *p, const db_result *r)
 {
-	p->offset = db_i64(r, p->row, BASE_OFFSET);
+	p->base_offset = db_i64(r, p->row, BASE_OFFSET);
+	p->offset = p->base_offset;
 	p->last_offset = db_i64(r, p->row, LAST_OFFSET);
+	p->byte = db_i64(r, p->row, BASE_BYTE);
 	p->committed_ms = db_i64(r, p->row, COMMITTED_MS);
 	db_array_open(&p->keys, db_str(r, p->row, KEYS));
 	db_array_open(&p->values, db_str(r, p->row, VALS));
@@ -274,6 +293,14 @@ static void open_row(log_page *p, const db_result *r)
 	db_array_open(&p->tags, db_str(r, p->row, TAGS));
 	db_array_open(&p->nodes, db_str(r, p->row, NODES));
 	db_array_open(&p->metas, db_str(r, p->row, METAS));
+	db_array_open(&p->appends, db_str(r, p->row, APPENDS));
+	p->append_end = p->last_offset;
+	if (!db_is_null(r, p->row, APPENDS)) {
+		find_append_end(p);
+	}
+	if (p->offset >= p->position) {
+		p->position_byte = p->byte;
+	}
 	p->row++;
 	p->row_is_open = true;
 }
@@ -344,7 +371,14 @@ bool log_page_next(log_page *p, log_record *out)
 		}
 		record.timestamp_ms = time != 0 ? time : p->committed_ms;
 		int64_t offset = p->offset++;
+		p->byte += (int64_t)record.value.len;
+		record.end_byte = p->byte;
+		record.ends_append = offset == p->append_end;
+		if (record.ends_append && p->appends.count > 0) {
+			find_append_end(p);
+		}
 		if (offset < p->position) {
+			p->position_byte = p->byte;
 			continue;
 		}
 		if (record.value.ptr != NULL) {
@@ -356,10 +390,12 @@ bool log_page_next(log_page *p, log_record *out)
 			p->delivered++;
 			p->delivered_bytes += bytes;
 			p->position = offset + 1;
+			p->position_byte = p->byte;
 			*out = record;
 			return true;
 		}
 		p->position = offset + 1;
+		p->position_byte = p->byte;
 	}
 	return false;
 }
@@ -367,6 +403,16 @@ bool log_page_next(log_page *p, log_record *out)
 int64_t log_page_position(const log_page *p)
 {
 	return p->position;
+}
+
+int64_t log_page_byte(const log_page *p)
+{
+	return p->position == p->next_offset ? p->next_byte : p->position_byte;
+}
+
+int64_t log_page_end_byte(const log_page *p)
+{
+	return p->next_byte;
 }
 
 int64_t log_page_end_offset(const log_page *p)

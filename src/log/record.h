@@ -21,7 +21,10 @@ typedef struct log_record {
 	int64_t offset;
 	int64_t timestamp_ms; /* the producer's when it gave one, else the commit's */
 	int64_t committed_ms; /* Postgres's clock, never decreasing along a partition */
+	int64_t end_byte;     /* value bytes of the partition up to here, this record's included; what was deleted singly
+							 need not count */
 	int32_t partition;
+	bool ends_append; /* the last record of one append */
 	str key;
 	str value;
 	str headers; /* compact JSON text: [["name","value"],…] */

@@ -13,7 +13,7 @@
 #include "db/conn.h"
 #include "log/append.h"
 
-enum { ROW_RECORDS = 512, ROW_BYTES = 64 << 10, ROW_COLUMNS = 8 };
+enum { ROW_RECORDS = 512, ROW_BYTES = 64 << 10, ROW_TAGS = 4, ROW_COLUMNS = 8 };
 
 /* Records of one operation that go to the partition, in order. */
 typedef struct row_piece {

@@ -40,6 +40,29 @@ def test_a_claim_leases_the_oldest_jobs_in_order(ten):
     assert ten.counts() == (7, 3)
 
 
+def test_a_claimed_job_has_tag_and_meta_but_no_node(queue):
+    queue.write([{"data": None, "tag": "t:1", "node": "n", "meta": {"a": "b"}}])
+    [job] = queue.claim()
+    assert list(job) == ["$seq", "lease_id", "deadline", "$ts", "$tag", "deliveries", "data", "meta"]
+    assert (job["$tag"], job["data"], job["meta"]) == ("t:1", None, {"a": "b"})
+
+
+def test_the_state_of_a_queue_tells_its_counts(ten, client, name):
+    assert ten.state() == {"ready": 10, "in_flight": 0, "dead_lettered": 0}
+    ten.claim("w", 4, lease_ms=LONG)
+    ten.nack("w", [1], delay_ms=LONG)
+    ten.ack("w", [2])
+    assert ten.state() == {"ready": 6, "in_flight": 2, "dead_lettered": 0}
+    client.request("PUT", f"/v0/topics/{name}-log")
+    assert "queue" not in ok(client.get(f"/v0/topics/{name}-log"))
+
+
+def test_an_ended_lease_shows_in_the_state_without_any_call(ten):
+    ten.claim("w", 4, lease_ms=SHORT)
+    wait.until(lambda: ten.state()["in_flight"] == 0, "the leases have ended")
+    assert ten.state()["ready"] == 10
+
+
 def test_a_claim_of_nothing_is_an_empty_answer(queue):
     body = ok(queue.call("claim", node="w1"))
     assert body["claimed"] == [] and body["count"] == 0 and body["ready"] == 0
@@ -86,7 +109,7 @@ def test_an_acknowledged_job_is_gone(ten):
     assert list(body) == ["topic", "acked", "skipped", "ready", "in_flight", "performance"]
     assert (body["acked"], body["skipped"], body["ready"], body["in_flight"]) == (2, [], 8, 0)
     assert ten.seqs(max=100) == list(range(3, 11))
-    assert ten.client.read_all(ten.name)[0]["offset"] == 2
+    assert ten.records()[0]["$seq"] == 3
 
 
 def test_only_the_holder_s_own_leases_count(ten):
@@ -191,9 +214,35 @@ def test_expired_jobs_are_neither_given_nor_counted(client, name):
     assert queue.seqs("x", 10) == [6]
 
 
+def test_deleted_jobs_take_their_leases_with_them(client, queue):
+    queue.write([{"data": i, "tag": f"t{i}"} for i in range(1, 11)])
+    job = queue.claim("w", 4, lease_ms=LONG)[0]
+    queue.nack("w", [4], delay_ms=LONG)
+    assert ok(client.post(f"{queue.path}/delete", json={"match": "t2"}))["deleted"] == 1
+    assert queue.counts() == (6, 2) and queue.state() == {"ready": 6, "in_flight": 2, "dead_lettered": 0}
+    assert queue.ack("w", [2, 3])["skipped"] == [2]
+    assert ok(client.post(f"{queue.path}/delete", json={"before_seq": 8}))["deleted"] == 5
+    assert queue.state() == {"ready": 3, "in_flight": 0, "dead_lettered": 0} and queue.counts() == (3, 0)
+    assert queue.ack("w", [1], lease_ids=[job["lease_id"]])["skipped"] == [1]
+    assert queue.seqs("x", 10) == [8, 9, 10]
+
+
+def test_deleting_a_job_that_was_returned_forgets_it(client, ten):
+    ten.claim("w", 2)
+    ten.nack("w", [1, 2])
+    assert ok(client.post(f"{ten.path}/delete", json={"before_seq": 2}))["deleted"] == 1
+    assert ten.seqs("x", 2) == [2, 3]
+
+
+def test_reads_never_touch_leases(ten):
+    ten.claim("w", 3, lease_ms=LONG)
+    assert len(ten.records()) == 10
+    assert ten.state() == {"ready": 7, "in_flight": 3, "dead_lettered": 0}
+
+
 def test_a_queue_made_anew_is_new(ten, client):
     ten.claim("w", 5, lease_ms=LONG)
-    client.request("DELETE", f"/topics/{ten.name}")
+    assert ok(client.request("DELETE", ten.path))["deleted"]
     again = Queue(client, ten.name)
     again.put([1, 2])
     assert [(j["$seq"], j["deliveries"]) for j in again.claim("x", 10)] == [(1, 1), (2, 1)]
@@ -203,7 +252,7 @@ def test_a_queue_made_anew_is_new(ten, client):
 
 def test_a_job_that_failed_too_often_goes_to_the_dead_letter_topic(client, name):
     queue = Queue(client, name, max_deliveries=2, dead_letter=name + "-dead")
-    queue.put([{"n": 1}, {"n": 2}])
+    queue.write([{"data": {"n": 1}, "tag": "t", "node": "n1", "meta": {"own": [1]}}, {"data": {"n": 2}}])
     for delivery in (1, 2):
         [job] = queue.claim("w")
         assert (job["$seq"], job["deliveries"]) == (1, delivery)
@@ -211,9 +260,14 @@ def test_a_job_that_failed_too_often_goes_to_the_dead_letter_topic(client, name)
     body = ok(queue.call("claim", node="w", max=1))
     assert [(j["$seq"], j["deliveries"]) for j in body["claimed"]] == [(2, 1)]
     assert body["ready"] == 0 and queue.counts() == (0, 1)
-    [dead] = client.read_all(name + "-dead")
-    assert dead["value"] == '{"n": 1}'
-    assert client.read_all(name)[0]["offset"] == 1
+    [dead] = queue.records(name + "-dead")
+    assert dead["data"] == {"n": 1} and dead["$tag"] == "t" and dead["$node"] == "n1"
+    assert dead["meta"] == {"own": [1], "$dead_letter_from": name, "$dead_letter_deliveries": "2",
+                            "$dead_letter_src_seq": "1"}
+    assert [r["$seq"] for r in queue.records()] == [2]
+    assert queue.state() == {"ready": 0, "in_flight": 1, "dead_lettered": 1}
+    deleted = ok(client.post(f"/v0/topics/{name}-dead/delete", json={"match": "t"}))
+    assert deleted["deleted"] == 1  # its tag can be found
 
 
 def test_many_dead_letters_do_not_keep_a_claim_from_the_rest(client, name):
@@ -222,7 +276,7 @@ def test_many_dead_letters_do_not_keep_a_claim_from_the_rest(client, name):
     queue.claim("w", 300)
     queue.nack("w", list(range(1, 301)))
     assert queue.seqs("x") == [301]
-    assert len(client.read_all(name + "-dead")) == 300
+    assert len(queue.records(name + "-dead")) == 300
     assert queue.counts() == (0, 1)
 
 
@@ -233,10 +287,10 @@ def test_a_full_dead_letter_topic_leaves_the_job_where_it_is(client, name):
     queue.claim("w", 2)
     queue.nack("w", [1, 2])
     assert queue.seqs("x", 10) == [3]
-    assert len(client.read_all(dead.name)) == 1 and queue.counts() == (1, 1)
+    assert len(dead.records()) == 1 and queue.counts() == (1, 1)
     assert dead.seqs("x") == [1] and dead.ack("x", [1])["acked"] == 1
     assert queue.claim("x", 10) == []
-    assert len(client.read_all(dead.name)) == 1 and queue.counts() == (0, 1)
+    assert len(dead.records()) == 1 and queue.counts() == (0, 1)
 
 
 def test_without_a_dead_letter_topic_a_job_comes_for_ever(client, name):
@@ -354,7 +408,7 @@ def test_a_killed_postgres_loses_no_job_and_undoes_no_acknowledgement(own_pg, fl
                    "every job was done", deadline_s=60 * wait.SLOWNESS)
         crew.finish()
         assert crew.twice_acked == []
-        assert client.read_all(name) == []
+        assert queue.records() == []
         for seq, leases in crew.delivered.items():
             assert len({lease for _, lease in leases}) == len(leases), (seq, leases)
 

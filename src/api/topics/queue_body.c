@@ -76,9 +76,9 @@ static void read_node(body *b, queue_body *out)
 
 static void read_lease_ms(body *b, queue_body *out)
 {
-	uint64_t value = 0;
-	wire_clamped(b, "lease_ms", QUEUE_LEASE_MS_MOST, &value);
-	out->lease_ms = queue_clamp_lease(value);
+	int64_t value = 0;
+	wire_read_u64(b, "lease_ms", QUEUE_LEASE_MS_MOST, &value);
+	out->lease_ms = queue_clamp_lease((uint64_t)value);
 	out->has_lease_ms = true;
 }
 
@@ -193,9 +193,7 @@ bool queue_read_seqs(http_exchange *x, log_lease_action action, queue_body *out,
 		} else if (str_equal(key, STR("lease_ids"))) {
 			read_lease_ids(&b, out, &ids);
 		} else if (action == LOG_LEASE_NACK && str_equal(key, STR("delay_ms"))) {
-			uint64_t delay_ms = 0;
-			wire_clamped(&b, "delay_ms", QUEUE_DELAY_MS_MOST, &delay_ms);
-			out->delay_ms = (int64_t)delay_ms;
+			wire_read_u64(&b, "delay_ms", QUEUE_DELAY_MS_MOST, &out->delay_ms);
 		} else if (action == LOG_LEASE_EXTEND && str_equal(key, STR("lease_ms"))) {
 			read_lease_ms(&b, out);
 		} else {

@@ -22,6 +22,12 @@ enum {
 static const http_route routes[] = {
 	/* topics */
 	ROUTE(HTTP_PUT, "/v0/topics/{topic}", "topics_put", topics_put_topic, ADMIN, BODY),
+	ROUTE(HTTP_GET, "/v0/topics/{topic}", "topics_get", topics_get_topic, READ, NO_BODY),
+	ROUTE(HTTP_DELETE, "/v0/topics/{topic}", "topics_delete", topics_delete_topic, DELETE, NO_BODY),
+	ROUTE(HTTP_GET, "/v0/topics", "topics_list", topics_list_topics, READ, NO_BODY),
+	ROUTE(HTTP_POST, "/v0/topics/{topic}", "topics_write", topics_write, WRITE, BODY),
+	ROUTE(HTTP_POST, "/v0/topics/{topic}/diff", "topics_diff", topics_diff, READ, BODY),
+	ROUTE(HTTP_POST, "/v0/topics/{topic}/delete", "topics_delete_records", topics_delete_records, DELETE, BODY),
 	/* queues */
 	ROUTE(HTTP_POST, "/v0/topics/{topic}/claim", "topics_claim", topics_claim, READ | WRITE, BODY),
 	ROUTE(HTTP_POST, "/v0/topics/{topic}/ack", "topics_ack", topics_ack, WRITE, BODY),

@@ -13,6 +13,13 @@ extern const http_dialect topics_dialect;
 
 /* topic.c, topic_list.c */
 void topics_put_topic(http_exchange *x);
+void topics_get_topic(http_exchange *x);
+void topics_delete_topic(http_exchange *x);
+void topics_list_topics(http_exchange *x);
+/* write_topic.c, diff.c, delete_records.c */
+void topics_write(http_exchange *x);
+void topics_diff(http_exchange *x);
+void topics_delete_records(http_exchange *x);
 
 /* queue.c */
 void topics_claim(http_exchange *x);

@@ -1,7 +1,6 @@
 """A queue of the topics dialect, call by call, and workers that empty one while somebody counts."""
 
 import collections
-import json
 import threading
 
 import requests
@@ -32,8 +31,20 @@ class Queue:
 
     def put(self, data):
         """Writes one job per element; returns their seqs."""
-        results = self.client.put(self.name, [{"value": json.dumps(d)} for d in data])
-        return [offset + 1 for _, offset in results]
+        return self.write([{"data": d} for d in data])
+
+    def write(self, records):
+        answer = self.client.post(self.path, json={"records": records})
+        assert answer.status_code == 200, answer.text
+        return answer.json()["seqs"]
+
+    def state(self):
+        return ok(self.client.get(self.path))["queue"]
+
+    def records(self, topic=None):
+        """What a reader of the queue, or of another topic, gets from the start."""
+        body = ok(self.client.post(f"/v0/topics/{topic or self.name}/diff", json={"limit": 1000, "include_tags": True}))
+        return body["records"]
 
     def claim(self, node="w", max=1, **body):
         return ok(self.call("claim", node=node, max=max, **body))["claimed"]
