@@ -8,6 +8,7 @@ from harness import wait
 from harness.client import Client, ok, refused
 from harness.gateway import run
 from harness.jobs import LONG, Queue
+from harness.live import Stream
 
 HELD_S = 0.4  # long enough for a wrong refill to arrive
 
@@ -226,7 +227,9 @@ def test_many_streams_on_one_queue(queue):
 
 # ---- refusals ----
 
-def test_what_is_judged_and_in_which_order(client, topic, name, queue):
+def test_what_is_judged_and_in_which_order(client, topic, name):
+    queue = Queue(client, name + "-queue")
+
     def refuses(path, status, code, accept="text/event-stream"):
         refused(client.get(path, headers={"Accept": accept}), status, code)
 
@@ -246,7 +249,6 @@ def test_accepted_types(queue, accept):
     queue.put([1])
     with queue.work("w") as stream:
         assert seqs(stream, 1) == [1]
-    from harness.live import Stream
     with Stream(queue.client, f"{queue.path}/work?node=w", headers={"Accept": accept}) as stream:
         assert stream.status == 200
 
@@ -254,7 +256,6 @@ def test_accepted_types(queue, accept):
 @pytest.mark.parametrize(("query", "held"), [("max=0", 1), ("max=x", 1), ("max=-3", 1), ("max=3", 3), ("max=99999999", 5)])
 def test_max_is_clamped(queue, query, held):
     queue.put(range(5))
-    from harness.live import Stream
     with Stream(queue.client, f"{queue.path}/work?node=w&lease_ms=nonsense&{query}") as stream:
         assert len(seqs(stream, held)) == held
         stays_quiet(stream)
@@ -279,6 +280,7 @@ def test_scopes_and_the_token_in_the_query(fresh_database, fleet, name):
         made = run("key", "create", "--name", "-".join(scopes), "--scopes", ",".join(scopes), database=fresh_database)
         return re.search(r"tg_\w+", made.stdout)[0]
 
+    run("migrate", database=fresh_database)
     admin, both, reader = key("read", "write", "admin"), key("read", "write"), key("read")
     worker = fleet.start(fresh_database)
     with Client(worker.url, admin) as client, Client(worker.url) as bare, Client(worker.url, reader) as weak:

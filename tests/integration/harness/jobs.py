@@ -16,9 +16,8 @@ class Queue:
         self.client = client
         self.name = name
         self.path = f"/v0/topics/{name}"
-        if config is not None:
-            answer = client.request("PUT", self.path, json={"type": "queue", **config})
-            assert answer.status_code in (200, 201), answer.text
+        answer = client.request("PUT", self.path, json={"type": "queue", **config})
+        assert answer.status_code in (200, 201), answer.text
 
     def at(self, client):
         """The same queue through another gateway."""
