@@ -28,5 +28,7 @@ void topics_nack(http_exchange *x);
 void topics_extend(http_exchange *x);
 /* work.c */
 void topics_work(http_exchange *x);
+/* metrics.c */
+void topics_metrics(http_exchange *x);
 
 #endif
