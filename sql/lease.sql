@@ -4,15 +4,16 @@ SELECT pg_advisory_xact_lock(hashtextextended($2::text, $1::bigint # ($3::int::b
 
 -- name: lease_open
 -- Head, rules and cursor, read under the lock. $1 bigint topic_id, $2 text consumer, $3 int partition
-SELECT n.now_ms, h.next_offset, greatest(h.cap_floor, h.ttl_floor), h.live_records,
+SELECT n.now_ms, h.next_offset, greatest(h.cap_floor, h.ttl_floor, h.source_floor), h.live_records,
        t.durability::int, t.leases_durable, t.max_deliveries, t.dead_letter, t.claim_jitter_ms,
        h.is_ephemeral AND NOT EXISTS (SELECT FROM tidegate.ephemeral_mark m WHERE m.topic_id = $1 AND m.partition = $3)
        OR t.ttl_ms > 0 AND h.live_records > 0 AND coalesce(
            (SELECT b.committed_ms FROM tidegate.batch b WHERE b.topic_id = $1 AND b.partition = $3
-              AND b.last_offset >= greatest(h.cap_floor, h.ttl_floor) ORDER BY b.last_offset LIMIT 1),
+              AND b.last_offset >= greatest(h.cap_floor, h.ttl_floor, h.source_floor) ORDER BY b.last_offset LIMIT 1),
            (SELECT b.committed_ms FROM tidegate.batch_ephemeral b WHERE b.topic_id = $1 AND b.partition = $3
-              AND b.last_offset >= greatest(h.cap_floor, h.ttl_floor) ORDER BY b.last_offset LIMIT 1),
+              AND b.last_offset >= greatest(h.cap_floor, h.ttl_floor, h.source_floor) ORDER BY b.last_offset LIMIT 1),
            n.now_ms) < n.now_ms - t.ttl_ms AS is_unsettled,
+       h.is_dest,
        c.next_offset, c.floor_offset, c.last_number, c.held, c.postponed, c.returned, c.due_ms, c.dead_lettered, c.window_ends_ms
 FROM tidegate.head h
 JOIN tidegate.topic t ON t.topic_id = h.topic_id
@@ -85,15 +86,9 @@ CROSS JOIN LATERAL (
     SELECT count(*) FILTER (WHERE r.holder IS NOT NULL) AS held, count(*) FILTER (WHERE r.holder IS NULL) AS postponed
     FROM tidegate.lease r
     WHERE r.topic_id = h.topic_id AND r.consumer = $2 AND r.partition = h.partition
-      AND r.record_offset >= greatest(h.cap_floor, h.ttl_floor)
+      AND r.record_offset >= greatest(h.cap_floor, h.ttl_floor, h.source_floor)
       AND r.free_ms > (extract(epoch FROM clock_timestamp()) * 1000)::bigint) l
 WHERE h.topic_id = $1 AND h.partition = $3
-
--- name: lease_total_held
--- In all queues of a tenant. $1 bigint tenant_id
-SELECT count(*) FROM tidegate.topic t JOIN tidegate.lease l ON l.topic_id = t.topic_id
-WHERE t.tenant_id = $1 AND t.kind = 1 AND l.holder IS NOT NULL
-  AND l.free_ms > (extract(epoch FROM clock_timestamp()) * 1000)::bigint
 
 -- name: lease_delete_discarded
 -- $1 bigint topic_id, $2 bigint limit

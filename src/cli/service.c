@@ -207,6 +207,7 @@ static bool start_engine(service *s, err *e)
 								  .janitor_interval_ms = (uint32_t)c->janitor_interval_ms,
 								  .janitor = c->janitor,
 								  .max_topics = c->max_topics,
+								  .max_routers = c->max_routers,
 								  .max_subscriptions = (uint32_t)c->max_streams,
 								  .extra_channel = AUTH_CHANNEL,
 								  .on_notification = on_notification,

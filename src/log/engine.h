@@ -22,7 +22,8 @@ typedef struct log_engine_options {
 	uint32_t poll_interval_ms;
 	uint32_t janitor_interval_ms;
 	bool janitor;
-	int64_t max_topics; /* per tenant; 0 = no limit */
+	int64_t max_topics;  /* per tenant; 0 = no limit */
+	int64_t max_routers; /* per tenant; 0 = no limit */
 	uint32_t max_subscriptions;
 	/* One more channel to listen on, a literal, or NULL; on_notification runs on the listener's thread, must not block,
 	 * and is called with STR_NONE after each reconnect. */
@@ -62,5 +63,17 @@ typedef struct log_job {
 	void *context;
 } log_job;
 bool log_engine_submit(log_engine *engine, log_job job, err *e) MUST_CHECK;
+
+/* One listener to this worker's own commits, whatever dialect asked for them: called after each, before it is answered,
+ * on the committing thread; it must not block. Set before the first append. */
+typedef void log_on_append(void *context, const log_topic *topic, int32_t partition);
+void log_engine_on_append(log_engine *engine, log_on_append *on_append, void *context);
+
+/* Work of a dialect that the janitor does each round: a bounded step that can be repeated or cut short. *more asks for
+ * another round soon. On the janitor's thread, outside of transactions, whose commits do not wait for the disk. At most
+ * LOG_DUTIES_MAX, in order; a duty that fails is repeated in the next round. */
+typedef bool log_duty(void *context, log_conn *conn, bool *more, err *e);
+enum { LOG_DUTIES_MAX = 16 };
+void log_engine_add_duty(log_engine *engine, log_duty *duty, void *context);
 
 #endif

@@ -192,6 +192,7 @@ static bool receive_run(committer *c, entry *run, size_t length, uint32_t rows, 
 	int64_t base = 0;
 	int64_t base_byte = 0;
 	int64_t committed_ms = 0;
+	bool feeds_routers = false;
 	*taken = true;
 	for (uint32_t i = 0; i < rows; i++) {
 		db_result *r = NULL;
@@ -204,6 +205,7 @@ static bool receive_run(committer *c, entry *run, size_t length, uint32_t rows, 
 			base = db_i64(r, 0, 0);
 			base_byte = db_i64(r, 0, 1);
 			committed_ms = db_i64(r, 0, 2);
+			feeds_routers = db_bool(r, 0, 3);
 		}
 		db_result_free(r);
 	}
@@ -218,6 +220,7 @@ static bool receive_run(committer *c, entry *run, size_t length, uint32_t rows, 
 		op->end_offset = base;
 		op->end_byte = base_byte;
 		op->committed_ms = committed_ms;
+		op->feeds_routers = feeds_routers;
 	}
 	return true;
 }
@@ -393,9 +396,12 @@ static void announce(lane *l, log_append **ops, size_t count)
 		if (!has_news(op) || (i + 1 < count && is_repeated(op, ops[i + 1]))) {
 			continue;
 		}
+		if (op->close && op->result_count == 0) {
+			wake_topic(l->engine->wakes, op->topic->topic_id, op->partition);
+			notify_appended(l->engine->link, op->topic->topic_id, op->partition);
+		}
 		for (uint32_t r = 0; r < op->result_count; r++) {
-			wake_topic(l->engine->wakes, op->topic->topic_id, op->results[r].partition);
-			notify_appended(l->engine->link, op->topic->topic_id, op->results[r].partition);
+			route_announce(l->engine, op->topic, op->results[r].partition, op->feeds_routers);
 		}
 	}
 }

@@ -405,18 +405,3 @@ bool log_lease_describe(log_engine *engine, log_conn *conn, const log_topic *t, 
 	db_result_free(r);
 	return ok;
 }
-
-bool log_lease_total(log_engine *engine, log_conn *conn, int64_t tenant_id, int64_t *in_flight, err *e)
-{
-	db_params p;
-	db_result *r = NULL;
-	(void)engine;
-	db_params_init(&p);
-	db_param_i64(&p, tenant_id);
-	if (!db_run(conn, &SQL_LEASE_TOTAL_HELD, &p, &r, e)) {
-		return err_frame(e, "log_lease_total");
-	}
-	*in_flight = db_i64(r, 0, 0);
-	db_result_free(r);
-	return true;
-}

@@ -93,7 +93,5 @@ bool log_lease_submit(log_engine *engine, log_lease *op, err *e) MUST_CHECK;
 /* How things stand now, exactly, expiry included. ERR_TOPIC_NOT_FOUND. */
 bool log_lease_describe(log_engine *engine, log_conn *conn, const log_topic *t, str consumer, int32_t partition,
 						log_lease_counts *out, err *e) MUST_CHECK;
-/* Leases in flight in all queues of a tenant. */
-bool log_lease_total(log_engine *engine, log_conn *conn, int64_t tenant_id, int64_t *in_flight, err *e) MUST_CHECK;
 
 #endif

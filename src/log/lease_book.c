@@ -2,6 +2,7 @@
 
 #include "db/array.h"
 #include "log/retain.h"
+#include "log/route.h"
 #include "sql/lease.h"
 
 enum { ARRAYS_BYTES_MAX = 64 << 20, SETTLE_TRIES = 3 };
@@ -18,6 +19,7 @@ enum column {
 	DEAD_LETTER,
 	CLAIM_JITTER_MS,
 	IS_UNSETTLED,
+	IS_DEST,
 	NEXT_OFFSET,
 	FLOOR_OFFSET,
 	LAST_NUMBER,
@@ -95,7 +97,7 @@ static bool take_cursor(lease_book *b, const db_result *r)
 }
 
 /* Lock and look, in one round trip. */
-static bool open_book(lease_book *b, bool *is_unsettled, err *e)
+static bool open_book(lease_book *b, bool *is_unsettled, bool *is_dest, err *e)
 {
 	db_params p;
 	db_result *r = NULL;
@@ -119,6 +121,7 @@ static bool open_book(lease_book *b, bool *is_unsettled, err *e)
 		no_memory(e);
 	} else {
 		*is_unsettled = db_bool(r, 0, IS_UNSETTLED);
+		*is_dest = db_bool(r, 0, IS_DEST);
 		ok = true;
 	}
 	db_result_free(r);
@@ -156,25 +159,27 @@ static bool settle(lease_book *b, err *e)
 	return true;
 }
 
-bool lease_book_begin(lease_book *b, db_conn *conn, arena *a, const log_topic *t, str consumer, int32_t partition,
-					  err *e)
+bool lease_book_begin(lease_book *b, log_engine *engine, db_conn *conn, arena *a, const log_topic *t, str consumer,
+					  int32_t partition, err *e)
 {
-	bool is_unsettled = true;
-	for (int attempt = 0; is_unsettled && attempt < SETTLE_TRIES; attempt++) {
+	bool is_current = false;
+	for (int attempt = 0;; attempt++) {
+		bool is_unsettled = false;
+		bool is_dest = false;
 		*b = (lease_book){.conn = conn, .arena = a, .topic = t, .consumer = consumer, .partition = partition};
-		if (!open_book(b, &is_unsettled, e)) {
+		if (!open_book(b, &is_unsettled, &is_dest, e)) {
 			return false;
 		}
-		if (is_unsettled) {
-			/* Heads are locked after this lock or without it, never before: age and crashes are written down first. */
-			db_rollback(conn);
-			if (!retain_settle(conn, t->topic_id, partition, e)) {
-				return false;
-			}
+		if (attempt == SETTLE_TRIES || !(is_unsettled || (is_dest && !is_current))) {
+			break;
 		}
-	}
-	if (is_unsettled && !open_book(b, &is_unsettled, e)) {
-		return false;
+		/* Heads are locked behind this lock or without it, never before it. */
+		db_rollback(conn);
+		if ((is_unsettled && !retain_settle(conn, t->topic_id, partition, e)) ||
+			(is_dest && !is_current && !log_route_catch_up(engine, conn, t->topic_id, e))) {
+			return false;
+		}
+		is_current = true;
 	}
 	bool is_due = b->due_ms != 0 && b->due_ms <= b->now_ms;
 	return (!is_due && b->floor <= b->floor_offset) || settle(b, e);

@@ -3,7 +3,8 @@
  * entries that the transaction looks at or changes.
  *
  *   lease_book b;
- *   lease_book_begin(&b, conn, arena, topic, consumer, partition, e)    BEGIN, lock, read; settles what is over
+ *   lease_book_begin(&b, engine, conn, arena, topic, consumer, partition, e)
+ *                                                                       BEGIN, lock, read; settles what is over
  *   lease_book_find(&b, offsets, count, &entries, e)                    entries of some records
  *   lease_book_change(&b, entry, LEASE_HELD)                            counts follow
  *   lease_book_write(&b, entries, count, e)                             changed entries, as rows
@@ -72,8 +73,8 @@ typedef struct lease_book {
 	bool must_be_durable; /* the commit holds more than leases */
 } lease_book;
 
-bool lease_book_begin(lease_book *b, db_conn *conn, arena *a, const log_topic *t, str consumer, int32_t partition,
-					  err *e) MUST_CHECK;
+bool lease_book_begin(lease_book *b, log_engine *engine, db_conn *conn, arena *a, const log_topic *t, str consumer,
+					  int32_t partition, err *e) MUST_CHECK;
 
 /* Entries of the offsets, which ascend strictly; those without a row are LEASE_NONE. */
 bool lease_book_find(lease_book *b, const int64_t *offsets, size_t count, lease_entry **out, err *e) MUST_CHECK;

@@ -3,12 +3,11 @@
 #include "log/erase.h"
 #include "log/lease_meta.h"
 #include "log/private.h"
+#include "log/put.h"
 #include "log/retain.h"
-#include "log/rows.h"
 #include "log/topic_row.h"
-#include "sql/batch.h"
 
-enum { ROW_SCRATCH_BYTES = 16 << 20, META_BYTES_MAX = 64 << 20, DEAD_PARTITION = 0, TAGS = 4 };
+enum { ROW_SCRATCH_BYTES = 16 << 20, META_BYTES_MAX = 64 << 20, DEAD_PARTITION = 0 };
 
 static bool no_memory(err *e)
 {
@@ -145,46 +144,23 @@ static uint32_t room_for(const log_columns *c, const head *h, const head_rules *
 	return c->count;
 }
 
-/* Of the row that begins at the head's next offset. */
-static bool insert_tags(lease_turn *t, const head *h, str tags, err *e)
-{
-	db_params p;
-	db_params_init(&p);
-	db_param_i64(&p, t->dead_letter->topic_id);
-	db_param_i32(&p, h->partition);
-	db_param_i64(&p, h->next_offset);
-	db_param_str(&p, tags);
-	return db_do(t->conn, &SQL_BATCH_INSERT_TAGS, &p, NULL, e);
-}
-
 static bool insert_rows(lease_turn *t, head *h, const log_columns *columns, err *e)
 {
-	bool ok = true;
-	row r;
+	size_t sent = 0;
 	buf scratch;
 	row_piece piece = {columns, NULL, columns->count};
-	row_writer w = {.pieces = &piece, .piece_count = 1, .scratch = &scratch};
+	put_place place = {.offset = h->next_offset, .byte = h->next_byte};
 	buf_init(&scratch, ROW_SCRATCH_BYTES);
-	while (ok && rows_next(&w, &r)) {
-		db_params p;
-		db_params_init(&p);
-		db_param_i64(&p, t->dead_letter->topic_id);
-		db_param_i32(&p, h->partition);
-		db_param_i64(&p, h->next_offset);
-		db_param_i64(&p, h->next_byte);
-		db_param_i64(&p, h->last_ms);
-		db_param_i64(&p, r.records);
-		db_param_i64(&p, (int64_t)r.bytes);
-		rows_bind(&r, &p);
-		ok = (!scratch.failed || no_memory(e)) &&
-			 db_do(t->conn, h->is_ephemeral ? &SQL_BATCH_INSERT_EPHEMERAL : &SQL_BATCH_INSERT, &p, NULL, e) &&
-			 (r.columns[TAGS].ptr == NULL || insert_tags(t, h, r.columns[TAGS], e));
-		h->next_offset += r.records;
-		h->next_byte += (int64_t)r.value_bytes;
-		h->live_records += r.records;
-		h->live_bytes += (int64_t)r.bytes;
-	}
+	bool ok = db_pipeline_start(t->conn, e) &&
+			  put_send_rows(t->conn, t->dead_letter->topic_id, h, &piece, 1, &place, &scratch, &sent, e) &&
+			  put_drain(t->conn, sent, e);
 	buf_dispose(&scratch);
+	h->next_offset = place.offset;
+	h->next_byte = place.byte;
+	h->live_records += columns->count;
+	for (uint32_t i = 0; i < columns->count; i++) {
+		h->live_bytes += (int64_t)rows_record_bytes(columns, i);
+	}
 	return ok;
 }
 
@@ -214,6 +190,7 @@ static bool append_dead(lease_turn *t, err *e)
 	}
 	columns.count = h->is_closed ? 0 : room_for(&columns, h, &rules);
 	t->dead_count = columns.count;
+	t->dead_letter_is_source = h->is_source;
 	h->last_ms = h->last_ms > rules.now_ms ? h->last_ms : rules.now_ms;
 	ok = insert_rows(t, h, &columns, e) && retain_evict(t->conn, topic_id, h, &rules, e) &&
 		 head_update(t->conn, h, topic_id, e);

@@ -211,8 +211,7 @@ static void announce(const lease_turn *t)
 		notify_appended(t->engine->link, t->book.topic->topic_id, t->book.partition);
 	}
 	if (t->dead_count > 0) {
-		wake_topic(t->engine->wakes, t->dead_letter->topic_id, 0);
-		notify_appended(t->engine->link, t->dead_letter->topic_id, 0);
+		route_announce(t->engine, t->dead_letter, 0, t->dead_letter_is_source);
 	}
 }
 
@@ -228,7 +227,7 @@ static bool attempt(lease_turn *t, log_lease **ops, size_t count, err *e)
 		ops[i]->next_claim_id = 0;
 		err_clear(&ops[i]->error);
 	}
-	if (!lease_book_begin(&t->book, t->conn, t->arena, first->topic, first->consumer, first->partition, e) ||
+	if (!lease_book_begin(&t->book, t->engine, t->conn, t->arena, first->topic, first->consumer, first->partition, e) ||
 		!apply_named(t, ops, count, e) || !serve_claims(t, ops, count, e) || !lease_dead_bury(t, e) ||
 		!hand_over(t, e) || !lease_book_commit(&t->book, e)) {
 		return false;

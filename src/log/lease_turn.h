@@ -53,7 +53,8 @@ typedef struct lease_turn {
 	size_t dead_count;
 	const log_topic *dead_letter; /* a reference */
 	bool dead_letter_is_missing;
-	bool dead_letter_failed; /* they stay where they are */
+	bool dead_letter_is_source; /* routers copy from there */
+	bool dead_letter_failed;    /* they stay where they are */
 } lease_turn;
 
 void lease_turn_init(lease_turn *t, log_engine *engine, log_conn *conn, arena *a);

@@ -362,9 +362,14 @@ static void poll_chunk(notify_link *n, db_conn *conn, const int64_t *ids, size_t
 	db_array_end(&a);
 	db_params_init(&p);
 	db_param_str(&p, buf_str(&array));
-	if (!array.failed && db_run(conn, &SQL_HEAD_NEXT_OFFSETS, &p, &r, &e)) {
+	if (!array.failed && db_run(conn, &SQL_HEAD_MARKS, &p, &r, &e)) {
 		for (int i = 0; i < db_rows(r); i++) {
-			wake_seen(n->engine->wakes, db_i64(r, i, 0), db_i32(r, i, 1), db_i64(r, i, 2));
+			if (db_is_null(r, i, 1)) {
+				/* It is gone, and whoever still waits has missed that. */
+				wake_topic(n->engine->wakes, db_i64(r, i, 0), LOG_ALL_PARTITIONS);
+			} else {
+				wake_seen(n->engine->wakes, db_i64(r, i, 0), db_i32(r, i, 1), db_i64(r, i, 2));
+			}
 		}
 		db_result_free(r);
 	}

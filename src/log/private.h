@@ -17,6 +17,7 @@ typedef struct notify_link notify_link;
 typedef struct janitor janitor;
 typedef struct tail_registry tail_registry;
 typedef struct lease_registry lease_registry;
+typedef struct route_clerk route_clerk;
 
 struct log_engine {
 	log_engine_options options; /* texts are copies */
@@ -29,6 +30,9 @@ struct log_engine {
 	janitor *janitor;
 	tail_registry *tails;
 	lease_registry *leases;
+	route_clerk *routes;
+	log_on_append *on_append; /* NULL: nobody listens */
+	void *on_append_context;
 };
 
 /* ---- topic_cache ---- */
@@ -61,8 +65,9 @@ void wake_topic(wake_registry *r, int64_t topic_id, int32_t partition);
 void wake_everything(wake_registry *r);
 /* Watched topics, at most `max`, from the smallest id above `after`; the number written. */
 size_t wake_watched(wake_registry *r, int64_t after, int64_t *topic_ids, size_t max);
-/* Compares heads seen by the slow poll with what was known; wakes those that moved. */
-void wake_seen(wake_registry *r, int64_t topic_id, int32_t partition, int64_t next_offset);
+/* Compares heads seen by the slow poll with what was known; wakes those that moved. `mark` changes with what a reader
+ * would see. */
+void wake_seen(wake_registry *r, int64_t topic_id, int32_t partition, int64_t mark);
 
 /* ---- notify: the link between workers ---- */
 notify_link *notify_link_new(log_engine *engine, err *e);
@@ -77,6 +82,7 @@ void notify_topic_changed(notify_link *n, int64_t topic_id);
 /* ---- janitor ---- */
 janitor *janitor_new(log_engine *engine, err *e);
 void janitor_free(janitor *j);
+void janitor_add(janitor *j, log_duty *duty, void *context);
 
 /* ---- tail ---- */
 tail_registry *tail_registry_new(log_engine *engine);
@@ -89,5 +95,16 @@ lease_registry *lease_registry_new(log_engine *engine);
 /* Serves what waits and refuses what comes; needs the pool. */
 void lease_registry_stop(lease_registry *r);
 void lease_registry_free(lease_registry *r);
+/* ---- route_clerk ---- */
+route_clerk *route_clerk_new(log_engine *engine);
+/* No more jobs, and those that run are over: the pool may go. */
+void route_clerk_stop(route_clerk *c);
+void route_clerk_free(route_clerk *c);
+/* A commit of this worker added records to a source. Any thread, never blocks. */
+void route_clerk_appended(route_clerk *c, int64_t topic_id, int32_t partition);
+/* The janitor's duty: copies whatever is behind, a bounded part of it. */
+bool route_sweep(route_clerk *c, db_conn *conn, bool *more, err *e) MUST_CHECK;
+/* A commit of this worker added records: tells readers here, other workers, the listener, and the clerk. */
+void route_announce(log_engine *engine, const log_topic *topic, int32_t partition, bool is_source);
 
 #endif

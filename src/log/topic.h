@@ -98,9 +98,17 @@ bool log_topic_alter(log_engine *engine, log_conn *conn, const log_topic *t, con
  */
 bool log_topic_delete(log_engine *engine, log_conn *conn, int64_t tenant_id, str name, bool *deleted,
 					  err *e) MUST_CHECK;
-/* The same, only if this very topic has no live record: else *records counts them, and nothing is deleted. */
-bool log_topic_delete_empty(log_engine *engine, log_conn *conn, const log_topic *t, bool *deleted, int64_t *records,
-							err *e) MUST_CHECK;
+
+typedef struct log_topic_removal {
+	bool deleted;
+	int64_t records; /* live ones that kept it from being deleted */
+	str *routers;    /* names of the routers that went with it, ascending */
+	size_t router_count;
+} log_topic_removal;
+/* The same for this very topic, and tells about it, in the arena. only_empty: nothing is deleted if it has live records. */
+bool log_topic_remove(log_engine *engine, log_conn *conn, const log_topic *t, bool only_empty, arena *a,
+					  log_topic_removal *out, err *e) MUST_CHECK;
+
 /* Names ascend bytewise, strictly after `after`, only those with `prefix`; at most `limit`. Topics are references in an
  * arena array. */
 bool log_topic_list(log_engine *engine, log_conn *conn, int64_t tenant_id, str prefix, str after, uint32_t limit,

@@ -6,6 +6,7 @@
  */
 #include "log/private.h"
 #include "log/retain.h"
+#include "log/route_step.h"
 #include "log/topic_row.h"
 #include "sql/head.h"
 #include "sql/topic.h"
@@ -99,7 +100,7 @@ static bool check_count(log_engine *engine, db_conn *conn, int64_t tenant_id, er
 	return true;
 }
 
-static bool insert(log_engine *engine, db_conn *conn, const log_topic_spec *spec, bool *created, err *e)
+bool topic_insert(log_engine *engine, db_conn *conn, const log_topic_spec *spec, bool *created, err *e)
 {
 	db_params p;
 	db_result *r = NULL;
@@ -139,7 +140,7 @@ bool log_topic_create(log_engine *engine, log_conn *conn, const log_topic_spec *
 			*e = missing;
 			return false;
 		}
-		if (!db_begin(conn, e) || !insert(engine, conn, spec, &made, e) || !db_commit(conn, e)) {
+		if (!db_begin(conn, e) || !topic_insert(engine, conn, spec, &made, e) || !db_commit(conn, e)) {
 			db_rollback(conn);
 			return err_frame(e, "log_topic_create");
 		}
@@ -280,53 +281,49 @@ static bool delete_rows(db_conn *conn, const log_topic *t, bool *deleted, err *e
 	return do_by_id(conn, &SQL_TOPIC_DISCARD, t->topic_id, NULL, e);
 }
 
-/* A transaction of its own. `records` given: only if there are none. */
-static bool delete_topic(log_engine *engine, log_conn *conn, const log_topic *t, bool *deleted, int64_t *records,
-						 err *e)
+/* In the caller's transaction. Routers go first, as their rows are locked before heads. */
+static bool remove_topic(db_conn *conn, const log_topic *t, bool only_empty, arena *a, log_topic_removal *out, err *e)
 {
 	head *heads = NULL;
 	size_t count = 0;
 	head_rules rules;
-	int64_t live = 0;
-	bool done = false;
-	bool ok = false;
-	arena *a = arena_new(CHANGE_ARENA_BYTES);
-	if (a == NULL) {
-		return err_set(e, ERR_NO_MEMORY, "out of memory");
+	if (!route_delete_of_topic(conn, t, a, &out->routers, &out->router_count, e) ||
+		!head_lock(conn, t->topic_id, NULL, 0, a, &heads, &count, &rules, e) ||
+		(only_empty && !settle(conn, t->topic_id, heads, count, &rules, e))) {
+		return false;
 	}
-	if (!db_begin(conn, e) || !head_lock(conn, t->topic_id, NULL, 0, a, &heads, &count, &rules, e) ||
-		(records != NULL && !settle(conn, t->topic_id, heads, count, &rules, e))) {
-		goto out;
+	for (size_t i = 0; only_empty && i < count; i++) {
+		out->records += heads[i].live_records;
 	}
-	for (size_t i = 0; records != NULL && i < count; i++) {
-		live += heads[i].live_records;
-	}
-	if (live > 0) {
+	return out->records > 0 || delete_rows(conn, t, &out->deleted, e);
+}
+
+bool log_topic_remove(log_engine *engine, log_conn *conn, const log_topic *t, bool only_empty, arena *a,
+					  log_topic_removal *out, err *e)
+{
+	log_topic_removal removed = {0};
+	bool ok = db_begin(conn, e) && remove_topic(conn, t, only_empty, a, &removed, e);
+	if (ok && removed.records > 0) {
 		db_rollback(conn);
-		*records = live;
-		ok = true;
-		goto out;
+		*out = (log_topic_removal){.records = removed.records};
+		return true;
 	}
-	if (!delete_rows(conn, t, &done, e) || !db_commit(conn, e)) {
-		if (e->code == ERR_OUTCOME_UNKNOWN) {
-			tell_changed(engine, t);
-		}
-		goto out;
+	ok = ok && db_commit(conn, e);
+	if (ok || e->code == ERR_OUTCOME_UNKNOWN) {
+		tell_changed(engine, t);
 	}
-	tell_changed(engine, t);
-	*deleted = done;
-	ok = true;
-out:
 	if (!ok) {
 		db_rollback(conn);
+		return err_frame(e, "log_topic_remove");
 	}
-	arena_free(a);
-	return ok || err_frame(e, "log_topic_delete");
+	*out = removed;
+	return true;
 }
 
 bool log_topic_delete(log_engine *engine, log_conn *conn, int64_t tenant_id, str name, bool *deleted, err *e)
 {
 	const log_topic *t = NULL;
+	log_topic_removal removed;
 	if (!topic_fetch(conn, tenant_id, name, &t, e)) {
 		if (e->code != ERR_TOPIC_NOT_FOUND) {
 			return false;
@@ -334,15 +331,13 @@ bool log_topic_delete(log_engine *engine, log_conn *conn, int64_t tenant_id, str
 		*deleted = false;
 		return true;
 	}
-	bool ok = delete_topic(engine, conn, t, deleted, NULL, e);
+	arena *a = arena_new(CHANGE_ARENA_BYTES);
+	bool ok = a != NULL ? log_topic_remove(engine, conn, t, false, a, &removed, e)
+						: err_set(e, ERR_NO_MEMORY, "out of memory");
+	if (ok) {
+		*deleted = removed.deleted;
+	}
+	arena_free(a);
 	log_topic_unref(t);
 	return ok;
-}
-
-bool log_topic_delete_empty(log_engine *engine, log_conn *conn, const log_topic *t, bool *deleted, int64_t *records,
-							err *e)
-{
-	*deleted = false;
-	*records = 0;
-	return delete_topic(engine, conn, t, deleted, records, e);
 }

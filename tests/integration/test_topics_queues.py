@@ -540,3 +540,37 @@ def test_a_long_queue_stays_quick_after_many_acknowledgements(queue):
     assert queue.seqs("w", 1) == [19_001]
     assert time.monotonic() - began < wait.DEADLINE_S
     assert queue.counts() == (999, 1)
+
+
+# ---- together with the rest of the dialect ----
+
+def test_a_claim_sees_what_was_written_to_a_router_s_source(gateways, name):
+    one, two = gateways(2)
+    with one.client() as first, two.client() as second:
+        queue = Queue(first, name)
+        source = Queue.at(queue, first)
+        source.path = f"/v0/topics/{name}-source"
+        assert first.request("PUT", source.path).status_code == 201
+        ok(first.request("PUT", f"/v0/routers/{name}", json={"source": f"{name}-source", "dest": name}), 201)
+        for number in range(1, 11):
+            source.put([number])
+            assert [j["data"] for j in queue.at(second).claim("w")] == [number]
+
+
+def test_dead_letters_travel_on_through_routers(client, name):
+    queue = Queue(client, name, max_deliveries=1, dead_letter=name + "-dead")
+    assert client.request("PUT", f"/v0/topics/{name}-dead").status_code == 201
+    ok(client.request("PUT", f"/v0/routers/{name}", json={"source": name + "-dead", "dest": name + "-audit"}), 201)
+    queue.put([1])
+    queue.claim("w")
+    queue.nack("w", [1])
+    assert queue.claim("w") == []
+    assert [r["meta"]["$dead_letter_from"] for r in queue.records(name + "-audit")] == [name]
+
+
+def test_metrics_tell_of_queues(ten, client):
+    ten.claim("w", 3, lease_ms=LONG)
+    text = client.get("/v0/metrics").text
+    assert f'topics_topic_queue_ready{{topic="{ten.name}"}} 7' in text
+    assert f'topics_topic_queue_in_flight{{topic="{ten.name}"}} 3' in text
+    assert ok(client.get("/v0/metrics", headers={"Accept": "application/json"}))["queue_leases_in_flight"] >= 3

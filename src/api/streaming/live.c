@@ -71,11 +71,11 @@ static live *new_live(api_operation *op, const stream_request *request, const lo
 
 /* ---- called by the log ---- */
 
-static log_push push(void *context, frame *f)
+static log_push push(void *context, const log_delivery *d)
 {
 	live *l = context;
 	pthread_mutex_lock(&l->lock);
-	http_push pushed = l->is_ending || l->is_closed ? HTTP_PUSH_CLOSED : http_stream_push(l->stream, f);
+	http_push pushed = l->is_ending || l->is_closed ? HTTP_PUSH_CLOSED : http_stream_push(l->stream, d->frame);
 	pthread_mutex_unlock(&l->lock);
 	switch (pushed) {
 	case HTTP_PUSH_OK:

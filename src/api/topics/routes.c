@@ -36,6 +36,10 @@ static const http_route routes[] = {
 	{.method = HTTP_GET, .pattern = "/v0/topics/{topic}/work", .name = "topics_work", .handler = topics_work,
 	 .scopes = READ | WRITE, .token_in_query = true},
 	/* routers */
+	ROUTE(HTTP_PUT, "/v0/routers/{router}", "topics_put_router", topics_put_router, ADMIN, BODY),
+	ROUTE(HTTP_GET, "/v0/routers/{router}", "topics_get_router", topics_get_router, READ, NO_BODY),
+	ROUTE(HTTP_DELETE, "/v0/routers/{router}", "topics_delete_router", topics_delete_router, DELETE, NO_BODY),
+	ROUTE(HTTP_GET, "/v0/routers", "topics_list_routers", topics_list_routers, READ, NO_BODY),
 	/* watch */
 	/* probes */
 	{.method = HTTP_GET, .pattern = "/v0/health", .name = "topics_health", .handler = probe_health, .is_open = true},

@@ -30,5 +30,10 @@ void topics_extend(http_exchange *x);
 void topics_work(http_exchange *x);
 /* metrics.c */
 void topics_metrics(http_exchange *x);
+/* router.c, router_list.c */
+void topics_put_router(http_exchange *x);
+void topics_get_router(http_exchange *x);
+void topics_delete_router(http_exchange *x);
+void topics_list_routers(http_exchange *x);
 
 #endif
