@@ -1,6 +1,7 @@
 #include "api/streaming/leased.h"
 
 #include "api/gate.h"
+#include "api/live.h"
 #include "api/pump.h"
 #include "api/streaming/encode.h"
 #include "api/streaming/stream_life.h"

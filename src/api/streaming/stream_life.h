@@ -1,6 +1,6 @@
 /*
- * api/streaming/stream_life: what the two kinds of live streams (live.c, leased.c) have in common: their headers, their
- * last event, the end of the caller's credential.
+ * api/streaming/stream_life: what the two kinds of live streams (live.c, leased.c) have in common: headers and last
+ * events.
  *
  * Threads  any. Frames: one reference for the caller.
  */
