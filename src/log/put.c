@@ -3,7 +3,8 @@
 #include "sql/batch.h"
 
 /* Where tagged records are, so that they are found by tag. */
-static bool send_tags(db_conn *conn, int64_t topic_id, const head *h, const row *r, int64_t offset, size_t *sent, err *e)
+static bool send_tags(db_conn *conn, int64_t topic_id, const head *h, const row *r, int64_t offset, size_t *sent,
+					  err *e)
 {
 	db_params p;
 	if (r->columns[ROW_TAGS].ptr == NULL) {

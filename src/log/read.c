@@ -378,7 +378,8 @@ bool log_page_next(log_page *p, log_record *out)
 			return false;
 		}
 		int64_t time = 0;
-		log_record record = {.offset = p->offset, .committed_ms = p->committed_ms, .partition = p->request.partition, .hops = p->hops};
+		log_record record = {
+			.offset = p->offset, .committed_ms = p->committed_ms, .partition = p->request.partition, .hops = p->hops};
 		record.value = next_text(&p->values);
 		record.key = next_text(&p->keys);
 		record.headers = next_text(&p->headers);

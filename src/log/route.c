@@ -48,7 +48,8 @@ static bool read_row(const db_result *r, int row, arena *a, stored *out, err *e)
 		router->filter.kind = (log_tag_match_kind)db_i32(r, row, 7);
 	}
 	return (arena_copy_str(a, db_str(r, row, 0), &router->name) &&
-			arena_copy_str(a, db_str(r, row, 1), &router->source) && arena_copy_str(a, db_str(r, row, 2), &router->dest) &&
+			arena_copy_str(a, db_str(r, row, 1), &router->source) &&
+			arena_copy_str(a, db_str(r, row, 2), &router->dest) &&
 			(!router->has_filter || arena_copy_str(a, db_str(r, row, 8), &router->filter.text))) ||
 		   err_set(e, ERR_NO_MEMORY, "out of memory");
 }
@@ -225,8 +226,7 @@ static bool check_cycle(db_conn *conn, const log_router *router, const end *sour
 	for (size_t i = 0; edges != NULL && i < count; i++) {
 		edges[i] = (route_edge){db_str(r, (int)i, 0), db_str(r, (int)i, 1)};
 	}
-	bool closes =
-		edges == NULL || route_closes_cycle(edges, count, router->source, router->dest, a, &path, &length);
+	bool closes = edges == NULL || route_closes_cycle(edges, count, router->source, router->dest, a, &path, &length);
 	if (closes && length == 0) {
 		err_set(e, ERR_NO_MEMORY, "out of memory");
 	} else if (closes) {
@@ -420,8 +420,8 @@ bool log_router_get(log_engine *engine, log_conn *conn, int64_t tenant_id, str n
 	if (!find(conn, tenant_id, name, a, &found, &exists, e)) {
 		return false;
 	}
-	if (exists && (!log_route_catch_up(engine, conn, found.dest_id, e) ||
-				   !find(conn, tenant_id, name, a, &found, &exists, e))) {
+	if (exists &&
+		(!log_route_catch_up(engine, conn, found.dest_id, e) || !find(conn, tenant_id, name, a, &found, &exists, e))) {
 		return err_frame(e, "log_router_get");
 	}
 	if (!exists) {
@@ -473,8 +473,7 @@ static bool remove_router(db_conn *conn, int64_t tenant_id, str name, bool *dele
 	db_params_init(&p);
 	db_param_i64(&p, tenant_id);
 	db_param_str(&p, name.ptr != NULL ? name : STR(""));
-	if (!lock_tenant(conn, &SQL_ROUTER_LOCK_TENANT, tenant_id, e) ||
-		!db_run(conn, &SQL_ROUTER_DELETE, &p, &gone, e)) {
+	if (!lock_tenant(conn, &SQL_ROUTER_LOCK_TENANT, tenant_id, e) || !db_run(conn, &SQL_ROUTER_DELETE, &p, &gone, e)) {
 		return false;
 	}
 	*deleted = db_rows(gone) == 1;

@@ -54,12 +54,13 @@ bool log_router_find(log_engine *engine, log_conn *conn, int64_t tenant_id, str 
 bool log_router_get(log_engine *engine, log_conn *conn, int64_t tenant_id, str name, arena *a, log_router *out,
 					err *e) MUST_CHECK;
 /* Forwarding has stopped when it returns. */
-bool log_router_delete(log_engine *engine, log_conn *conn, int64_t tenant_id, str name, bool *deleted, err *e) MUST_CHECK;
+bool log_router_delete(log_engine *engine, log_conn *conn, int64_t tenant_id, str name, bool *deleted,
+					   err *e) MUST_CHECK;
 
 typedef struct log_router_query {
 	int64_t tenant_id;
 	str prefix;
-	str after; /* names ascend bytewise, strictly after this one */
+	str after;  /* names ascend bytewise, strictly after this one */
 	str source; /* ptr NULL = any */
 	str dest;
 	uint32_t limit;
@@ -69,8 +70,9 @@ bool log_router_list(log_engine *engine, log_conn *conn, const log_router_query 
 					 size_t *count, err *e) MUST_CHECK;
 
 /* Copies to the topic what was acknowledged upstream before the call, through every chain of routers that leads to it:
- * what is read from the topic afterwards reflects it. log_read() and log_topic_partitions() do it by themselves. Costs one look-up where no router leads
- * to the topic. Gives up after ROUTE_CATCH_UP_MS of a source that is written faster than it can be copied. */
+ * what is read from the topic afterwards reflects it. log_read(), log_state_read() and log_topic_partitions() do it by
+ * themselves. Costs one look-up where no router leads to the topic. Gives up after five seconds of a source that is
+ * written faster than it can be copied. */
 bool log_route_catch_up(log_engine *engine, log_conn *conn, int64_t topic_id, err *e) MUST_CHECK;
 
 #endif

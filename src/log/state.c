@@ -86,7 +86,8 @@ static bool look(log_engine *engine, log_conn *conn, const int64_t *topic_ids, s
 		again = false;
 		db_result_free(r);
 		r = NULL;
-		ok = db_run(conn, &SQL_STATE_READ, &p, &r, e) && (engine == NULL || ((attempt > 0 || catch_up(engine, conn, r, &again, e)) && settle(conn, r, &again, e)));
+		ok = db_run(conn, &SQL_STATE_READ, &p, &r, e) &&
+			 (engine == NULL || ((attempt > 0 || catch_up(engine, conn, r, &again, e)) && settle(conn, r, &again, e)));
 	}
 	ok = ok && copy_rows(r, a, out, out_count, e);
 	db_result_free(r);
@@ -94,8 +95,8 @@ static bool look(log_engine *engine, log_conn *conn, const int64_t *topic_ids, s
 	return ok;
 }
 
-bool log_state_read(log_engine *engine, log_conn *conn, const int64_t *topic_ids, size_t count, arena *a, log_state **out,
-					size_t *out_count, err *e)
+bool log_state_read(log_engine *engine, log_conn *conn, const int64_t *topic_ids, size_t count, arena *a,
+					log_state **out, size_t *out_count, err *e)
 {
 	return look(engine, conn, topic_ids, count, a, out, out_count, e) || err_frame(e, "log_state_read");
 }

@@ -31,7 +31,8 @@ END_TEST
 
 START_TEST(members_stay_as_they_were_sent)
 {
-	expect_meta("{\"n\":1.50,\"\\u0061\":{\"_topics_router\":[]}}", "{\"n\":1.50,\"\\u0061\":{\"_topics_router\":[]}," MARK "}");
+	expect_meta("{\"n\":1.50,\"\\u0061\":{\"_topics_router\":[]}}",
+				"{\"n\":1.50,\"\\u0061\":{\"_topics_router\":[]}," MARK "}");
 }
 END_TEST
 
@@ -116,14 +117,9 @@ END_TEST
 int main(void)
 {
 	const TTest *const tests[] = {
-		a_record_without_meta_gets_one,
-		members_stay_as_they_were_sent,
-		the_mark_of_an_earlier_router_is_replaced,
-		what_is_no_object_goes_beside,
-		there_is_room_for_64_members,
-		a_full_arena_fails,
-		a_filter_takes_tags_that_match,
-		eight_hops_are_the_end,
+		a_record_without_meta_gets_one, members_stay_as_they_were_sent, the_mark_of_an_earlier_router_is_replaced,
+		what_is_no_object_goes_beside,  there_is_room_for_64_members,   a_full_arena_fails,
+		a_filter_takes_tags_that_match, eight_hops_are_the_end,
 	};
 	return SUITE_RUN("log/route_copy", tests);
 }

@@ -88,14 +88,9 @@ END_TEST
 int main(void)
 {
 	const TTest *const tests[] = {
-		nothing_there_is_no_cycle,
-		the_way_back_is_a_cycle,
-		a_long_way_back_is_told_in_order,
-		the_shortest_way_is_told,
-		a_way_in_is_no_way_back,
-		a_loop_elsewhere_ends_the_search,
-		parallel_edges_are_one,
-		a_full_arena_refuses,
+		nothing_there_is_no_cycle, the_way_back_is_a_cycle, a_long_way_back_is_told_in_order,
+		the_shortest_way_is_told,  a_way_in_is_no_way_back, a_loop_elsewhere_ends_the_search,
+		parallel_edges_are_one,    a_full_arena_refuses,
 	};
 	return SUITE_RUN("log/route_cycle", tests);
 }

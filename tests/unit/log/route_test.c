@@ -229,10 +229,8 @@ START_TEST(a_key_that_is_there_is_counted_and_skipped)
 	const log_topic *b = find(&f, "b");
 	str value = STR("mine");
 	snprintf(key, sizeof key, "router:r:%lld:%lld:2", (long long)a->topic_id, (long long)a->created_ms);
-	log_append op = {.topic = b,
-					 .columns = {.count = 1, .values = &value},
-					 .idempotency_key = str_from_c(key),
-					 .arena = f.arena};
+	log_append op = {
+		.topic = b, .columns = {.count = 1, .values = &value}, .idempotency_key = str_from_c(key), .arena = f.arena};
 	fixture_append(&f, &op);
 	ck_assert_int_eq(op.error.code, ERR_NONE);
 	add(&f, "a", "x", 3);
@@ -240,10 +238,8 @@ START_TEST(a_key_that_is_there_is_counted_and_skipped)
 	ck_assert_int_eq(forwarded(&f, "r"), 3);
 	/* And the other way round. */
 	key[strlen(key) - 1] = '3';
-	log_append again = {.topic = b,
-						.columns = {.count = 1, .values = &value},
-						.idempotency_key = str_from_c(key),
-						.arena = f.arena};
+	log_append again = {
+		.topic = b, .columns = {.count = 1, .values = &value}, .idempotency_key = str_from_c(key), .arena = f.arena};
 	fixture_append(&f, &again);
 	ck_assert(again.is_duplicate);
 	ck_assert_int_eq(again.results[0].base_offset, 2);
@@ -265,7 +261,9 @@ START_TEST(every_partition_is_copied_in_order)
 	for (int32_t p = 0; p < 3; p++) {
 		ck_assert_int_eq(fixture_append_texts(&f, a, p, p == 0 ? "x" : p == 1 ? "y" : "z", 2, &e), 0);
 	}
-	ck_assert_str_eq(page_of(&f, "b", 0), "0:x0,1:x1,2:z0,3:z1|4");
+	/* Between two partitions of the source no order is promised. */
+	const char *both = page_of(&f, "b", 0);
+	ck_assert_msg(strcmp(both, "0:x0,1:x1,2:z0,3:z1|4") == 0 || strcmp(both, "0:z0,1:z1,2:x0,3:x1|4") == 0, "%s", both);
 	const log_topic *b = find(&f, "b");
 	ck_assert_str_eq(fixture_read(&f, b, 1, 0, 100), "y0,y1");
 	log_topic_unref(a);
@@ -285,7 +283,9 @@ START_TEST(a_deleted_topic_takes_its_routers_along)
 	join(&f, "2", "a", "b");
 	join(&f, "1", "b", "c");
 	join(&f, "3", "a", "d");
-	ck_assert(log_topic_remove(f.engine, f.conn, 1, STR("b"), f.arena, &removed, &e));
+	const log_topic *b = find(&f, "b");
+	ck_assert(log_topic_remove(f.engine, f.conn, b, false, f.arena, &removed, &e));
+	log_topic_unref(b);
 	ck_assert(removed.deleted);
 	ck_assert_uint_eq(removed.router_count, 2);
 	ck_assert_view_eq(removed.routers[0], STR("1"));
@@ -319,7 +319,8 @@ START_TEST(more_records_than_a_page_and_more_routers_than_a_group)
 	/* The clerk brings the others what they were not asked for. */
 	for (int i = 0; i < 250; i++) {
 		const log_topic *a = find(&f, "a");
-		int64_t behind = fixture_i64(&f, 0, "SELECT count(*) FROM tidegate.router WHERE topic_id = $1 AND positions[1] < 1200", a);
+		int64_t behind =
+			fixture_i64(&f, 0, "SELECT count(*) FROM tidegate.router WHERE topic_id = $1 AND positions[1] < 1200", a);
 		log_topic_unref(a);
 		if (behind == 0) {
 			break;
