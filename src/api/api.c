@@ -5,11 +5,13 @@
 #include "api/streaming/streaming.h"
 #include "api/topics/topics.h"
 #include "api/topics/touch.h"
+#include "base/clock.h"
 
 bool api_init(api *a, err *e)
 {
 	a->pumps = pump_set_new(a->metrics);
 	a->touched = touch_book_new();
+	a->started_ms = clock_now_ms();
 	atomic_init(&a->keyless, 0);
 	atomic_init(&a->is_stopping, false);
 	return (a->pumps != NULL && a->touched != NULL) || err_set(e, ERR_NO_MEMORY, "no memory to start with");

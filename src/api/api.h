@@ -37,6 +37,7 @@ typedef struct api {
 	metric_registry *metrics;
 	/* api_init() makes the rest */
 	struct pump_set *pumps;        /* whoever waits for new records */
+	int64_t started_ms;            /* clock_now_ms() when it began */
 	struct touch_book *touched;    /* when topics were last read */
 	atomic_uint_least32_t keyless; /* round robin of records without a key: the next one's number */
 	atomic_bool is_stopping;

@@ -100,6 +100,14 @@ bool log_engine_is_ready(log_engine *engine)
 	return db_pool_is_ready(engine->options.pool) && notify_link_is_up(engine->link);
 }
 
+void log_engine_writer_stats(log_engine *engine, log_writer_stats *out)
+{
+	*out = (log_writer_stats){0};
+	for (size_t i = 0; i < engine->lane_count; i++) {
+		lane_add_stats(engine->lanes[i], out);
+	}
+}
+
 timer *log_engine_timer(log_engine *engine)
 {
 	return engine->options.timer;

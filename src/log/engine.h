@@ -43,6 +43,19 @@ void log_engine_free(log_engine *engine); /* after stop; accepts NULL */
 bool log_engine_is_ready(log_engine *engine);
 timer *log_engine_timer(log_engine *engine);
 
+/* What the lanes have done since the process began. */
+typedef struct log_writer_stats {
+	uint64_t operations; /* committed or refused */
+	uint64_t groups;     /* transactions, roughly */
+	uint64_t bytes;      /* of records that were committed */
+	uint64_t queued;     /* operations that wait now */
+	uint64_t queued_peak;
+	uint64_t throttled;                      /* refused because a queue was full */
+	uint64_t durable_groups[METRIC_BUCKETS]; /* groups that waited for the disk, by microseconds */
+	uint64_t durable_us;                     /* their time in all */
+} log_writer_stats;
+void log_engine_writer_stats(log_engine *engine, log_writer_stats *out);
+
 /* Work that needs the database, on a reader thread. Exactly one of run and refuse is called, exactly once. */
 typedef struct log_job {
 	void (*run)(void *context, log_conn *conn);

@@ -27,4 +27,7 @@ void topics_get_router(http_exchange *x);
 void topics_delete_router(http_exchange *x);
 void topics_list_routers(http_exchange *x);
 
+/* metrics.c */
+void topics_metrics(http_exchange *x);
+
 #endif
