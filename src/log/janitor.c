@@ -13,15 +13,17 @@
 #include "log/private.h"
 #include "log/retain.h"
 #include "sql/janitor.h"
+#include "sql/lease.h"
 #include "sql/retain.h"
 
-enum { PARTITIONS_A_STEP = 100, ROWS_A_STEP = 1000, TOPICS_A_STEP = 10, KEYS_A_STEP = 5000, TAGS_A_STEP = 20000 };
-
-/* What a dialect added. */
-typedef struct extra_duty {
-	log_duty *run;
-	void *context;
-} extra_duty;
+enum {
+	PARTITIONS_A_STEP = 100,
+	ROWS_A_STEP = 1000,
+	TOPICS_A_STEP = 10,
+	KEYS_A_STEP = 5000,
+	TAGS_A_STEP = 20000,
+	LEASES_A_STEP = 10000
+};
 
 struct janitor {
 	log_engine *engine;
@@ -30,8 +32,6 @@ struct janitor {
 	pthread_mutex_t lock;
 	pthread_cond_t changed;
 	bool is_stopping;
-	extra_duty extras[LOG_DUTIES_MAX]; /* filled in order, never changed */
-	size_t extra_count;
 	metric *is_elected;
 	metric *round_seconds;
 	metric *last_round;
@@ -109,18 +109,18 @@ static bool reclaim(janitor *j, db_conn *conn, bool *more, err *e)
 	return ok;
 }
 
-static bool forget_tags(db_conn *conn, int64_t topic_id, bool *more, err *e)
+/* A step of deleting what else is kept of a topic. */
+static bool forget_some(db_conn *conn, const db_query *query, int64_t topic_id, int64_t limit, bool *more, err *e)
 {
 	db_params p;
-	int64_t tags = 0;
+	int64_t rows = 0;
 	db_params_init(&p);
 	db_param_i64(&p, topic_id);
-	db_param_i64(&p, TAGS_A_STEP);
-	*more = true;
-	if (!db_do(conn, &SQL_RETAIN_DELETE_DISCARDED_TAGS, &p, &tags, e)) {
+	db_param_i64(&p, limit);
+	if (!db_do(conn, query, &p, &rows, e)) {
 		return false;
 	}
-	*more = tags == TAGS_A_STEP;
+	*more = *more || rows == limit;
 	return true;
 }
 
@@ -141,17 +141,19 @@ static bool bury_topic(janitor *j, db_conn *conn, int64_t topic_id, bool *more, 
 		*more = true;
 		return true;
 	}
-	bool more_tags = false;
-	if (!forget_tags(conn, topic_id, &more_tags, e)) {
+	bool more_here = false;
+	if (!forget_some(conn, &SQL_RETAIN_DELETE_DISCARDED_TAGS, topic_id, TAGS_A_STEP, &more_here, e) ||
+		!forget_some(conn, &SQL_LEASE_DELETE_DISCARDED, topic_id, LEASES_A_STEP, &more_here, e)) {
 		return false;
 	}
-	if (more_tags) {
+	if (more_here) {
 		*more = true;
 		return true;
 	}
 	db_params_init(&p);
 	db_param_i64(&p, topic_id);
-	return db_do(conn, &SQL_RETAIN_FORGET_DISCARDED, &p, NULL, e);
+	return db_do(conn, &SQL_LEASE_FORGET_DISCARDED, &p, NULL, e) &&
+		   db_do(conn, &SQL_RETAIN_FORGET_DISCARDED, &p, NULL, e);
 }
 
 static bool bury(janitor *j, db_conn *conn, bool *more, err *e)
@@ -183,6 +185,12 @@ static bool forget_keys(janitor *j, db_conn *conn, bool *more, err *e)
 	return true;
 }
 
+static bool dialects(janitor *j, db_conn *conn, bool *more, err *e)
+{
+	const log_engine_options *o = &j->engine->options;
+	return o->duty == NULL || o->duty(o->duty_context, j->engine, conn, more, e);
+}
+
 /* What no worker copied when it was due. */
 static bool route(janitor *j, db_conn *conn, bool *more, err *e)
 {
@@ -200,27 +208,9 @@ static bool elect(db_conn *conn, bool *elected, err *e)
 	return true;
 }
 
-/* One that fails holds up none of the others. */
-static void run_extras(janitor *j, db_conn *conn, bool *more)
-{
-	pthread_mutex_lock(&j->lock);
-	size_t count = j->extra_count;
-	pthread_mutex_unlock(&j->lock);
-	for (size_t i = 0; i < count; i++) {
-		err e;
-		if (!j->extras[i].run(j->extras[i].context, conn, more, &e)) {
-			metric_add(j->failures, 1);
-			if (e.code != ERR_UNAVAILABLE) {
-				slog_err(j->engine->options.log, SLOG_WARN, "janitor", "a duty failed and will be repeated", &e);
-			}
-			db_rollback(conn);
-		}
-	}
-}
-
 static bool run_round(janitor *j, db_conn *conn, bool *more, err *e)
 {
-	static duty *const DUTIES[] = {expire, reclaim, bury, forget_keys, route};
+	static duty *const DUTIES[] = {expire, reclaim, bury, forget_keys, route, dialects};
 	int64_t start_us = clock_now_us();
 	*more = false;
 	for (size_t i = 0; i < sizeof DUTIES / sizeof DUTIES[0]; i++) {
@@ -228,7 +218,6 @@ static bool run_round(janitor *j, db_conn *conn, bool *more, err *e)
 			return false;
 		}
 	}
-	run_extras(j, conn, more);
 	metric_observe(j->round_seconds, (uint64_t)(clock_now_us() - start_us));
 	metric_set(j->last_round, clock_wall_ms() / 1000);
 	return true;
@@ -319,15 +308,6 @@ janitor *janitor_new(log_engine *engine, err *e)
 		return NULL;
 	}
 	return j;
-}
-
-void janitor_add(janitor *j, log_duty *run, void *context)
-{
-	pthread_mutex_lock(&j->lock);
-	if (j->extra_count < LOG_DUTIES_MAX) {
-		j->extras[j->extra_count++] = (extra_duty){run, context};
-	}
-	pthread_mutex_unlock(&j->lock);
 }
 
 void janitor_free(janitor *j)
