@@ -246,8 +246,8 @@ void lease_turn_run(lease_turn *t, log_lease **ops, size_t count)
 			return;
 		}
 		db_rollback(t->conn);
-		/* Two transactions that waited for each other, or a dead letter topic that has to be made first. */
-		if (e.code != ERR_TIMEOUT && !lease_dead_is_missing(t, &e)) {
+		/* Two transactions that waited for each other (class 40), or a dead letter topic that has to be made first. */
+		if (strncmp(e.sqlstate, "40", 2) != 0 && !lease_dead_is_missing(t, &e)) {
 			break;
 		}
 	}
