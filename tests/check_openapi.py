@@ -12,6 +12,7 @@ import sys
 # description -> the sources whose tables it describes, one route a line
 TABLES = {
     "docs/openapi/streaming.yaml": ["src/api/streaming/routes.c", "src/api/probe.c"],
+    "docs/openapi/topics.yaml": ["src/api/topics/routes.c"],
 }
 
 ROUTE = re.compile(r'HTTP_([A-Z]+), (?:\.pattern = )?"([^"]+)", (?:\.name = )?"(\w+)"')

@@ -257,7 +257,7 @@ def test_scopes_and_prefixes(keyed):
         assert anyone.get("/v0/health").status_code == 200
         assert anyone.get("/v0/ready").status_code == 200
         refused(anyone.get("/v0/metrics"), 401, "unauthorized")
-    reader, writer = make_key("--scopes", "read"), make_key("--scopes", "write", "--prefixes", "mine.")
+    reader, writer = make_key("--scopes", "read"), make_key("--scopes", "write", "--prefix", "mine.")
     with V0(worker.url, admin) as client:
         client.make("mine.a")
         client.make("theirs")
@@ -273,7 +273,7 @@ def test_scopes_and_prefixes(keyed):
         refused(client.write("mine.c", [{"data": 1}], config={"ttl_ms": 5}), 403, "forbidden")
         refused(client.write("theirs", [{"data": 1}]), 403, "forbidden")
         refused(client.diff("mine.a"), 403, "forbidden")
-    limited = make_key("--scopes", "read", "--prefixes", "mine.")
+    limited = make_key("--scopes", "read", "--prefix", "mine.")
     with V0(worker.url, limited) as client:
         assert [entry["topic"] for entry in fine(client.get("/v0/topics?page_size=1"))["topics"]] == ["mine.a"]
         assert [entry["topic"] for entry in fine(client.get("/v0/topics"))["topics"]] == ["mine.a", "mine.b"]
