@@ -21,9 +21,10 @@
 #include <string.h>
 
 enum {
-	RETRY_MS = 250,       /* after passing trouble */
-	LOOK_MS_LEAST = 10,   /* between two looks that only time asks for */
-	LOOK_MS_MOST = 60000, /* a timer that is not too far away */
+	RETRY_MS = 250,        /* after passing trouble */
+	LOOK_MS_LEAST = 10,    /* between two looks that only time asks for */
+	HOLDER_LOOK_MS = 5000, /* should a wake-up be lost: while jobs are held */
+	IDLE_LOOK_MS = 30000,  /* while there are none */
 	FRAME_BYTES_MAX = 64 << 20,
 };
 
@@ -125,16 +126,17 @@ static void arm(work *w, int64_t in_ms)
 	}
 }
 
-/* The look is over; the next one comes when something happens, or after in_ms (-1: never by itself). */
+/* The look is over; the next one comes when something happens, or after in_ms (-1: nothing is known to come). */
 static void rest(work *w, int64_t in_ms)
 {
+	int64_t most_ms = w->held_count > 0 ? HOLDER_LOOK_MS : IDLE_LOOK_MS;
+	int64_t wait_ms = in_ms < 0 || in_ms > most_ms ? most_ms : in_ms < LOOK_MS_LEAST ? LOOK_MS_LEAST : in_ms;
 	pthread_mutex_lock(&w->lock);
 	bool again = w->again || w->is_closed;
 	w->again = false;
 	w->is_busy = again;
-	if (!again && in_ms >= 0) {
-		int64_t wait_ms = in_ms < LOOK_MS_LEAST ? LOOK_MS_LEAST : in_ms;
-		arm(w, wait_ms < LOOK_MS_MOST ? wait_ms : LOOK_MS_MOST);
+	if (!again) {
+		arm(w, wait_ms);
 	}
 	pthread_mutex_unlock(&w->lock);
 	if (again) {
