@@ -304,6 +304,7 @@ def test_without_a_dead_letter_topic_a_job_comes_for_ever(client, name):
 
 # ---- claim windows ----
 
+@pytest.mark.tsan
 @pytest.mark.parametrize("workers", [1, 2], ids=["one-gateway", "two-gateways"])
 def test_claims_of_one_window_share_fairly(gateways, name, workers):
     clients = [g.client() for g in gateways(workers)]
@@ -338,6 +339,7 @@ def test_a_lone_claim_of_a_window_gets_all_it_wants(client, name):
 
 # ---- several workers ----
 
+@pytest.mark.tsan
 def test_twenty_workers_on_two_gateways_never_share_a_job(gateways, name):
     one, two = gateways(2)
     with one.client() as client:
@@ -594,6 +596,7 @@ def test_every_class_has_queues(client, name, durability):
     assert (state["head_seq"], state["earliest_seq"], state["count"]) == (6, 6, 1)
 
 
+@pytest.mark.tsan
 def test_everything_at_once_comes_to_a_clean_end(gateways, name):
     """Writers, workers, deletes by tag, returns and dead letters on two gateways: every job ends in exactly one way."""
     one, two = gateways(2)
