@@ -5,6 +5,22 @@ SELECT $1, p, $4, $5, EXISTS (SELECT FROM tidegate.router r WHERE r.topic_id = $
        EXISTS (SELECT FROM tidegate.router r WHERE r.dest_id = $1)
 FROM generate_series($2, $3 - 1) AS p
 
+-- name: head_insert_started
+-- Of a topic that begins with records, or not at offset 0. $1 bigint topic_id, $2 boolean is_plain, $3 boolean is_closed,
+-- $4 bigint next_offset, $5 bigint next_byte, $6 bigint first offset, $7 bigint live_records, $8 bigint live_bytes
+INSERT INTO tidegate.head (topic_id, partition, is_plain, is_closed, next_offset, next_byte, last_ms, cap_floor, reclaimed,
+    live_records, live_bytes)
+VALUES ($1, 0, $2, $3, $4, $5, (extract(epoch FROM clock_timestamp()) * 1000)::bigint, $6::bigint, $6::bigint, $7, $8)
+RETURNING last_ms
+
+-- name: head_lock_first
+-- $1 bigint topic_id
+SELECT topic_id FROM tidegate.head WHERE topic_id = $1 AND partition = 0 FOR UPDATE
+
+-- name: head_close
+-- $1 bigint topic_id
+UPDATE tidegate.head SET is_closed = true, is_plain = false WHERE topic_id = $1
+
 -- name: head_mark_ephemeral
 -- Only where nothing is lost, or the loss has been written down. $1 bigint topic_id, $2 int partition, NULL = all
 INSERT INTO tidegate.ephemeral_mark (topic_id, partition) SELECT topic_id, partition FROM tidegate.head

@@ -70,6 +70,13 @@ WHERE topic_id = $1 AND router_id = $2
 -- $1 bigint tenant_id, $2 text name
 DELETE FROM tidegate.router WHERE tenant_id = $1 AND name = $2 RETURNING topic_id, dest_id
 
+-- name: router_lock_of_topic
+-- And nobody defines a router meanwhile. $1 bigint topic_id
+WITH tenant AS (
+    SELECT pg_advisory_xact_lock_shared(7233157, hashint8(t.tenant_id)) FROM tidegate.topic t WHERE t.topic_id = $1)
+SELECT r.router_id FROM tidegate.router r, (SELECT count(*) FROM tenant) AS locked
+WHERE r.topic_id = $1 OR r.dest_id = $1 ORDER BY r.router_id FOR UPDATE OF r
+
 -- name: router_delete_of_topic
 -- $1 bigint topic_id
 WITH gone AS (DELETE FROM tidegate.router WHERE topic_id = $1 OR dest_id = $1 RETURNING name)

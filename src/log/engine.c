@@ -128,10 +128,3 @@ void log_engine_on_append(log_engine *engine, log_on_append *on_append, void *co
 	engine->on_append_context = context;
 	engine->on_append = on_append;
 }
-
-void log_engine_add_duty(log_engine *engine, log_duty *duty, void *context)
-{
-	if (engine->janitor != NULL) {
-		janitor_add(engine->janitor, duty, context);
-	}
-}

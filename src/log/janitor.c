@@ -25,12 +25,6 @@ enum {
 	LEASES_A_STEP = 10000
 };
 
-/* What a dialect added. */
-typedef struct extra_duty {
-	log_duty *run;
-	void *context;
-} extra_duty;
-
 struct janitor {
 	log_engine *engine;
 	pthread_t thread;
@@ -38,8 +32,6 @@ struct janitor {
 	pthread_mutex_t lock;
 	pthread_cond_t changed;
 	bool is_stopping;
-	extra_duty extras[LOG_DUTIES_MAX]; /* filled in order, never changed */
-	size_t extra_count;
 	metric *is_elected;
 	metric *round_seconds;
 	metric *last_round;
@@ -193,6 +185,12 @@ static bool forget_keys(janitor *j, db_conn *conn, bool *more, err *e)
 	return true;
 }
 
+static bool dialects(janitor *j, db_conn *conn, bool *more, err *e)
+{
+	const log_engine_options *o = &j->engine->options;
+	return o->duty == NULL || o->duty(o->duty_context, j->engine, conn, more, e);
+}
+
 /* What no worker copied when it was due. */
 static bool route(janitor *j, db_conn *conn, bool *more, err *e)
 {
@@ -210,27 +208,9 @@ static bool elect(db_conn *conn, bool *elected, err *e)
 	return true;
 }
 
-/* One that fails holds up none of the others. */
-static void run_extras(janitor *j, db_conn *conn, bool *more)
-{
-	pthread_mutex_lock(&j->lock);
-	size_t count = j->extra_count;
-	pthread_mutex_unlock(&j->lock);
-	for (size_t i = 0; i < count; i++) {
-		err e;
-		if (!j->extras[i].run(j->extras[i].context, conn, more, &e)) {
-			metric_add(j->failures, 1);
-			if (e.code != ERR_UNAVAILABLE) {
-				slog_err(j->engine->options.log, SLOG_WARN, "janitor", "a duty failed and will be repeated", &e);
-			}
-			db_rollback(conn);
-		}
-	}
-}
-
 static bool run_round(janitor *j, db_conn *conn, bool *more, err *e)
 {
-	static duty *const DUTIES[] = {expire, reclaim, bury, forget_keys, route};
+	static duty *const DUTIES[] = {expire, reclaim, bury, forget_keys, route, dialects};
 	int64_t start_us = clock_now_us();
 	*more = false;
 	for (size_t i = 0; i < sizeof DUTIES / sizeof DUTIES[0]; i++) {
@@ -238,7 +218,6 @@ static bool run_round(janitor *j, db_conn *conn, bool *more, err *e)
 			return false;
 		}
 	}
-	run_extras(j, conn, more);
 	metric_observe(j->round_seconds, (uint64_t)(clock_now_us() - start_us));
 	metric_set(j->last_round, clock_wall_ms() / 1000);
 	return true;
@@ -329,15 +308,6 @@ janitor *janitor_new(log_engine *engine, err *e)
 		return NULL;
 	}
 	return j;
-}
-
-void janitor_add(janitor *j, log_duty *run, void *context)
-{
-	pthread_mutex_lock(&j->lock);
-	if (j->extra_count < LOG_DUTIES_MAX) {
-		j->extras[j->extra_count++] = (extra_duty){run, context};
-	}
-	pthread_mutex_unlock(&j->lock);
 }
 
 void janitor_free(janitor *j)

@@ -29,6 +29,7 @@ typedef struct memory {
 	str name;
 	bool exists;
 	bool is_changed;
+	bool has_closed; /* a producer's last append closed the partition */
 	int64_t epoch;
 	int64_t sequence;
 	str result;
@@ -168,6 +169,7 @@ static bool receive_memories(judgement *j, memory *list, size_t count, bool is_p
 			m->exists = true;
 			m->epoch = is_producer ? db_i64(r, i, 1) : 0;
 			m->sequence = is_producer ? db_i64(r, i, 2) : 0;
+			m->has_closed = is_producer && db_bool(r, i, 4);
 			ok = arena_copy_str(j->c->arena, db_str(r, i, is_producer ? 3 : 1), &m->result);
 		}
 	}
@@ -323,6 +325,16 @@ static void answer_duplicate(log_append *op, const memory *m, const judged_head 
 
 typedef enum verdict { ACCEPT, DUPLICATE, REFUSE } verdict;
 
+/* True when the caller's own error is due. */
+static bool is_refused(log_append *op, log_refusal_stage stage)
+{
+	if (op->refusal_stage != stage) {
+		return false;
+	}
+	op->error = *op->refusal;
+	return true;
+}
+
 static verdict judge_producer(log_append *op, const memory *m, const judged_head *h)
 {
 	const log_producer *p = &op->producer;
@@ -364,8 +376,8 @@ static verdict judge_producer(log_append *op, const memory *m, const judged_head
 
 static verdict judge_closed(log_append *op, const memory *producer, const judged_head *h)
 {
-	bool same_close = producer != NULL && producer->exists && producer->epoch == op->producer.epoch &&
-					  producer->sequence == op->producer.sequence && op->close;
+	bool same_close = producer != NULL && producer->has_closed && producer->epoch == op->producer.epoch &&
+					  producer->sequence == op->producer.sequence;
 	bool bare_close = op->close && op->columns.count == 0 && op->producer.id.ptr == NULL;
 	op->end_offset = h->head.next_offset;
 	op->end_byte = h->head.next_byte;
@@ -401,6 +413,9 @@ static verdict judge(judgement *j, log_append *op, const row_piece *pieces)
 	if (h->head.is_closed) {
 		return judge_closed(op, producer, h);
 	}
+	if (is_refused(op, LOG_REFUSE_IF_OPEN)) {
+		return REFUSE;
+	}
 	if (producer != NULL) {
 		verdict v = judge_producer(op, producer, h);
 		if (v != ACCEPT) {
@@ -410,6 +425,9 @@ static verdict judge(judgement *j, log_append *op, const row_piece *pieces)
 	if (op->sequence_token.ptr != NULL && h->head.sequence_token.ptr != NULL &&
 		str_compare(op->sequence_token, h->head.sequence_token) <= 0) {
 		err_set(&op->error, ERR_SEQUENCE_CONFLICT, "the sequence token is not greater than the last one");
+		return REFUSE;
+	}
+	if (is_refused(op, LOG_REFUSE_LAST)) {
 		return REFUSE;
 	}
 	for (uint32_t r = 0; r < op->result_count; r++) {
@@ -476,6 +494,7 @@ static bool accept(judgement *j, log_append *op, const row_piece *pieces, err *e
 		memory *m = find_memory(j->producers, j->producer_count, op->producer.id);
 		m->epoch = op->producer.epoch;
 		m->sequence = op->producer.sequence;
+		m->has_closed = op->close;
 		return remember(j, m, op, e);
 	}
 	return true;
@@ -531,6 +550,7 @@ static bool send_memories(judgement *j, size_t *sent, err *e)
 			db_param_i64(&p, m->sequence);
 			db_param_i64(&p, j->rules.now_ms);
 			db_param_str(&p, m->result);
+			db_param_bool(&p, m->has_closed);
 			if (!db_pipeline_send(j->c->conn, &SQL_PRODUCER_PUT, &p, e)) {
 				return false;
 			}

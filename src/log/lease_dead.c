@@ -7,7 +7,7 @@
 #include "log/retain.h"
 #include "log/topic_row.h"
 
-enum { ROW_SCRATCH_BYTES = 16 << 20, META_BYTES_MAX = 64 << 20, DEAD_PARTITION = 0 };
+enum { META_BYTES_MAX = 64 << 20, DEAD_PARTITION = 0 };
 
 static bool no_memory(err *e)
 {

@@ -82,7 +82,6 @@ void notify_topic_changed(notify_link *n, int64_t topic_id);
 /* ---- janitor ---- */
 janitor *janitor_new(log_engine *engine, err *e);
 void janitor_free(janitor *j);
-void janitor_add(janitor *j, log_duty *duty, void *context);
 
 /* ---- tail ---- */
 tail_registry *tail_registry_new(log_engine *engine);

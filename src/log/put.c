@@ -29,16 +29,8 @@ bool put_send_rows(db_conn *conn, int64_t topic_id, const head *h, const row_pie
 		if (scratch->failed) {
 			return err_set(e, ERR_NO_MEMORY, "out of memory for a row");
 		}
-		db_params_init(&p);
-		db_param_i64(&p, topic_id);
-		db_param_i32(&p, h->partition);
-		db_param_i64(&p, place->offset);
-		db_param_i64(&p, place->byte);
-		db_param_i64(&p, h->last_ms);
-		db_param_i64(&p, r.records);
-		db_param_i64(&p, (int64_t)r.bytes);
-		rows_bind(&r, &p);
-		db_param_i32(&p, place->hops);
+		const row_place at = {topic_id, h->partition, place->offset, place->byte, h->last_ms, place->hops};
+		rows_bind_placed(&r, &at, &p);
 		if (!db_pipeline_send(conn, h->is_ephemeral ? &SQL_BATCH_INSERT_EPHEMERAL : &SQL_BATCH_INSERT, &p, e)) {
 			return false;
 		}

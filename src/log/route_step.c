@@ -11,7 +11,7 @@
 #include "sql/outcome.h"
 #include "sql/router.h"
 
-enum { STEP_ARENA_BYTES = 256 << 20, ROW_SCRATCH_BYTES = 16 << 20, KEYS_MAX_BYTES = 4 << 20, OUTCOME_BYTES = 256 };
+enum { STEP_ARENA_BYTES = 256 << 20, KEYS_MAX_BYTES = 4 << 20, OUTCOME_BYTES = 256 };
 
 typedef struct step {
 	log_engine *engine;

@@ -1,12 +1,6 @@
 #include "api/streaming/stream_life.h"
 
 #include "api/envelope.h"
-#include "api/gate.h"
-
-uint32_t stream_credential_ms(const http_exchange *x)
-{
-	return gate_credential_ms(x);
-}
 
 void stream_add_headers(http_exchange *x)
 {

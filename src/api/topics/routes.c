@@ -41,6 +41,9 @@ static const http_route routes[] = {
 	ROUTE(HTTP_DELETE, "/v0/routers/{router}", "topics_delete_router", topics_delete_router, DELETE, NO_BODY),
 	ROUTE(HTTP_GET, "/v0/routers", "topics_list_routers", topics_list_routers, READ, NO_BODY),
 	/* watch */
+	ROUTE(HTTP_POST, "/v0/watch", "topics_watch", topics_post_watch, READ, BODY),
+	ROUTE(HTTP_GET, "/v0/ws", "topics_ws", topics_ws, 0, NO_BODY),
+	{.method = HTTP_GET, .pattern = "/v0/watch/{wid}", .name = "topics_watch_stream", .handler = topics_watch_stream, .is_open = true, .token_in_query = true},
 	/* probes */
 	{.method = HTTP_GET, .pattern = "/v0/health", .name = "topics_health", .handler = probe_health, .is_open = true},
 	ROUTE(HTTP_GET, "/v0/metrics", "topics_metrics", topics_metrics, READ, NO_BODY),
