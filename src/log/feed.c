@@ -26,6 +26,9 @@ static void feed_free(feed *f)
 {
 	free(f->position);
 	log_topic_unref(f->topic);
+	if (f->format->release != NULL) {
+		f->format->release(f->format);
+	}
 	pthread_mutex_destroy(&f->lock);
 	free(f);
 }
@@ -136,19 +139,19 @@ void feed_join(feed *f, log_subscription *s)
 /* ---- the feed's job ---- */
 
 /* Gives a frame to every live subscription. Those that do not take it leave, at the position before. */
-static bool push_live(void *context, frame *f, const log_position *after)
+static bool push_live(void *context, const log_delivery *d)
 {
-	feed *d = context;
-	pthread_mutex_lock(&d->lock);
-	for (log_subscription *s = d->subscriptions; s != NULL; s = s->next) {
+	feed *f = context;
+	pthread_mutex_lock(&f->lock);
+	for (log_subscription *s = f->subscriptions; s != NULL; s = s->next) {
 		pthread_mutex_lock(&s->lock);
 		if (s->state == LIVE) {
-			subscription_push_locked(s, f, after);
+			subscription_push_locked(s, d);
 		}
 		pthread_mutex_unlock(&s->lock);
 	}
-	log_position_set(d->position, after);
-	pthread_mutex_unlock(&d->lock);
+	log_position_set(f->position, d->after);
+	pthread_mutex_unlock(&f->lock);
 	return true;
 }
 
@@ -182,8 +185,20 @@ static void drop_leavers(feed *f)
 	}
 }
 
-/* Brings the live ones to the end. */
-static bool advance(feed *f, log_conn *conn, err *e)
+/* Those that are live have got everything. */
+static void end_live(feed *f)
+{
+	pthread_mutex_lock(&f->lock);
+	for (log_subscription *s = f->subscriptions; s != NULL; s = s->next) {
+		if (subscription_state_of(s) == LIVE) {
+			subscription_end(s);
+		}
+	}
+	pthread_mutex_unlock(&f->lock);
+}
+
+/* Brings the live ones to the end. *has_news: they were given something. */
+static bool advance(feed *f, log_conn *conn, bool *has_news, err *e)
 {
 	bool moved[LOG_PARTITIONS_MAX] = {true};
 	stretch news;
@@ -202,6 +217,10 @@ static bool advance(feed *f, log_conn *conn, err *e)
 		log_position_set(f->position, news.position);
 		pthread_mutex_unlock(&f->lock);
 	}
+	if (ok && news.is_ended) {
+		end_live(f);
+	}
+	*has_news = news.frames > 0;
 	metric_add(f->registry->frames, (int64_t)news.frames);
 	stretch_dispose(&news);
 	return ok;
@@ -218,7 +237,7 @@ static void tell_caught_up(feed *f, stretch_take *take, void *context)
 	f->format->write_caught_up(&out, f->topic, f->position);
 	frame *told = out.failed ? NULL : frame_new(buf_str(&out));
 	if (told != NULL) {
-		take(context, told, f->position);
+		take(context, &(log_delivery){.frame = told, .after = f->position});
 		frame_unref(told);
 	}
 	buf_dispose(&out);
@@ -250,6 +269,7 @@ static bool let_in(feed *f, log_subscription *s, log_conn *conn, err *e)
 	if (ok) {
 		log_position_set(s->position, last.position);
 	}
+	bool ended = ok && last.is_ended;
 	bool back = ok && is_far && s->state == JOINING;
 	if (back) {
 		s->state = CATCHING;
@@ -261,6 +281,8 @@ static bool let_in(feed *f, log_subscription *s, log_conn *conn, err *e)
 	stretch_dispose(&last);
 	if (back) {
 		subscription_catch_up(s);
+	} else if (ended && subscription_end(s)) {
+		/* That was all. */
 	} else if (ok) {
 		tell_caught_up(f, subscription_push, s);
 	}
@@ -297,22 +319,33 @@ void feed_kill_all(feed *f, const err *e)
 	}
 }
 
+/* What is new, to those that are live. */
+static bool follow(feed *f, log_conn *conn, err *e)
+{
+	bool has_news = false;
+	bool ok = advance(f, conn, &has_news, e);
+	if (ok && has_news) {
+		tell_caught_up(f, push_live, f);
+	}
+	return ok;
+}
+
 static bool feed_step(feed *f, log_conn *conn, err *e)
 {
 	log_subscription *joining;
-	log_position *before = log_position_copy(f->position);
-	bool ok = before != NULL || err_set(e, ERR_NO_MEMORY, "out of memory");
+	bool begins = false;
 	drop_leavers(f);
-	ok = ok && (!f->has_position || advance(f, conn, e));
-	if (ok && !log_position_equal(before, f->position)) {
-		tell_caught_up(f, push_live, f);
-	}
+	bool ok = !f->has_position || follow(f, conn, e);
 	while (ok && (joining = next_joining(f)) != NULL) {
+		begins = begins || !f->has_position;
 		ok = let_in(f, joining, conn, e);
 		subscription_unref(joining);
 	}
+	if (ok && begins) {
+		/* Whatever came between the first one's last look and its joining woke nobody. */
+		ok = follow(f, conn, e);
+	}
 	drop_leavers(f);
-	free(before);
 	return ok;
 }
 
@@ -352,6 +385,9 @@ static feed *feed_new(tail_registry *r, const feed *key, const log_position *sta
 	f->registry = r;
 	f->position = log_position_copy(start);
 	f->topic = log_topic_ref(key->topic);
+	if (f->format->retain != NULL) {
+		f->format->retain(f->format);
+	}
 	pthread_mutex_init(&f->lock, NULL);
 	if (f->position == NULL || tsearch(f, &r->root, compare_feeds) == NULL) {
 		feed_free(f);

@@ -37,6 +37,8 @@ struct log_subscription {
 	pthread_mutex_t lock; /* held while the sink is called: that is what makes log_unsubscribe() final */
 	subscription_state state;
 	log_position *position; /* after the last frame taken */
+	log_prior *prior;       /* read before the topic itself */
+	size_t prior_count;
 	bool is_listed;         /* under the feed's lock, as next */
 	log_subscription *next; /* in the feed's list */
 };
@@ -97,11 +99,13 @@ void feed_kill_all(feed *f, const err *e);
 void subscription_ref(log_subscription *s);
 void subscription_unref(log_subscription *s);
 subscription_state subscription_state_of(log_subscription *s);
-/* Caller holds the subscription's lock. After the frame the subscription is at `after`. False: it took no more. */
-bool subscription_push_locked(log_subscription *s, frame *f, const log_position *after);
+/* Caller holds the subscription's lock. Once taken, the subscription is at d->after. False: it took no more. */
+bool subscription_push_locked(log_subscription *s, const log_delivery *d);
 /* The same with the lock taken, for a stretch of one subscription. */
 stretch_take subscription_push;
 void subscription_kill(log_subscription *s, const err *e);
+/* It has got everything there will ever be, unless its sink was full. False: it does not want to know. */
+bool subscription_end(log_subscription *s);
 /* Reads on from its position; the state is CATCHING. */
 void subscription_catch_up(log_subscription *s);
 

@@ -6,14 +6,10 @@
 #include "sql/batch.h"
 
 /* One group: enough to fill a commit, little enough to keep its latency low. */
-enum {
-	GROUP_OPS = 1024,
-	GROUP_BYTES = 8 << 20,
-	GROUP_ENTRIES = 2000,
-	GROUP_ARENA_BYTES = 64 << 20,
-	ROW_SCRATCH_BYTES = 16 << 20
-};
+enum { GROUP_OPS = 1024, GROUP_BYTES = 8 << 20, GROUP_ENTRIES = 2000, GROUP_ARENA_BYTES = 64 << 20 };
 enum { PROBE_MS = 200 };
+/* While one worker commits, another one begins only with as much as this, or when the commit takes as long as this. */
+enum { JOIN_BYTES = 64 << 10, JOIN_MS = 20 };
 
 typedef struct lane_worker {
 	struct lane *lane;
@@ -30,6 +26,8 @@ struct lane {
 	log_append *first;
 	log_append *last;
 	uint64_t queued_bytes;
+	uint32_t busy;    /* workers with a group */
+	int64_t taken_ms; /* when one of them took it last */
 	uint64_t queued_ops;
 	uint64_t queued_ops_peak;
 	bool is_relaxed; /* commits do not wait for the disk */
@@ -50,6 +48,15 @@ struct lane {
 };
 
 /* ---- the queue ---- */
+
+/* Two workers with small groups would make more commits of the same records, and on one partition the later one waits
+ * for the earlier one's lock. So what comes during a commit gathers for the next, by the same worker. Caller holds the
+ * lock. */
+static bool is_worth_a_commit(const lane *l)
+{
+	return l->first != NULL &&
+		   (l->busy == 0 || l->queued_bytes >= JOIN_BYTES || l->is_stopping || clock_now_ms() - l->taken_ms >= JOIN_MS);
+}
 
 bool lane_submit(lane *l, log_append *op, err *e)
 {
@@ -73,7 +80,9 @@ bool lane_submit(lane *l, log_append *op, err *e)
 		l->queued_ops++;
 		l->queued_ops_peak = l->queued_ops > l->queued_ops_peak ? l->queued_ops : l->queued_ops_peak;
 		metric_add(l->depth_bytes, (int64_t)op->queued_bytes);
-		pthread_cond_signal(&l->changed);
+		if (l->busy < l->worker_count && is_worth_a_commit(l)) {
+			pthread_cond_signal(&l->changed);
+		}
 		ok = true;
 	}
 	pthread_mutex_unlock(&l->lock);
@@ -192,6 +201,7 @@ static bool receive_run(committer *c, entry *run, size_t length, uint32_t rows, 
 	int64_t base = 0;
 	int64_t base_byte = 0;
 	int64_t committed_ms = 0;
+	bool feeds_routers = false;
 	*taken = true;
 	for (uint32_t i = 0; i < rows; i++) {
 		db_result *r = NULL;
@@ -204,6 +214,7 @@ static bool receive_run(committer *c, entry *run, size_t length, uint32_t rows, 
 			base = db_i64(r, 0, 0);
 			base_byte = db_i64(r, 0, 1);
 			committed_ms = db_i64(r, 0, 2);
+			feeds_routers = db_bool(r, 0, 3);
 		}
 		db_result_free(r);
 	}
@@ -218,6 +229,7 @@ static bool receive_run(committer *c, entry *run, size_t length, uint32_t rows, 
 		op->end_offset = base;
 		op->end_byte = base_byte;
 		op->committed_ms = committed_ms;
+		op->feeds_routers = feeds_routers;
 	}
 	return true;
 }
@@ -296,8 +308,8 @@ static bool needs_judgement(const log_append *op)
 {
 	const log_topic_config *config = &op->topic->config;
 	return op->idempotency_key.ptr != NULL || op->producer.id.ptr != NULL || op->sequence_token.ptr != NULL ||
-		   op->close || op->columns.count == 0 || config->cap_records > 0 || config->cap_bytes > 0 ||
-		   config->durability == LOG_EPHEMERAL;
+		   op->close || op->columns.count == 0 || op->refusal_stage != LOG_REFUSE_NOT || config->cap_records > 0 ||
+		   config->cap_bytes > 0 || config->durability == LOG_EPHEMERAL;
 }
 
 static void fail_all(log_append **ops, size_t count, const err *e)
@@ -393,9 +405,12 @@ static void announce(lane *l, log_append **ops, size_t count)
 		if (!has_news(op) || (i + 1 < count && is_repeated(op, ops[i + 1]))) {
 			continue;
 		}
+		if (op->close && op->result_count == 0) {
+			wake_topic(l->engine->wakes, op->topic->topic_id, op->partition);
+			notify_appended(l->engine->link, op->topic->topic_id, op->partition);
+		}
 		for (uint32_t r = 0; r < op->result_count; r++) {
-			wake_topic(l->engine->wakes, op->topic->topic_id, op->results[r].partition);
-			notify_appended(l->engine->link, op->topic->topic_id, op->results[r].partition);
+			route_announce(l->engine, op->topic, op->results[r].partition, op->feeds_routers);
 		}
 	}
 }
@@ -454,6 +469,9 @@ static void run_group(lane_worker *w, size_t count)
 			note_connection(w->lane, true, NULL);
 		}
 		arena_reset(w->committer.arena);
+		if (w->committer.scratch.capacity > ROW_SCRATCH_KEPT) {
+			buf_dispose(&w->committer.scratch);
+		}
 		log_append *ops[GROUP_OPS];
 		memcpy(ops, w->ops, count * sizeof *ops);
 		commit_group(w, ops, count);
@@ -467,9 +485,14 @@ static void *worker_main(void *context)
 	lane *l = w->lane;
 	pthread_mutex_lock(&l->lock);
 	for (;;) {
-		if (l->first != NULL) {
+		if (is_worth_a_commit(l)) {
 			size_t count = take_group(l, w->ops);
 			bool too_late = l->is_stopping && clock_now_ms() > l->stop_deadline_ms;
+			l->busy++;
+			l->taken_ms = clock_now_ms();
+			if (is_worth_a_commit(l)) {
+				pthread_cond_signal(&l->changed);
+			}
 			pthread_mutex_unlock(&l->lock);
 			if (too_late) {
 				err e;
@@ -482,6 +505,7 @@ static void *worker_main(void *context)
 				run_group(w, count);
 			}
 			pthread_mutex_lock(&l->lock);
+			l->busy--;
 		} else if (l->is_stopping) {
 			break;
 		} else {
