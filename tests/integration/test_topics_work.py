@@ -265,13 +265,15 @@ def test_max_is_clamped(queue, query, held):
         stays_quiet(stream)
 
 
-def test_over_the_limit_of_streams(fresh_database, fleet, name):
-    with fleet.start(fresh_database, max_streams=1).client() as client:
+@pytest.mark.parametrize("limit", ["max_streams", "topics_max_sse_connections"])
+def test_over_the_limit_of_streams(fresh_database, fleet, name, limit):
+    with fleet.start(fresh_database, **{limit: 1}).client() as client:
         queue = Queue(client, name)
         queue.put([1])
         with queue.work("a") as stream:
             assert seqs(stream, 1) == [1]
-            refused(client.get(f"{queue.path}/work?node=b"), 429, "throttled")
+            error = refused(client.get(f"{queue.path}/work?node=b"), 429, "throttled")
+            assert limit == "max_streams" or error["detail"] == {"limit": "max_sse_connections", "max": 1}
         wait.until(lambda: queue.state()["in_flight"] == 0, "the place is free")
         with queue.work("b") as stream:
             assert seqs(stream, 1) == [1]

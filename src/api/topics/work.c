@@ -7,6 +7,7 @@
  */
 #include "api/gate.h"
 #include "api/operation.h"
+#include "api/topics/hub.h"
 #include "api/topics/queue.h"
 #include "api/topics/queue_body.h"
 #include "api/topics/topics.h"
@@ -33,6 +34,7 @@ typedef struct work {
 	const log_topic *topic;
 	const auth_principal *principal;
 	http_stream *stream;
+	live_slot *slot;
 	log_watch *wake;
 	_Atomic(auth_watch *) credential; /* whoever takes it stops it */
 	char *node;
@@ -184,6 +186,7 @@ static void on_closed(void *context, http_stream_end_reason reason)
 {
 	work *w = context;
 	(void)reason;
+	live_slots_give_back(w->api->topics->slots, w->slot);
 	auth_watch_stop(atomic_exchange(&w->credential, NULL));
 	log_watch_stop(w->wake);
 	pthread_mutex_lock(&w->lock);
@@ -420,6 +423,7 @@ static void open_stream(opening *o, work *w)
 		pthread_mutex_unlock(&w->lock);
 		kick(w);
 	} else {
+		live_slots_give_back(w->api->topics->slots, w->slot);
 		log_watch_stop(w->wake);
 		unref(w); /* the stream's: it never was */
 	}
@@ -428,19 +432,34 @@ static void open_stream(opening *o, work *w)
 	frame_unref(heartbeat);
 }
 
+/* Last of all the place among the live connections. NULL with *e filled. */
+static work *work_begin(opening *o, err *e)
+{
+	live_slots *slots = api_of(o->op.x)->topics->slots;
+	live_slot *slot = NULL;
+	if (o->op.topic->config.kind != LOG_KIND_QUEUE) {
+		o->op.is_doubtful = true;
+		queue_refuse_log(e, o->op.topic->name);
+		return NULL;
+	}
+	if (!live_slots_take(slots, gate_principal(o->op.x), &slot, e)) {
+		return NULL;
+	}
+	work *w = work_new(o, e);
+	if (w == NULL) {
+		live_slots_give_back(slots, slot);
+		return NULL;
+	}
+	w->slot = slot;
+	return w;
+}
+
 static void with_topic(api_operation *op)
 {
 	err e;
-	opening *o = (opening *)op;
-	work *w = NULL;
-	if (op->topic->config.kind != LOG_KIND_QUEUE) {
-		op->is_doubtful = true;
-		queue_refuse_log(&e, op->topic->name);
-	} else {
-		w = work_new(o, &e);
-	}
+	work *w = work_begin((opening *)op, &e);
 	if (w != NULL) {
-		open_stream(o, w);
+		open_stream((opening *)op, w);
 	} else if (!api_with_topic_again(op, &e)) {
 		api_fail(op, &e);
 	}
