@@ -10,9 +10,11 @@ ON CONFLICT (topic_id, key) DO UPDATE SET created_ms = $3, expires_ms = $4, resu
 
 -- name: producer_find
 -- $1 bigint topic_id, $2 bytea[] ids
-SELECT producer_id, epoch, last_sequence, result FROM tidegate.producer WHERE topic_id = $1 AND producer_id = ANY ($2)
+SELECT producer_id, epoch, last_sequence, result, has_closed FROM tidegate.producer WHERE topic_id = $1 AND producer_id = ANY ($2)
 
 -- name: producer_put
--- $1 bigint topic_id, $2 bytea producer_id, $3 bigint epoch, $4 bigint last_sequence, $5 bigint now_ms, $6 bytea result
-INSERT INTO tidegate.producer (topic_id, producer_id, epoch, last_sequence, updated_ms, result) VALUES ($1, $2, $3, $4, $5, $6)
-ON CONFLICT (topic_id, producer_id) DO UPDATE SET epoch = $3, last_sequence = $4, updated_ms = $5, result = $6
+-- $1 bigint topic_id, $2 bytea producer_id, $3 bigint epoch, $4 bigint last_sequence, $5 bigint now_ms, $6 bytea result,
+-- $7 boolean has_closed
+INSERT INTO tidegate.producer (topic_id, producer_id, epoch, last_sequence, updated_ms, result, has_closed)
+VALUES ($1, $2, $3, $4, $5, $6, $7)
+ON CONFLICT (topic_id, producer_id) DO UPDATE SET epoch = $3, last_sequence = $4, updated_ms = $5, result = $6, has_closed = $7

@@ -11,6 +11,7 @@
 #include "api/gate.h"
 #include "auth/auth.h"
 #include "auth/guard.h"
+#include "auth/jwt.h"
 #include "base/clock.h"
 #include "base/timer.h"
 #include "db/migrate.h"
@@ -26,6 +27,7 @@ typedef struct service {
 	metric_registry *metrics;
 	timer *timer;
 	db_pool *pool;
+	auth_jwt *jwt;
 	auth *auth;
 	log_engine *engine;
 	api api;
@@ -171,12 +173,33 @@ static bool start_database(service *s, err *e)
 	return prepare_schema(s, e) && db_pool_new(&pool, &s->pool, e);
 }
 
+static bool start_tokens(service *s, err *e)
+{
+	const config *c = s->config;
+	const auth_jwt_options options = {.key_files = c->jwt_keys,
+									  .issuer = c->jwt_issuer,
+									  .audience = c->jwt_audience,
+									  .tenant_claim = c->jwt_tenant_claim,
+									  .scopes_claim = c->jwt_scopes_claim,
+									  .prefixes_claim = c->jwt_prefixes_claim,
+									  .default_tenant = c->jwt_default_tenant,
+									  .leeway_s = (uint32_t)c->jwt_leeway_s,
+									  .log = s->log};
+	return c->jwt_keys.len == 0 || auth_jwt_new(&options, &s->jwt, e);
+}
+
 static bool start_auth(service *s, err *e)
 {
 	const config *c = s->config;
 	err unknown;
-	auth_options options = {
-		.pool = s->pool, .cache_ms = (uint32_t)c->credential_cache_ms, .log = s->log, .metrics = s->metrics};
+	if (!start_tokens(s, e)) {
+		return false;
+	}
+	auth_options options = {.pool = s->pool,
+							.cache_ms = (uint32_t)c->credential_cache_ms,
+							.jwt = s->jwt,
+							.log = s->log,
+							.metrics = s->metrics};
 	if (!auth_mode_parse(c->auth, &options.mode)) {
 		return err_set(e, ERR_INVALID_REQUEST, "auth is auto, required or off");
 	}
@@ -189,31 +212,38 @@ static bool start_auth(service *s, err *e)
 	return auth_guard_listen(s->listen, s->listen_count, auth_is_required(s->auth), c->allow_public_without_auth, e);
 }
 
-static void on_notification(void *context, str payload)
+static void hear_auth(void *context, str payload)
 {
 	auth_on_notify(context, payload);
+}
+
+static void hear_watch(void *context, str payload)
+{
+	api_on_watch_notify(context, payload);
 }
 
 static bool start_engine(service *s, err *e)
 {
 	const config *c = s->config;
-	log_engine_options options = {.database_url = c->database_url,
-								  .pool = s->pool,
-								  .lanes = (uint32_t)c->lanes,
-								  .lane_connections = (uint32_t)c->lane_connections,
-								  .lane_queue_bytes = (uint64_t)c->lane_queue_bytes,
-								  .database_timeout_ms = (uint32_t)c->database_timeout_ms,
-								  .poll_interval_ms = (uint32_t)c->poll_interval_ms,
-								  .janitor_interval_ms = (uint32_t)c->janitor_interval_ms,
-								  .janitor = c->janitor,
-								  .max_topics = c->max_topics,
-								  .max_subscriptions = (uint32_t)c->max_streams,
-								  .extra_channel = AUTH_CHANNEL,
-								  .on_notification = on_notification,
-								  .notification_context = s->auth,
-								  .timer = s->timer,
-								  .log = s->log,
-								  .metrics = s->metrics};
+	log_engine_options options = {
+		.database_url = c->database_url,
+		.pool = s->pool,
+		.lanes = (uint32_t)c->lanes,
+		.lane_connections = (uint32_t)c->lane_connections,
+		.lane_queue_bytes = (uint64_t)c->lane_queue_bytes,
+		.database_timeout_ms = (uint32_t)c->database_timeout_ms,
+		.poll_interval_ms = (uint32_t)c->poll_interval_ms,
+		.janitor_interval_ms = (uint32_t)c->janitor_interval_ms,
+		.janitor = c->janitor,
+		.duty = api_duty,
+		.duty_context = &s->api,
+		.max_topics = c->max_topics,
+		.max_routers = c->max_routers,
+		.max_subscriptions = (uint32_t)c->max_subscriptions,
+		.channels = {{AUTH_CHANNEL, hear_auth, s->auth}, {API_WATCH_CHANNEL, hear_watch, &s->api}},
+		.timer = s->timer,
+		.log = s->log,
+		.metrics = s->metrics};
 	return log_engine_new(&options, &s->engine, e);
 }
 
@@ -339,13 +369,15 @@ static bool stop(service *s)
 		db_pool_stop(s->pool);
 	}
 	timer_free(s->timer);
+	http_server_free(s->http);
+	log_engine_free(s->engine);
+	/* Its listener may speak to the API up to here. */
 	if (s->api.log != NULL) {
 		api_dispose(&s->api);
 	}
-	http_server_free(s->http);
-	log_engine_free(s->engine);
 	db_pool_free(s->pool);
 	auth_free(s->auth);
+	auth_jwt_free(s->jwt);
 	SLOG(s->log, SLOG_INFO, "service", all_done ? "stopped" : "stopped; some connections had to be cut",
 		 F_INT("pid", getpid()));
 	if (s->metrics != NULL) {

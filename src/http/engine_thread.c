@@ -154,12 +154,23 @@ static bool adopt(engine_thread *t, http_stream *s, int64_t now_ms)
 
 typedef enum input { INPUT_NONE, INPUT_MORE, INPUT_END, INPUT_TOO_MUCH } input;
 
-/* Reads and drops what the client sends. */
-static input drop_input(engine_thread *t, http_stream *s, uint64_t most)
+/* Reads what the client sends: for on_input while the stream is open, else to be dropped. */
+static input take_input(engine_thread *t, http_stream *s, bool is_open)
 {
+	bool is_wanted = is_open && s->options.on_input != NULL;
+	uint64_t most = is_open ? OPEN_INPUT_MAX : GOODBYE_INPUT_MAX;
 	for (int i = 0; i < READS_PER_TURN; i++) {
+		if (is_wanted && atomic_load_explicit(&s->is_paused, memory_order_acquire)) {
+			/* Whoever ends the pause marks the stream ready. */
+			s->has_input = true;
+			return INPUT_NONE;
+		}
 		ssize_t got = recv(s->fd, t->input, sizeof t->input, MSG_DONTWAIT);
-		if (got > 0) {
+		if (got > 0 && is_wanted) {
+			s->options.on_input(s->options.context, (str){t->input, (size_t)got});
+			/* The application may have ended it. */
+			is_wanted = !atomic_load_explicit(&s->is_over, memory_order_acquire);
+		} else if (got > 0) {
 			s->dropped_bytes += (uint64_t)got;
 			if (s->dropped_bytes > most) {
 				return INPUT_TOO_MUCH;
@@ -208,10 +219,13 @@ static void handle(engine_thread *t, http_stream *s, uint32_t events, int64_t no
 	}
 	input in = INPUT_NONE;
 	if (s->has_input || (events & (EPOLLIN | EPOLLRDHUP)) != 0) {
-		in = drop_input(t, s, phase == STREAM_OPEN ? OPEN_INPUT_MAX : GOODBYE_INPUT_MAX);
+		s->has_input = false;
+		in = take_input(t, s, phase == STREAM_OPEN);
+		/* A client that is gone is noticed also while nothing is read from it. */
+		in = s->has_input && (events & EPOLLRDHUP) != 0 ? INPUT_END : in;
 	}
 	s->has_eof = s->has_eof || in == INPUT_END;
-	s->has_input = in == INPUT_MORE;
+	s->has_input = s->has_input || in == INPUT_MORE;
 	if (in == INPUT_TOO_MUCH || (in == INPUT_END && phase != STREAM_ENDING)) {
 		close_socket(t, s, HTTP_STREAM_CLIENT_GONE);
 		return;

@@ -8,6 +8,7 @@ const char *head_reason(int status)
 		int status;
 		const char *reason;
 	} reasons[] = {
+		{101, "Switching Protocols"},
 		{200, "OK"},
 		{201, "Created"},
 		{202, "Accepted"},
@@ -64,7 +65,9 @@ void head_write(const http_exchange *x, head_framing framing, buf *out)
 		}
 		break;
 	case HEAD_TO_CLOSE:
+	case HEAD_UPGRADE:
 		break;
 	}
-	buf_append_str(out, STR("Connection: close\r\n\r\n"));
+	buf_append_str(out,
+				   framing == HEAD_UPGRADE ? STR("Connection: Upgrade\r\n\r\n") : STR("Connection: close\r\n\r\n"));
 }

@@ -201,42 +201,82 @@ static http_push send_now(http_stream *s, frame *f, int64_t now_ms)
 	return HTTP_PUSH_OK;
 }
 
-http_push stream_push_locked(http_stream *s, frame *f, int64_t now_ms)
+static bool has_room(const http_stream *s, frame *const *frames, size_t count)
+{
+	size_t len = 0;
+	for (size_t i = 0; i < count; i++) {
+		len += bytes_of(s, frames[i]).len;
+	}
+	/* Without any frame at most the headers are waiting: whatever comes first is taken. */
+	bool fits =
+		s->ring_count == 0 || (s->queued_bytes < s->queue_max_bytes && len <= s->queue_max_bytes - s->queued_bytes);
+	return fits && s->ring_count + count <= RING_MAX;
+}
+
+http_push stream_push_all_locked(http_stream *s, frame *const *frames, size_t count, int64_t now_ms)
 {
 	if (s->phase != STREAM_OPEN || s->is_broken) {
 		return HTTP_PUSH_CLOSED;
 	}
-	if (!stream_has_output(s)) {
-		return send_now(s, f, now_ms);
+	bool is_idle = !stream_has_output(s);
+	if (is_idle && count == 1) {
+		return send_now(s, frames[0], now_ms);
 	}
-	size_t len = bytes_of(s, f).len;
-	bool fits = s->queued_bytes < s->queue_max_bytes && len <= s->queue_max_bytes - s->queued_bytes;
-	if (s->ring_count == 0) {
-		fits = true; /* only the headers are waiting */
+	bool has_place = has_room(s, frames, count);
+	while (has_place && s->ring_capacity - s->ring_count < count) {
+		has_place = ring_grow(s);
 	}
-	if (!fits || s->ring_count >= RING_MAX || !stream_enqueue(s, f, 0)) {
+	if (!has_place) {
 		s->was_full = true;
 		return HTTP_PUSH_FULL;
 	}
-	return HTTP_PUSH_OK;
+	for (size_t i = 0; i < count; i++) {
+		(void)stream_enqueue(s, frames[i], 0);
+	}
+	if (is_idle) {
+		s->waiting_since_ms = now_ms;
+		s->is_broken = stream_flush(s, now_ms) == FLUSH_BROKEN;
+	}
+	return s->is_broken ? HTTP_PUSH_CLOSED : HTTP_PUSH_OK;
+}
+
+http_push stream_push_locked(http_stream *s, frame *f, int64_t now_ms)
+{
+	return stream_push_all_locked(s, &f, 1, now_ms);
 }
 
 /* ---- public ---- */
 
 http_push http_stream_push(http_stream *s, frame *f)
 {
+	return http_stream_push_all(s, &f, 1);
+}
+
+http_push http_stream_push_all(http_stream *s, frame *const *frames, size_t count)
+{
 	if (atomic_load_explicit(&s->is_over, memory_order_acquire)) {
 		return HTTP_PUSH_CLOSED;
 	}
 	int64_t now_ms = clock_now_ms();
 	pthread_mutex_lock(&s->lock);
-	http_push answer = stream_push_locked(s, f, now_ms);
+	bool was_idle = !stream_has_output(s);
+	http_push answer = stream_push_all_locked(s, frames, count, now_ms);
 	bool has_broken = answer == HTTP_PUSH_CLOSED && s->is_broken && s->phase == STREAM_OPEN;
+	/* A long write may have stopped with the socket still ready: epoll would not tell. */
+	bool has_rest = was_idle && count > 1 && stream_has_output(s);
 	pthread_mutex_unlock(&s->lock);
-	if (has_broken) {
+	if (has_broken || has_rest) {
 		(void)engine_mark_ready(s);
 	}
 	return answer;
+}
+
+void http_stream_pause_input(http_stream *s, bool is_paused)
+{
+	bool was_paused = atomic_exchange_explicit(&s->is_paused, is_paused, memory_order_acq_rel);
+	if (was_paused && !is_paused) {
+		(void)engine_mark_ready(s);
+	}
 }
 
 void http_stream_end(http_stream *s, frame *last)

@@ -4,6 +4,8 @@
  * Frames are queued by any thread and written by the server's stream threads; the queue is bounded. When it is full
  * the pusher keeps its place and goes on at on_drain. A client that takes nothing for stall_ms is cut off.
  *
+ * What the client sends meanwhile is dropped, or given to on_input (http/websocket).
+ *
  * Owns     a reference per queued frame; itself by reference count: one for the server, one for the opener, which
  *          it drops with http_stream_unref() after on_closed at the earliest.
  * Threads  push, end, unref: any. Callbacks: a stream thread, never two at once for one stream, never while the
@@ -29,9 +31,9 @@ typedef enum http_stream_end_reason {
 } http_stream_end_reason;
 
 typedef struct http_stream_options {
-	const char *content_type;
-	frame *first;     /* sent right after the headers, or NULL; the stream takes its own reference */
-	frame *heartbeat; /* sent after heartbeat_ms without other output, or NULL */
+	const char *content_type; /* NULL: none */
+	frame *first;             /* sent right after the headers, or NULL; the stream takes its own reference */
+	frame *heartbeat;         /* sent after heartbeat_ms without other output, or NULL */
 	uint32_t heartbeat_ms;
 	uint32_t stall_ms;   /* 0 = 30 000 */
 	uint32_t max_age_ms; /* on_expire is called after that long; 0 = never */
@@ -40,8 +42,11 @@ typedef struct http_stream_options {
 	void (*on_drain)(void *context);                                 /* room again after HTTP_PUSH_FULL */
 	void (*on_expire)(void *context);                                /* max_age_ms passed; may be NULL */
 	void (*on_shutdown)(void *context);                              /* push a last frame and end */
+	void (*on_input)(void *context, str bytes);                      /* NULL: what the client sends is dropped */
 	void (*on_closed)(void *context, http_stream_end_reason reason); /* last call */
 } http_stream_options;
+
+enum { HTTP_PUSH_FRAMES_MAX = 4 };
 
 typedef enum http_push { HTTP_PUSH_OK, HTTP_PUSH_FULL, HTTP_PUSH_CLOSED } http_push;
 
@@ -51,6 +56,11 @@ http_stream *http_stream_open(http_exchange *x, const http_stream_options *optio
 /* On OK the stream holds a reference of its own. FULL and CLOSED take nothing. A frame that is larger than the whole
  * queue is taken when the queue is empty. */
 http_push http_stream_push(http_stream *s, frame *f);
+/* The same for several that belong together: all or none. At most HTTP_PUSH_FRAMES_MAX. */
+http_push http_stream_push_all(http_stream *s, frame *const *frames, size_t count);
+/* Leaves what the client sends in the socket, or goes on reading it. What was read before may still be given to
+ * on_input. For streams with on_input; any thread. */
+void http_stream_pause_input(http_stream *s, bool is_paused);
 /* Sends what is queued, then `last` (may be NULL), then ends the body properly and closes. */
 void http_stream_end(http_stream *s, frame *last);
 bool http_stream_is_closed(const http_stream *s);

@@ -5,6 +5,7 @@
 #define TIDEGATE_HTTP_STREAM_IMPL_H
 
 #include "http/engine.h"
+#include "http/head.h"
 #include "http/wheel.h"
 
 #include <pthread.h>
@@ -30,7 +31,8 @@ struct http_stream {
 	http_stream_options options;
 	size_t queue_max_bytes;
 	bool is_chunked;
-	bool is_goodbye; /* no callbacks, does not count as a stream */
+	atomic_bool is_paused; /* nothing is read from the client */
+	bool is_goodbye;       /* no callbacks, does not count as a stream */
 
 	/* Under the lock. */
 	stream_phase phase;
@@ -74,7 +76,10 @@ bool stream_has_output(const http_stream *s);
 bool stream_enqueue(http_stream *s, frame *f, size_t already_sent);
 flush_result stream_flush(http_stream *s, int64_t now_ms);
 http_push stream_push_locked(http_stream *s, frame *f, int64_t now_ms);
+http_push stream_push_all_locked(http_stream *s, frame *const *frames, size_t count, int64_t now_ms);
 void stream_drop_output(http_stream *s);
+/* The reply is `status` and the headers of x, then a stream: see http_stream_open(). */
+http_stream *stream_open_as(http_exchange *x, int status, head_framing framing, const http_stream_options *options);
 /* Puts the stream on its thread's list and wakes it. False: the thread has stopped. */
 bool engine_mark_ready(http_stream *s);
 void engine_count_bytes(const http_stream *s, size_t bytes);

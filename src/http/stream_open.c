@@ -1,6 +1,5 @@
-#include "http/engine.h"
-#include "http/head.h"
 #include "http/server_impl.h"
+#include "http/stream_impl.h"
 
 #include <stdlib.h>
 
@@ -12,17 +11,12 @@ static http_stream *refuse(http_exchange *x, err_code code, const char *message)
 	return NULL;
 }
 
-http_stream *http_stream_open(http_exchange *x, const http_stream_options *options)
+http_stream *stream_open_as(http_exchange *x, int status, head_framing framing, const http_stream_options *options)
 {
 	http_server *server = x->server;
+	engine *e = server->engine;
 	if (options->place != NULL) {
 		*options->place = NULL;
-	}
-	engine *e = server->engine;
-	if (x->method == HTTP_HEAD) {
-		exchange_reply_header(x, "Content-Type", options->content_type);
-		http_send(x, 200, NULL);
-		return NULL;
 	}
 	if (atomic_load_explicit(&server->is_stopping, memory_order_relaxed)) {
 		return refuse(x, ERR_SHUTTING_DOWN, "the server is shutting down; connect again");
@@ -33,11 +27,15 @@ http_stream *http_stream_open(http_exchange *x, const http_stream_options *optio
 	}
 	buf head;
 	buf_init(&head, HEAD_BYTES_MAX);
-	bool is_chunked = !x->is_http_1_0;
-	x->status = 200;
-	exchange_reply_header(x, "Content-Type", options->content_type);
+	bool is_bare = x->transport->frames_bodies;
+	x->status = status;
+	if (options->content_type != NULL) {
+		exchange_reply_header(x, "Content-Type", options->content_type);
+	}
 	reply_add_common_headers(x);
-	head_write(x, is_chunked ? HEAD_CHUNKED : HEAD_TO_CLOSE, &head);
+	if (!is_bare) {
+		head_write(x, framing, &head);
+	}
 	int fd = head.failed ? -1 : x->transport->detach(x);
 	if (fd < 0) {
 		buf_dispose(&head);
@@ -46,9 +44,22 @@ http_stream *http_stream_open(http_exchange *x, const http_stream_options *optio
 		x->reply_header_count = 0;
 		return refuse(x, ERR_UNAVAILABLE, "the server has no descriptors left; try again later");
 	}
-	size_t head_bytes;
+	size_t head_bytes = 0;
 	char *bytes = buf_detach(&head, &head_bytes);
-	http_stream *s = engine_open(e, fd, bytes, head_bytes, is_chunked, options);
+	http_stream *s = engine_open(e, fd, bytes, head_bytes, framing == HEAD_CHUNKED && !is_bare, options);
 	exchange_end_turn(x, ENDING_DETACHED);
 	return s;
+}
+
+http_stream *http_stream_open(http_exchange *x, const http_stream_options *options)
+{
+	if (x->method == HTTP_HEAD) {
+		if (options->place != NULL) {
+			*options->place = NULL;
+		}
+		exchange_reply_header(x, "Content-Type", options->content_type);
+		http_send(x, 200, NULL);
+		return NULL;
+	}
+	return stream_open_as(x, 200, x->is_http_1_0 ? HEAD_TO_CLOSE : HEAD_CHUNKED, options);
 }

@@ -33,6 +33,13 @@ typedef struct log_producer {
 	int64_t sequence;
 } log_producer;
 
+/* When an error that the caller has found already is due, among the engine's own. */
+typedef enum log_refusal_stage {
+	LOG_REFUSE_NOT,
+	LOG_REFUSE_IF_OPEN, /* after "closed", before the producer and the sequence token */
+	LOG_REFUSE_LAST,    /* after everything else: duplicates and conflicts come first */
+} log_refusal_stage;
+
 struct log_append {
 	/* in */
 	const log_topic *topic;
@@ -43,6 +50,8 @@ struct log_append {
 	log_producer producer;
 	str sequence_token; /* durable's Stream-Seq; ptr NULL = none */
 	bool close;         /* close the partition with this append; columns.count may be 0 */
+	log_refusal_stage refusal_stage;
+	const err *refusal; /* what is wrong with the records, which are then left out */
 	arena *arena;       /* for what the engine allocates on the operation's behalf */
 	void (*done)(log_append *op);
 	void *context;
@@ -59,6 +68,7 @@ struct log_append {
 	int64_t committed_ms;
 	log_producer producer_state; /* after the operation; for a duplicate the highest accepted */
 	bool is_closed;
+	bool feeds_routers; /* the topic is the source of some */
 
 	/* the lane's */
 	log_append *next;

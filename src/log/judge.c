@@ -8,8 +8,9 @@
 #include "db/array.h"
 #include "log/commit.h"
 #include "log/outcome.h"
+#include "log/put.h"
 #include "log/retain.h"
-#include "sql/batch.h"
+#include "log/state.h"
 #include "sql/head.h"
 #include "sql/outcome.h"
 
@@ -28,6 +29,7 @@ typedef struct memory {
 	str name;
 	bool exists;
 	bool is_changed;
+	bool has_closed; /* a producer's last append closed the partition */
 	int64_t epoch;
 	int64_t sequence;
 	str result;
@@ -167,6 +169,7 @@ static bool receive_memories(judgement *j, memory *list, size_t count, bool is_p
 			m->exists = true;
 			m->epoch = is_producer ? db_i64(r, i, 1) : 0;
 			m->sequence = is_producer ? db_i64(r, i, 2) : 0;
+			m->has_closed = is_producer && db_bool(r, i, 4);
 			ok = arena_copy_str(j->c->arena, db_str(r, i, is_producer ? 3 : 1), &m->result);
 		}
 	}
@@ -251,6 +254,18 @@ static void piece_bytes(const row_piece *piece, int64_t *bytes, int64_t *value_b
 	}
 }
 
+/* Where the live records begin, for an error's detail: the floor, if it cannot be found out. */
+static int64_t first_live(const judgement *j, const head *h)
+{
+	log_state *state = NULL;
+	size_t count = 0;
+	err ignored;
+	int64_t floor = head_floor(h);
+	bool is_known = h->partition == 0 &&
+					log_state_peek(j->c->conn, &j->topic_id, 1, j->c->arena, &state, &count, &ignored) && count == 1;
+	return is_known && state->start_offset > floor ? state->start_offset : floor;
+}
+
 static bool refuse_full(const judgement *j, log_append *op, const head *h, bool never_fits)
 {
 	char name[ERR_DETAIL_MAX / 2];
@@ -269,7 +284,7 @@ static bool refuse_full(const judgement *j, log_append *op, const head *h, bool 
 	err_detail(&op->error,
 			   "{\"topic\":%s,\"cap_records\":%lld,\"cap_bytes\":%lld,\"head_seq\":%lld,\"earliest_seq\":%lld}", name,
 			   (long long)j->rules.cap_records, (long long)j->rules.cap_bytes, (long long)h->next_offset,
-			   (long long)head_floor(h) + 1);
+			   (long long)first_live(j, h) + 1);
 	return false;
 }
 
@@ -309,6 +324,16 @@ static void answer_duplicate(log_append *op, const memory *m, const judged_head 
 }
 
 typedef enum verdict { ACCEPT, DUPLICATE, REFUSE } verdict;
+
+/* True when the caller's own error is due. */
+static bool is_refused(log_append *op, log_refusal_stage stage)
+{
+	if (op->refusal_stage != stage) {
+		return false;
+	}
+	op->error = *op->refusal;
+	return true;
+}
 
 static verdict judge_producer(log_append *op, const memory *m, const judged_head *h)
 {
@@ -351,8 +376,8 @@ static verdict judge_producer(log_append *op, const memory *m, const judged_head
 
 static verdict judge_closed(log_append *op, const memory *producer, const judged_head *h)
 {
-	bool same_close = producer != NULL && producer->exists && producer->epoch == op->producer.epoch &&
-					  producer->sequence == op->producer.sequence && op->close;
+	bool same_close = producer != NULL && producer->has_closed && producer->epoch == op->producer.epoch &&
+					  producer->sequence == op->producer.sequence;
 	bool bare_close = op->close && op->columns.count == 0 && op->producer.id.ptr == NULL;
 	op->end_offset = h->head.next_offset;
 	op->end_byte = h->head.next_byte;
@@ -388,6 +413,9 @@ static verdict judge(judgement *j, log_append *op, const row_piece *pieces)
 	if (h->head.is_closed) {
 		return judge_closed(op, producer, h);
 	}
+	if (is_refused(op, LOG_REFUSE_IF_OPEN)) {
+		return REFUSE;
+	}
 	if (producer != NULL) {
 		verdict v = judge_producer(op, producer, h);
 		if (v != ACCEPT) {
@@ -397,6 +425,9 @@ static verdict judge(judgement *j, log_append *op, const row_piece *pieces)
 	if (op->sequence_token.ptr != NULL && h->head.sequence_token.ptr != NULL &&
 		str_compare(op->sequence_token, h->head.sequence_token) <= 0) {
 		err_set(&op->error, ERR_SEQUENCE_CONFLICT, "the sequence token is not greater than the last one");
+		return REFUSE;
+	}
+	if (is_refused(op, LOG_REFUSE_LAST)) {
 		return REFUSE;
 	}
 	for (uint32_t r = 0; r < op->result_count; r++) {
@@ -435,6 +466,7 @@ static bool accept(judgement *j, log_append *op, const row_piece *pieces, err *e
 		h->head.live_bytes += bytes;
 		h->head.last_ms = h->head.last_ms > j->rules.now_ms ? h->head.last_ms : j->rules.now_ms;
 		h->is_changed = true;
+		op->feeds_routers = h->head.is_source;
 		op->end_offset = h->head.next_offset;
 		op->end_byte = h->head.next_byte;
 		op->committed_ms = h->head.last_ms;
@@ -462,6 +494,7 @@ static bool accept(judgement *j, log_append *op, const row_piece *pieces, err *e
 		memory *m = find_memory(j->producers, j->producer_count, op->producer.id);
 		m->epoch = op->producer.epoch;
 		m->sequence = op->producer.sequence;
+		m->has_closed = op->close;
 		return remember(j, m, op, e);
 	}
 	return true;
@@ -485,33 +518,8 @@ static bool send_rows(judgement *j, judged_head *h, size_t *sent, err *e)
 			}
 		}
 	}
-	row_writer w = {.pieces = pieces, .piece_count = count, .scratch = &j->c->scratch};
-	row r;
-	int64_t offset = h->first_offset;
-	int64_t byte = h->first_byte;
-	while (rows_next(&w, &r)) {
-		db_params p;
-		if (j->c->scratch.failed) {
-			return err_set(e, ERR_NO_MEMORY, "out of memory for a row");
-		}
-		db_params_init(&p);
-		db_param_i64(&p, j->topic_id);
-		db_param_i32(&p, h->head.partition);
-		db_param_i64(&p, offset);
-		db_param_i64(&p, byte);
-		db_param_i64(&p, h->head.last_ms);
-		db_param_i64(&p, r.records);
-		db_param_i64(&p, (int64_t)r.bytes);
-		rows_bind(&r, &p);
-		if (!db_pipeline_send(j->c->conn, h->head.is_ephemeral ? &SQL_BATCH_INSERT_EPHEMERAL : &SQL_BATCH_INSERT, &p,
-							  e)) {
-			return false;
-		}
-		offset += r.records;
-		byte += (int64_t)r.value_bytes;
-		(*sent)++;
-	}
-	return true;
+	put_place place = {.offset = h->first_offset, .byte = h->first_byte};
+	return put_send_rows(j->c->conn, j->topic_id, &h->head, pieces, count, &place, &j->c->scratch, sent, e);
 }
 
 static bool send_memories(judgement *j, size_t *sent, err *e)
@@ -542,6 +550,7 @@ static bool send_memories(judgement *j, size_t *sent, err *e)
 			db_param_i64(&p, m->sequence);
 			db_param_i64(&p, j->rules.now_ms);
 			db_param_str(&p, m->result);
+			db_param_bool(&p, m->has_closed);
 			if (!db_pipeline_send(j->c->conn, &SQL_PRODUCER_PUT, &p, e)) {
 				return false;
 			}
@@ -549,22 +558,6 @@ static bool send_memories(judgement *j, size_t *sent, err *e)
 		}
 	}
 	return true;
-}
-
-/* Reads what was sent and ends the pipeline. */
-static bool drain(judgement *j, size_t sent, err *e)
-{
-	if (!db_pipeline_flush(j->c->conn, e)) {
-		return false;
-	}
-	for (size_t i = 0; i < sent; i++) {
-		db_result *r = NULL;
-		if (!db_pipeline_next(j->c->conn, &r, e)) {
-			return false;
-		}
-		db_result_free(r);
-	}
-	return db_pipeline_finish(j->c->conn, e);
 }
 
 static bool write_and_commit(judgement *j, err *e)
@@ -582,7 +575,7 @@ static bool write_and_commit(judgement *j, err *e)
 	}
 	if (evicts) {
 		/* The new records count too, so they have to be there. */
-		if (!drain(j, sent, e)) {
+		if (!put_drain(conn, sent, e)) {
 			return false;
 		}
 		for (size_t i = 0; i < j->head_count; i++) {
@@ -605,7 +598,7 @@ static bool write_and_commit(judgement *j, err *e)
 			sent++;
 		}
 	}
-	return send_memories(j, &sent, e) && db_pipeline_commit(conn, e) && drain(j, sent + 1, e);
+	return send_memories(j, &sent, e) && db_pipeline_commit(conn, e) && put_drain(conn, sent + 1, e);
 }
 
 static bool judge_transaction(committer *c, log_append **ops, size_t count, err *e)

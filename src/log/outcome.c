@@ -54,7 +54,7 @@ static bool take_result(str *bytes, log_append_result *out)
 		return false;
 	}
 	base = be64toh(base);
-	if (partition >= LOG_PARTITIONS_MAX || count > LOG_RECORDS_PER_APPEND_MAX || base > INT64_MAX) {
+	if (partition >= LOG_PARTITIONS_MAX || count > LOG_ENGINE_RECORDS_MAX || base > INT64_MAX) {
 		return false;
 	}
 	*out = (log_append_result){.partition = (int32_t)partition, .count = count, .base_offset = (int64_t)base};
@@ -108,7 +108,7 @@ bool outcome_decode(str bytes, log_append *op)
 		}
 		records += results[i].count;
 	}
-	if (records > LOG_RECORDS_PER_APPEND_MAX || !take_indexes(&bytes, records, count, op->arena, &result_of)) {
+	if (records > LOG_ENGINE_RECORDS_MAX || !take_indexes(&bytes, records, count, op->arena, &result_of)) {
 		return false;
 	}
 	op->results = results;

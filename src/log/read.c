@@ -4,6 +4,7 @@
 #include "log/page.h"
 #include "log/private.h"
 #include "log/retain.h"
+#include "log/route.h"
 #include "sql/batch.h"
 
 /* Rows asked for at first, and how many more each further time: rows hold from 1 to 512 records, and nobody knows
@@ -12,6 +13,7 @@ enum { FIRST_ROWS = 8, ROWS_FACTOR = 4, ROWS_MAX = 512, RESULTS_MAX = 32, SETTLE
 
 enum column {
 	NEXT_OFFSET,
+	NEXT_BYTE,
 	CAP_FLOOR,
 	TTL_FLOOR,
 	IS_CLOSED,
@@ -19,6 +21,7 @@ enum column {
 	EXPIRED_BEFORE_MS,
 	LAST_OFFSET,
 	BASE_OFFSET,
+	BASE_BYTE,
 	COMMITTED_MS,
 	BYTES,
 	KEYS,
@@ -28,14 +31,20 @@ enum column {
 	TAGS,
 	NODES,
 	METAS,
+	APPENDS,
+	SOURCE_FLOOR,
+	IS_DEST,
+	HOPS,
 	HAS_MARK
 };
 
 struct log_page {
 	log_read_request request;
 	int64_t next_offset;
+	int64_t next_byte;
 	int64_t cap_floor;
 	int64_t ttl_floor;
+	int64_t source_floor;
 	bool is_closed;
 	bool reached_end; /* the rows go up to next_offset */
 
@@ -48,17 +57,24 @@ struct log_page {
 	bool row_is_open;
 	bool is_done;
 	int64_t offset; /* of the next element */
+	int64_t base_offset;
 	int64_t last_offset;
+	int64_t byte; /* before the next element */
 	int64_t committed_ms;
-	db_array_reader keys, values, times, headers, tags, nodes, metas;
+	int32_t hops;
+	int64_t
+		append_end; /* offset of the last record of the append that the next element belongs to; INT64_MAX: not here */
+	db_array_reader keys, values, times, headers, tags, nodes, metas, appends;
 	uint32_t delivered;
 	uint64_t delivered_bytes;
 	int64_t position;
+	int64_t position_byte;
 };
 
 static int64_t floor_of(const log_page *p)
 {
-	return p->cap_floor > p->ttl_floor ? p->cap_floor : p->ttl_floor;
+	int64_t floor = p->cap_floor > p->ttl_floor ? p->cap_floor : p->ttl_floor;
+	return floor > p->source_floor ? floor : p->source_floor;
 }
 
 /* ---- fetching ---- */
@@ -92,8 +108,10 @@ static bool has_batches(const db_result *r)
 static void take_head(log_page *p, const db_result *r, bool ephemeral)
 {
 	p->next_offset = db_i64(r, 0, NEXT_OFFSET);
+	p->next_byte = db_i64(r, 0, NEXT_BYTE);
 	p->cap_floor = db_i64(r, 0, CAP_FLOOR);
 	p->ttl_floor = db_i64(r, 0, TTL_FLOOR);
+	p->source_floor = db_i64(r, 0, SOURCE_FLOOR);
 	p->is_closed = db_bool(r, 0, IS_CLOSED);
 	if (ephemeral && !db_bool(r, 0, HAS_MARK)) {
 		/* A crash emptied the unlogged batches: everything below the head is lost. */
@@ -127,10 +145,11 @@ static bool find_kept(log_conn *conn, const log_read_request *q, bool ephemeral,
 
 /* The first fetch decides which table holds the topic and settles what has expired meanwhile. Inside the caller's
  * transaction nothing is written: there, what has expired is only passed over. */
-static bool fetch_first(log_conn *conn, log_page *p, bool *ephemeral, err *e)
+static bool fetch_first(log_engine *engine, log_conn *conn, log_page *p, bool *ephemeral, err *e)
 {
 	const log_read_request *q = &p->request;
 	int64_t kept = q->from;
+	bool is_current = db_in_transaction(conn);
 	*ephemeral = q->topic->config.durability == LOG_EPHEMERAL;
 	for (int attempt = 0;; attempt++) {
 		db_result *r = NULL;
@@ -141,6 +160,16 @@ static bool fetch_first(log_conn *conn, log_page *p, bool *ephemeral, err *e)
 			/* The cached topic is behind a change of durability. */
 			*ephemeral = !*ephemeral;
 			db_result_free(r);
+			continue;
+		}
+		if (!is_current && db_bool(r, 0, IS_DEST)) {
+			/* Routers copy to here: what was acknowledged at their sources has to be seen. */
+			is_current = true;
+			db_result_free(r);
+			if (!log_route_catch_up(engine, conn, q->topic->topic_id, e)) {
+				return false;
+			}
+			attempt--;
 			continue;
 		}
 		if (starts_expired(r) && attempt < SETTLE_TRIES) {
@@ -193,7 +222,6 @@ bool log_read(log_engine *engine, log_conn *conn, const log_read_request *reques
 	uint64_t max_bytes = request->max_bytes;
 	uint64_t max_records = request->max_records;
 	int64_t from = request->from;
-	(void)engine;
 	log_page *p = calloc(1, sizeof *p);
 	if (p == NULL) {
 		return err_set(e, ERR_NO_MEMORY, "out of memory");
@@ -202,7 +230,7 @@ bool log_read(log_engine *engine, log_conn *conn, const log_read_request *reques
 	if (p->request.until == 0) {
 		p->request.until = INT64_MAX;
 	}
-	if (!fetch_first(conn, p, &ephemeral, e)) {
+	if (!fetch_first(engine, conn, p, &ephemeral, e)) {
 		goto fail;
 	}
 	from = from > floor_of(p) ? from : floor_of(p);
@@ -260,13 +288,23 @@ void page_rewind(log_page *p)
 	p->delivered = 0;
 	p->delivered_bytes = 0;
 	p->position = p->request.from > floor_of(p) ? p->request.from : floor_of(p);
+	p->position_byte = p->position > p->next_offset ? p->next_byte : 0;
+}
+
+static void find_append_end(log_page *p)
+{
+	int32_t records = 0;
+	p->append_end = db_array_next_i32(&p->appends, &records) ? p->base_offset + records - 1 : INT64_MAX;
 }
 
 static void open_row(log_page *p, const db_result *r)
 {
-	p->offset = db_i64(r, p->row, BASE_OFFSET);
+	p->base_offset = db_i64(r, p->row, BASE_OFFSET);
+	p->offset = p->base_offset;
 	p->last_offset = db_i64(r, p->row, LAST_OFFSET);
+	p->byte = db_i64(r, p->row, BASE_BYTE);
 	p->committed_ms = db_i64(r, p->row, COMMITTED_MS);
+	p->hops = db_i32(r, p->row, HOPS);
 	db_array_open(&p->keys, db_str(r, p->row, KEYS));
 	db_array_open(&p->values, db_str(r, p->row, VALS));
 	db_array_open(&p->times, db_str(r, p->row, TS));
@@ -274,6 +312,14 @@ static void open_row(log_page *p, const db_result *r)
 	db_array_open(&p->tags, db_str(r, p->row, TAGS));
 	db_array_open(&p->nodes, db_str(r, p->row, NODES));
 	db_array_open(&p->metas, db_str(r, p->row, METAS));
+	db_array_open(&p->appends, db_str(r, p->row, APPENDS));
+	p->append_end = p->last_offset;
+	if (!db_is_null(r, p->row, APPENDS)) {
+		find_append_end(p);
+	}
+	if (p->offset >= p->position) {
+		p->position_byte = p->byte;
+	}
 	p->row++;
 	p->row_is_open = true;
 }
@@ -332,7 +378,8 @@ bool log_page_next(log_page *p, log_record *out)
 			return false;
 		}
 		int64_t time = 0;
-		log_record record = {.offset = p->offset, .committed_ms = p->committed_ms, .partition = p->request.partition};
+		log_record record = {
+			.offset = p->offset, .committed_ms = p->committed_ms, .partition = p->request.partition, .hops = p->hops};
 		record.value = next_text(&p->values);
 		record.key = next_text(&p->keys);
 		record.headers = next_text(&p->headers);
@@ -344,7 +391,14 @@ bool log_page_next(log_page *p, log_record *out)
 		}
 		record.timestamp_ms = time != 0 ? time : p->committed_ms;
 		int64_t offset = p->offset++;
+		p->byte += (int64_t)record.value.len;
+		record.end_byte = p->byte;
+		record.ends_append = offset == p->append_end;
+		if (record.ends_append && p->appends.count > 0) {
+			find_append_end(p);
+		}
 		if (offset < p->position) {
+			p->position_byte = p->byte;
 			continue;
 		}
 		if (record.value.ptr != NULL) {
@@ -356,10 +410,12 @@ bool log_page_next(log_page *p, log_record *out)
 			p->delivered++;
 			p->delivered_bytes += bytes;
 			p->position = offset + 1;
+			p->position_byte = p->byte;
 			*out = record;
 			return true;
 		}
 		p->position = offset + 1;
+		p->position_byte = p->byte;
 	}
 	return false;
 }
@@ -367,6 +423,16 @@ bool log_page_next(log_page *p, log_record *out)
 int64_t log_page_position(const log_page *p)
 {
 	return p->position;
+}
+
+int64_t log_page_byte(const log_page *p)
+{
+	return p->position == p->next_offset ? p->next_byte : p->position_byte;
+}
+
+int64_t log_page_end_byte(const log_page *p)
+{
+	return p->next_byte;
 }
 
 int64_t log_page_end_offset(const log_page *p)
@@ -387,7 +453,8 @@ bool log_page_gap(const log_page *p, log_gap *out)
 	*out = (log_gap){.from = p->request.from,
 					 .to = floor_of(p),
 					 .by_cap = p->cap_floor > p->request.from,
-					 .by_ttl = p->ttl_floor > p->request.from};
+					 .by_ttl = p->ttl_floor > p->request.from,
+					 .by_source = p->source_floor > p->request.from};
 	return true;
 }
 

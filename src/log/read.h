@@ -36,6 +36,7 @@ typedef struct log_gap {
 	int64_t to; /* exclusive */
 	bool by_cap;
 	bool by_ttl;
+	bool by_source; /* lost at the source of a router before they could be copied here */
 } log_gap;
 
 bool log_read(log_engine *engine, log_conn *conn, const log_read_request *request, log_page **out, err *e) MUST_CHECK;
@@ -43,7 +44,10 @@ bool log_read(log_engine *engine, log_conn *conn, const log_read_request *reques
 bool log_page_next(log_page *p, log_record *out);
 /* Where the next read goes on: one past the last offset examined (deleted ones included). */
 int64_t log_page_position(const log_page *p);
+/* Value bytes before that position, as log_record.end_byte counts; meaningful once log_page_next() gave false. */
+int64_t log_page_byte(const log_page *p);
 int64_t log_page_end_offset(const log_page *p);     /* the head's next offset at the time of the read */
+int64_t log_page_end_byte(const log_page *p);       /* value bytes before it */
 int64_t log_page_start_offset(const log_page *p);   /* offsets below were lost to retention */
 bool log_page_gap(const log_page *p, log_gap *out); /* false: none between `from` and the first record */
 bool log_page_is_closed(const log_page *p);

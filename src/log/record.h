@@ -11,7 +11,8 @@
 
 enum {
 	LOG_RECORDS_PER_APPEND_MAX = 10000,
-	LOG_RECORD_BYTES_MAX = 1 << 20, /* key, value, headers, meta together */
+	LOG_ENGINE_RECORDS_MAX = 1 << 20, /* what the engine takes in one append, whatever a dialect's own limit */
+	LOG_RECORD_BYTES_MAX = 1 << 20,   /* key, value, headers, meta together */
 	LOG_PARTITIONS_MAX = 1024,
 	LOG_TOPIC_NAME_MAX = 1024, /* bytes; the dialects have tighter rules */
 	LOG_ALL_PARTITIONS = -1,   /* where one partition could be named */
@@ -21,7 +22,11 @@ typedef struct log_record {
 	int64_t offset;
 	int64_t timestamp_ms; /* the producer's when it gave one, else the commit's */
 	int64_t committed_ms; /* Postgres's clock, never decreasing along a partition */
+	int64_t end_byte;     /* value bytes of the partition up to here, this record's included; what was deleted singly
+							 need not count */
 	int32_t partition;
+	int32_t hops;     /* routers it has passed */
+	bool ends_append; /* the last record of one append */
 	str key;
 	str value;
 	str headers; /* compact JSON text: [["name","value"],…] */

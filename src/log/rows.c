@@ -184,3 +184,17 @@ void rows_bind(const row *r, db_params *p)
 		db_param_str(p, r->columns[column]);
 	}
 }
+
+void rows_bind_placed(const row *r, const row_place *at, db_params *p)
+{
+	db_params_init(p);
+	db_param_i64(p, at->topic_id);
+	db_param_i32(p, at->partition);
+	db_param_i64(p, at->offset);
+	db_param_i64(p, at->byte);
+	db_param_i64(p, at->committed_ms);
+	db_param_i64(p, r->records);
+	db_param_i64(p, (int64_t)r->bytes);
+	rows_bind(r, p);
+	db_param_i32(p, at->hops);
+}

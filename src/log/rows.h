@@ -13,7 +13,14 @@
 #include "db/conn.h"
 #include "log/append.h"
 
-enum { ROW_RECORDS = 512, ROW_BYTES = 64 << 10, ROW_COLUMNS = 8 };
+enum {
+	ROW_RECORDS = 512,
+	ROW_BYTES = 64 << 10,
+	ROW_TAGS = 4,
+	ROW_COLUMNS = 8,
+	ROW_SCRATCH_BYTES = 512 << 20, /* at most: one record as large as a request may be */
+	ROW_SCRATCH_KEPT = 1 << 20,    /* what is worth keeping from one group to the next */
+};
 
 /* Records of one operation that go to the partition, in order. */
 typedef struct row_piece {
@@ -39,6 +46,17 @@ typedef struct row {
 
 bool rows_next(row_writer *w, row *out);    /* false: no records left */
 void rows_bind(const row *r, db_params *p); /* the eight columns as parameters */
+
+typedef struct row_place {
+	int64_t topic_id;
+	int32_t partition;
+	int64_t offset;
+	int64_t byte;
+	int64_t committed_ms;
+	int32_t hops; /* routers the records have passed */
+} row_place;
+/* Parameters of SQL_BATCH_INSERT and its twin. */
+void rows_bind_placed(const row *r, const row_place *at, db_params *p);
 
 /* keys + values + headers + metas of one record. */
 uint64_t rows_record_bytes(const log_columns *c, uint32_t i);

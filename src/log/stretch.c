@@ -6,7 +6,7 @@
 #include "log/private.h"
 #include "sql/head.h"
 
-enum { FRAME_MAX_BYTES = 16 << 20, PAGE_BYTES = 1 << 20 };
+enum { FRAME_MAX_BYTES = 128 << 20, PAGE_BYTES = 1 << 20 };
 
 static size_t position_bytes(int32_t count)
 {
@@ -25,12 +25,6 @@ log_position *log_position_copy(const log_position *p)
 void log_position_set(log_position *to, const log_position *from)
 {
 	memcpy(to, from, position_bytes(from->count));
-}
-
-bool log_position_equal(const log_position *a, const log_position *b)
-{
-	return a->first == b->first && a->count == b->count &&
-		   memcmp(a->offsets, b->offsets, (size_t)a->count * sizeof(int64_t)) == 0;
 }
 
 bool stretch_init(stretch *s, log_engine *engine, const log_topic *t, const log_format *format,
@@ -52,8 +46,16 @@ void stretch_dispose(stretch *s)
 	free(s->position);
 }
 
-/* Hands over what was written so far. */
-static bool cut(stretch *s, err *e)
+/* ---- frames ---- */
+
+static bool give(stretch *s, const log_delivery *d, err *e)
+{
+	s->frames++;
+	/* Not an error of the log: the caller looks at the subscription's state. */
+	return s->take(s->context, d) || err_set(e, ERR_NONE, "not taken");
+}
+
+static bool hand_over(stretch *s, err *e)
 {
 	if (s->out.failed) {
 		return err_set(e, ERR_NO_MEMORY, "out of memory for a frame");
@@ -67,49 +69,123 @@ static bool cut(stretch *s, err *e)
 	}
 	buf_clear(&s->out);
 	s->records = 0;
-	s->frames++;
-	bool taken = s->take(s->context, f, s->position);
+	bool taken = give(s, &(log_delivery){.frame = f, .after = s->position}, e);
 	frame_unref(f);
-	if (!taken) {
-		/* Not an error of the log: the caller looks at the subscription's state. */
-		err_set(e, ERR_NONE, "not taken");
-	}
 	return taken;
+}
+
+/* Ends the frame at the position, if there is one. */
+static bool cut(stretch *s, log_frame_end *end, err *e)
+{
+	int64_t at = s->position->offsets[end->partition - s->position->first];
+	end->from = s->from;
+	end->byte = s->byte;
+	if (s->out.len > 0 && s->format->write_end != NULL) {
+		s->format->write_end(&s->out, s->topic, end);
+	} else if (end->is_closed && s->format->write_closed != NULL) {
+		s->format->write_closed(&s->out, s->topic, end);
+	}
+	s->from = at;
+	s->mark = (stretch_mark){0, at, s->byte};
+	return hand_over(s, e);
+}
+
+static bool is_full(const stretch *s)
+{
+	bool is_large = s->out.len >= LOG_FRAME_BYTES || s->records >= LOG_FRAME_RECORDS;
+	return is_large && (s->format->is_whole == NULL || s->mark.bytes == s->out.len);
+}
+
+static void write_record(stretch *s, const log_record *r)
+{
+	int64_t *at = &s->position->offsets[r->partition - s->position->first];
+	*at = r->offset + 1;
+	s->byte = r->end_byte;
+	s->format->write_record(&s->out, s->topic, r, s->position);
+	s->records++;
+	if (s->format->is_whole == NULL || s->format->is_whole(&s->out)) {
+		s->mark = (stretch_mark){s->out.len, *at, s->byte};
+	}
+}
+
+/* ---- reading ---- */
+
+static bool tell_gap(stretch *s, int32_t partition, const log_gap *gap, const log_page *page, err *e)
+{
+	s->position->offsets[partition - s->position->first] = gap->to;
+	if (s->format->write_gap != NULL) {
+		s->format->write_gap(&s->out, s->topic, partition, gap, s->position);
+		return true;
+	}
+	return give(s, &(log_delivery){.after = s->position, .gap = gap, .end_offset = log_page_end_offset(page)}, e);
+}
+
+/* What is written goes into frames, all but the last. */
+static bool write_records(stretch *s, log_page *page, int32_t partition, err *e)
+{
+	log_record record;
+	log_frame_end middle = {.partition = partition, .after = s->position, .end_offset = log_page_end_offset(page)};
+	if (s->format->write_page != NULL) {
+		s->format->write_page(s->format, &s->out, s->topic, page);
+		s->mark.bytes = s->out.len;
+		return true;
+	}
+	while (log_page_next(page, &record)) {
+		if (is_full(s) && !cut(s, &middle, e)) {
+			return false;
+		}
+		write_record(s, &record);
+	}
+	return true;
 }
 
 bool stretch_read(stretch *s, log_conn *conn, int32_t partition, int64_t until, bool *more, err *e)
 {
 	log_page *page = NULL;
-	log_record record;
 	log_gap gap;
 	int64_t *at = &s->position->offsets[partition - s->position->first];
-	log_read_request q = {.topic = s->topic,
+	bool by_page = s->format->write_page != NULL;
+	log_topic prior = {.topic_id = s->prior_topic_id, .config.durability = LOG_FSYNC};
+	log_read_request q = {.topic = s->prior_topic_id != 0 ? &prior : s->topic,
 						  .partition = partition,
 						  .from = *at,
 						  .until = until,
-						  .max_records = STRETCH_RECORDS,
-						  .max_bytes = PAGE_BYTES};
+						  .max_records = by_page ? s->format->page_records : STRETCH_RECORDS,
+						  .max_bytes = by_page ? s->format->page_bytes : PAGE_BYTES};
 	bool ok = false;
 	if (!log_read(s->engine, conn, &q, &page, e)) {
 		return false;
 	}
-	if (log_page_gap(page, &gap)) {
-		*at = gap.to;
-		s->format->write_gap(&s->out, s->topic, partition, &gap, s->position);
+	if (log_page_gap(page, &gap) && !tell_gap(s, partition, &gap, page, e)) {
+		goto out;
 	}
-	while (log_page_next(page, &record)) {
-		*at = record.offset + 1;
-		s->format->write_record(&s->out, s->topic, &record, s->position);
-		s->records++;
-		if ((s->out.len >= LOG_FRAME_BYTES || s->records >= LOG_FRAME_RECORDS) && !cut(s, e)) {
-			goto out;
-		}
+	s->from = *at;
+	s->mark = (stretch_mark){s->out.len, *at, 0};
+	if (!write_records(s, page, partition, e)) {
+		goto out;
 	}
 	/* Deleted records at the end move the position without a frame. */
 	*at = log_page_position(page) > *at ? log_page_position(page) : *at;
-	int64_t end = until != 0 && until < log_page_end_offset(page) ? until : log_page_end_offset(page);
-	*more = *at < end;
-	ok = cut(s, e);
+	s->byte = log_page_byte(page);
+	int64_t end_offset = log_page_end_offset(page);
+	log_frame_end end = {.partition = partition,
+						 .after = s->position,
+						 .end_offset = end_offset,
+						 .is_at_end = *at >= end_offset && s->prior_topic_id == 0};
+	end.is_closed = end.is_at_end && log_page_is_closed(page) && s->position->count == 1;
+	*more = *at < (until != 0 && until < end_offset ? until : end_offset);
+	if (s->out.len > s->mark.bytes && !end.is_closed && (end.is_at_end || (*more && s->mark.offset > q.from))) {
+		/* The rest comes again with the record that completes it. */
+		s->out.len = s->mark.bytes;
+		*at = s->mark.offset;
+		s->byte = s->mark.byte;
+		end.is_at_end = false;
+	}
+	if (end.is_closed && s->format->check_closed != NULL && !s->format->check_closed(s->engine, conn, s->topic, e)) {
+		goto out;
+	}
+	ok = cut(s, &end, e);
+	s->is_ended = ok && end.is_closed;
 out:
 	log_page_free(page);
 	return ok;

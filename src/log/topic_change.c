@@ -4,10 +4,16 @@
  * Whatever changes the heads of a topic locks all of them first, in order, as appends do: an append sees all of the
  * change, or none of it.
  */
+#include <string.h>
+
 #include "log/private.h"
 #include "log/retain.h"
+#include "log/route_step.h"
+#include "log/rows.h"
 #include "log/topic_row.h"
+#include "sql/batch.h"
 #include "sql/head.h"
+#include "sql/router.h"
 #include "sql/topic.h"
 
 enum { CHANGE_ARENA_BYTES = 4 << 20 };
@@ -68,8 +74,13 @@ static bool do_by_id(db_conn *conn, const db_query *query, int64_t id, int64_t *
 static void tell_changed(log_engine *engine, const log_topic *t)
 {
 	topic_cache_remove(engine->topics, t);
-	notify_topic_changed(engine->link, t->topic_id);
-	wake_topic(engine->wakes, t->topic_id, LOG_ALL_PARTITIONS);
+	log_topic_changed(engine, t->topic_id);
+}
+
+void log_topic_changed(log_engine *engine, int64_t topic_id)
+{
+	notify_topic_changed(engine->link, topic_id);
+	wake_topic(engine->wakes, topic_id, LOG_ALL_PARTITIONS);
 }
 
 /* ---- create ---- */
@@ -99,7 +110,8 @@ static bool check_count(log_engine *engine, db_conn *conn, int64_t tenant_id, er
 	return true;
 }
 
-static bool insert(log_engine *engine, db_conn *conn, const log_topic_spec *spec, bool *created, err *e)
+/* The topic's row. *topic_id is 0 when the name is taken. */
+static bool insert_row(log_engine *engine, db_conn *conn, const log_topic_spec *spec, int64_t *topic_id, err *e)
 {
 	db_params p;
 	db_result *r = NULL;
@@ -117,10 +129,85 @@ static bool insert(log_engine *engine, db_conn *conn, const log_topic_spec *spec
 	if (!db_run(conn, &SQL_TOPIC_INSERT, &p, &r, e)) {
 		return false;
 	}
-	*created = db_rows(r) == 1;
-	int64_t topic_id = *created ? db_i64(r, 0, 0) : 0;
+	*topic_id = db_rows(r) == 1 ? db_i64(r, 0, 0) : 0;
 	db_result_free(r);
+	return true;
+}
+
+bool topic_insert(log_engine *engine, db_conn *conn, const log_topic_spec *spec, bool *created, err *e)
+{
+	int64_t topic_id = 0;
+	if (!insert_row(engine, conn, spec, &topic_id, e)) {
+		return false;
+	}
+	*created = topic_id != 0;
 	return !*created || add_heads(conn, topic_id, 0, spec->partitions, &spec->config, e);
+}
+
+/* The head of a topic that begins with something. *committed_ms is the time of its first append. */
+static bool add_started_head(db_conn *conn, int64_t topic_id, const log_topic_spec *spec, const log_topic_start *start,
+							 int64_t *committed_ms, err *e)
+{
+	db_params p;
+	db_result *r = NULL;
+	uint32_t count = start->records != NULL ? start->records->count : 0;
+	int64_t value_bytes = 0;
+	int64_t bytes = 0;
+	for (uint32_t i = 0; i < count; i++) {
+		value_bytes += (int64_t)start->records->values[i].len;
+		bytes += (int64_t)rows_record_bytes(start->records, i);
+	}
+	db_params_init(&p);
+	db_param_i64(&p, topic_id);
+	db_param_bool(&p, is_plain(&spec->config) && !start->is_closed);
+	db_param_bool(&p, start->is_closed);
+	db_param_i64(&p, start->offset + count);
+	db_param_i64(&p, start->byte + value_bytes);
+	db_param_i64(&p, start->offset);
+	db_param_i64(&p, count);
+	db_param_i64(&p, bytes);
+	if (!db_run(conn, &SQL_HEAD_INSERT_STARTED, &p, &r, e)) {
+		return false;
+	}
+	*committed_ms = db_i64(r, 0, 0);
+	db_result_free(r);
+	return true;
+}
+
+static bool add_records(db_conn *conn, int64_t topic_id, const log_topic_start *start, int64_t committed_ms, err *e)
+{
+	const row_piece piece = {start->records, NULL, start->records->count};
+	buf scratch;
+	row r;
+	int64_t offset = start->offset;
+	int64_t byte = start->byte;
+	bool ok = true;
+	buf_init(&scratch, ROW_SCRATCH_BYTES);
+	row_writer w = {.pieces = &piece, .piece_count = 1, .scratch = &scratch};
+	while (ok && rows_next(&w, &r)) {
+		db_params p;
+		rows_bind_placed(&r, &(row_place){topic_id, 0, offset, byte, committed_ms, 0}, &p);
+		ok = scratch.failed ? err_set(e, ERR_NO_MEMORY, "out of memory for a row")
+							: db_do(conn, &SQL_BATCH_INSERT, &p, NULL, e);
+		offset += r.records;
+		byte += (int64_t)r.value_bytes;
+	}
+	buf_dispose(&scratch);
+	return ok;
+}
+
+bool log_topic_insert(log_engine *engine, log_conn *conn, const log_topic_spec *spec, const log_topic_start *start,
+					  int64_t *topic_id, err *e)
+{
+	int64_t committed_ms = 0;
+	if (!insert_row(engine, conn, spec, topic_id, e)) {
+		return false;
+	}
+	return *topic_id == 0 ||
+		   (add_started_head(conn, *topic_id, spec, start, &committed_ms, e) &&
+			(start->records == NULL || start->records->count == 0 ||
+			 add_records(conn, *topic_id, start, committed_ms, e))) ||
+		   err_frame(e, "log_topic_insert");
 }
 
 bool log_topic_create(log_engine *engine, log_conn *conn, const log_topic_spec *spec, const log_topic **out,
@@ -139,7 +226,7 @@ bool log_topic_create(log_engine *engine, log_conn *conn, const log_topic_spec *
 			*e = missing;
 			return false;
 		}
-		if (!db_begin(conn, e) || !insert(engine, conn, spec, &made, e) || !db_commit(conn, e)) {
+		if (!db_begin(conn, e) || !topic_insert(engine, conn, spec, &made, e) || !db_commit(conn, e)) {
 			db_rollback(conn);
 			return err_frame(e, "log_topic_create");
 		}
@@ -259,35 +346,96 @@ bool log_topic_alter(log_engine *engine, log_conn *conn, const log_topic *t, con
 
 /* ---- delete ---- */
 
-static bool delete_rows(db_conn *conn, const log_topic *t, bool *deleted, err *e)
+bool log_topic_lock(log_conn *conn, int64_t topic_id, bool *exists, err *e)
 {
-	static const db_query *const QUERIES[] = {
-		&SQL_TOPIC_DELETE_HEADS,  &SQL_TOPIC_DELETE_IDEMPOTENCY,      &SQL_TOPIC_DELETE_PRODUCERS,
-		&SQL_TOPIC_DELETE_GROUPS, &SQL_TOPIC_DELETE_GROUP_PARTITIONS, &SQL_TOPIC_DELETE_MARKS};
-	int64_t affected = 0;
-	if (!do_by_id(conn, &SQL_TOPIC_DELETE, t->topic_id, &affected, e)) {
+	db_params p;
+	db_result *r = NULL;
+	db_params_init(&p);
+	db_param_i64(&p, topic_id);
+	/* Routers' rows are locked before heads, by everyone. */
+	if (!do_by_id(conn, &SQL_ROUTER_LOCK_OF_TOPIC, topic_id, NULL, e) ||
+		!db_run(conn, &SQL_HEAD_LOCK_FIRST, &p, &r, e)) {
 		return false;
 	}
-	*deleted = affected == 1;
-	if (!*deleted) {
+	*exists = db_rows(r) == 1;
+	db_result_free(r);
+	return true;
+}
+
+bool log_topic_close(log_conn *conn, int64_t topic_id, err *e)
+{
+	return do_by_id(conn, &SQL_HEAD_CLOSE, topic_id, NULL, e);
+}
+
+bool log_topic_discard(log_conn *conn, int64_t topic_id, bool *discarded, err *e)
+{
+	static const db_query *const QUERIES[] = {
+		&SQL_TOPIC_DELETE_HEADS,    &SQL_TOPIC_DELETE_IDEMPOTENCY,      &SQL_TOPIC_DELETE_PRODUCERS,
+		&SQL_TOPIC_DELETE_GROUPS,   &SQL_TOPIC_DELETE_GROUP_PARTITIONS, &SQL_TOPIC_DELETE_MARKS,
+		&SQL_ROUTER_DELETE_OF_TOPIC};
+	int64_t affected = 0;
+	if (!do_by_id(conn, &SQL_TOPIC_DELETE, topic_id, &affected, e)) {
+		if (strcmp(e->sqlstate, "23503") == 0) {
+			err_set(e, ERR_TOPIC_IN_USE,
+					"other streams were forked from this one and still read it; delete them first");
+		}
+		return false;
+	}
+	*discarded = affected == 1;
+	if (!*discarded) {
 		return true;
 	}
 	for (size_t i = 0; i < sizeof QUERIES / sizeof QUERIES[0]; i++) {
-		if (!do_by_id(conn, QUERIES[i], t->topic_id, NULL, e)) {
+		if (!do_by_id(conn, QUERIES[i], topic_id, NULL, e)) {
 			return false;
 		}
 	}
-	return do_by_id(conn, &SQL_TOPIC_DISCARD, t->topic_id, NULL, e);
+	return do_by_id(conn, &SQL_TOPIC_DISCARD, topic_id, NULL, e);
+}
+
+/* In the caller's transaction. Routers go first, as their rows are locked before heads. */
+static bool remove_topic(db_conn *conn, const log_topic *t, bool only_empty, arena *a, log_topic_removal *out, err *e)
+{
+	head *heads = NULL;
+	size_t count = 0;
+	head_rules rules;
+	if (!route_delete_of_topic(conn, t, a, &out->routers, &out->router_count, e) ||
+		!head_lock(conn, t->topic_id, NULL, 0, a, &heads, &count, &rules, e) ||
+		(only_empty && !settle(conn, t->topic_id, heads, count, &rules, e))) {
+		return false;
+	}
+	for (size_t i = 0; only_empty && i < count; i++) {
+		out->records += heads[i].live_records;
+	}
+	return out->records > 0 || log_topic_discard(conn, t->topic_id, &out->deleted, e);
+}
+
+bool log_topic_remove(log_engine *engine, log_conn *conn, const log_topic *t, bool only_empty, arena *a,
+					  log_topic_removal *out, err *e)
+{
+	log_topic_removal removed = {0};
+	bool ok = db_begin(conn, e) && remove_topic(conn, t, only_empty, a, &removed, e);
+	if (ok && removed.records > 0) {
+		db_rollback(conn);
+		*out = (log_topic_removal){.records = removed.records};
+		return true;
+	}
+	ok = ok && db_commit(conn, e);
+	if (ok || e->code == ERR_OUTCOME_UNKNOWN) {
+		tell_changed(engine, t);
+	}
+	if (!ok) {
+		db_rollback(conn);
+		return err_frame(e, "log_topic_remove");
+	}
+	*out = removed;
+	return true;
 }
 
 bool log_topic_delete(log_engine *engine, log_conn *conn, int64_t tenant_id, str name, bool *deleted, err *e)
 {
 	const log_topic *t = NULL;
-	head *heads = NULL;
-	size_t count = 0;
-	head_rules rules;
-	bool done = false;
-	bool ok = false;
+	log_topic_removal removed;
 	if (!topic_fetch(conn, tenant_id, name, &t, e)) {
 		if (e->code != ERR_TOPIC_NOT_FOUND) {
 			return false;
@@ -296,24 +444,12 @@ bool log_topic_delete(log_engine *engine, log_conn *conn, int64_t tenant_id, str
 		return true;
 	}
 	arena *a = arena_new(CHANGE_ARENA_BYTES);
-	if (a == NULL) {
-		err_set(e, ERR_NO_MEMORY, "out of memory");
-		goto out;
+	bool ok = a != NULL ? log_topic_remove(engine, conn, t, false, a, &removed, e)
+						: err_set(e, ERR_NO_MEMORY, "out of memory");
+	if (ok) {
+		*deleted = removed.deleted;
 	}
-	if (!db_begin(conn, e) || !head_lock(conn, t->topic_id, NULL, 0, a, &heads, &count, &rules, e) ||
-		!delete_rows(conn, t, &done, e) || !db_commit(conn, e)) {
-		db_rollback(conn);
-		err_frame(e, "log_topic_delete");
-		if (e->code == ERR_OUTCOME_UNKNOWN) {
-			tell_changed(engine, t);
-		}
-		goto out;
-	}
-	tell_changed(engine, t);
-	*deleted = done;
-	ok = true;
-out:
-	log_topic_unref(t);
 	arena_free(a);
+	log_topic_unref(t);
 	return ok;
 }

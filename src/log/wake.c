@@ -19,7 +19,7 @@ struct log_watch {
 typedef struct watched {
 	int64_t topic_id; /* first: compared by it */
 	log_watch *first;
-	int64_t *known; /* next offsets seen by the slow poll, by partition; -1 = not yet */
+	int64_t *known; /* marks seen by the slow poll, by partition; -1 = not yet */
 	int32_t known_count;
 } watched;
 
@@ -210,13 +210,12 @@ static bool grow_known(watched *t, int32_t count)
 	return true;
 }
 
-void wake_seen(wake_registry *r, int64_t topic_id, int32_t partition, int64_t next_offset)
+void wake_seen(wake_registry *r, int64_t topic_id, int32_t partition, int64_t mark)
 {
 	pthread_mutex_lock(&r->lock);
 	watched *t = find(r, topic_id);
-	if (t != NULL && partition < LOG_PARTITIONS_MAX && grow_known(t, partition + 1) &&
-		t->known[partition] != next_offset) {
-		t->known[partition] = next_offset;
+	if (t != NULL && partition < LOG_PARTITIONS_MAX && grow_known(t, partition + 1) && t->known[partition] != mark) {
+		t->known[partition] = mark;
 		wake_watches(r, t, partition);
 	}
 	pthread_mutex_unlock(&r->lock);

@@ -23,7 +23,7 @@ static void sse_gap(buf *out, const log_topic *t, int32_t partition, const log_g
 	buf_append_str(out, STR("}\n\n"));
 }
 
-static const log_format sse_format = {"streaming-sse", sse_record, sse_gap, NULL};
+static const log_format sse_format = {.name = "streaming-sse", .write_record = sse_record, .write_gap = sse_gap};
 
 const stream_form stream_form_sse = {
 	.content_type = "text/event-stream",
@@ -56,7 +56,7 @@ static void line_gap(buf *out, const log_topic *t, int32_t partition, const log_
 	write_cursor(out, t, after);
 }
 
-static const log_format line_format = {"streaming-lines", line_record, line_gap, NULL};
+static const log_format line_format = {.name = "streaming-lines", .write_record = line_record, .write_gap = line_gap};
 
 const stream_form stream_form_lines = {
 	.content_type = "application/x-ndjson",

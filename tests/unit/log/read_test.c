@@ -653,9 +653,55 @@ START_TEST(reading_inside_a_transaction_neither_ends_it_nor_writes)
 }
 END_TEST
 
+/* "offset:end byte", "!" behind the last record of an append, then where the page ends. */
+static const char *bytes_of(log_fixture *f, const log_topic *t, int64_t at, uint32_t max_records)
+{
+	err e;
+	log_page *page = NULL;
+	log_record r;
+	log_read_request q = from(t, at);
+	char *text = arena_alloc_zero(f->arena, 1024);
+	size_t n = 0;
+	q.max_records = max_records;
+	db_fixture_must(log_read(f->engine, f->conn, &q, &page, &e), &e, "read");
+	while (log_page_next(page, &r)) {
+		n += (size_t)snprintf(text + n, 1024 - n, "%lld:%lld%s ", (long long)r.offset, (long long)r.end_byte,
+							  r.ends_append ? "!" : "");
+	}
+	snprintf(text + n, 1024 - n, "|%lld:%lld of %lld", (long long)log_page_position(page),
+			 (long long)log_page_byte(page), (long long)log_page_end_byte(page));
+	log_page_free(page);
+	return text;
+}
+
+START_TEST(bytes_and_ends_of_appends_are_told)
+{
+	log_fixture f;
+	fixture_open(&f);
+	const log_topic *t = fixture_topic(&f, "orders", 1);
+	ck_assert_str_eq(bytes_of(&f, t, 0, 100), "|0:0 of 0");
+	fixture_append_texts(&f, t, 0, "a", 2, NULL);
+	fixture_append_texts(&f, t, 0, "bbb", 3, NULL);
+	ck_assert_str_eq(bytes_of(&f, t, 0, 100), "0:2 1:4! 2:8 3:12 4:16! |5:16 of 16");
+	ck_assert_str_eq(bytes_of(&f, t, 1, 2), "1:4! 2:8 |3:8 of 16");
+	ck_assert_str_eq(bytes_of(&f, t, 4, 2), "4:16! |5:16 of 16");
+	ck_assert_str_eq(bytes_of(&f, t, 5, 2), "|5:16 of 16");
+	/* One row for two appends; a row that an append goes on behind; a deleted record at the end. */
+	db_fixture_sql(f.url, "UPDATE tidegate.batch SET appends = '{1}' WHERE last_offset = 1; "
+						  "UPDATE tidegate.batch SET appends = '{}' WHERE last_offset = 4");
+	ck_assert_str_eq(bytes_of(&f, t, 0, 100), "0:2! 1:4 2:8 3:12 4:16 |5:16 of 16");
+	db_fixture_sql(f.url, "UPDATE tidegate.batch SET appends = '{1,3}', vals[3] = NULL WHERE last_offset = 4");
+	ck_assert_str_eq(bytes_of(&f, t, 2, 100), "2:8! 3:12 |5:16 of 16");
+	ck_assert_str_eq(bytes_of(&f, t, 3, 100), "3:12 |5:16 of 16");
+	log_topic_unref(t);
+	fixture_close(&f);
+}
+END_TEST
+
 int main(void)
 {
 	const TTest *const tests[] = {
+		bytes_and_ends_of_appends_are_told,
 		page_holds_no_more_records_than_asked_for,
 		page_holds_no_more_bytes_than_asked_for_but_one_record_always,
 		bytes_limit_holds_over_many_rows,

@@ -28,7 +28,7 @@ static void collector_init(collector *c, int room)
 	atomic_init(&c->ended, ERR_NONE);
 }
 
-static log_push take(void *context, frame *f)
+static log_push take(void *context, const log_delivery *d)
 {
 	collector *c = context;
 	pthread_mutex_lock(&c->lock);
@@ -36,7 +36,12 @@ static log_push take(void *context, frame *f)
 	if (full) {
 		atomic_store(&c->was_full, true);
 	} else {
-		buf_append_str(&c->text, frame_payload(f));
+		if (d->frame != NULL) {
+			buf_append_str(&c->text, frame_payload(d->frame));
+		} else {
+			buf_printf(&c->text, "gap [%lld-%lld) of %lld;", (long long)d->gap->from, (long long)d->gap->to,
+					   (long long)d->end_offset);
+		}
 		c->room -= c->room > 0 ? 1 : 0;
 	}
 	pthread_mutex_unlock(&c->lock);
@@ -65,7 +70,35 @@ static void write_gap(buf *out, const log_topic *t, int32_t partition, const log
 	buf_printf(out, "%d[%lld-%lld);", partition, (long long)gap->from, (long long)gap->to);
 }
 
-static const log_format FORMAT = {"test", write_record, write_gap, NULL};
+static const log_format FORMAT = {.name = "test", .write_record = write_record, .write_gap = write_gap};
+
+/* Pages of two records; those with an odd offset are not shown. */
+static void write_page(const log_format *f, buf *out, const log_topic *t, log_page *page)
+{
+	log_record r;
+	(void)f;
+	(void)t;
+	while (log_page_next(page, &r)) {
+		if (r.offset % 2 == 0) {
+			buf_printf(out, "%lld,", (long long)r.offset);
+		}
+	}
+	if (out->len > 0) {
+		buf_printf(out, "to %lld of %lld;", (long long)log_page_position(page), (long long)log_page_end_offset(page));
+	}
+}
+
+static void write_caught_up(buf *out, const log_topic *t, const log_position *at)
+{
+	(void)t;
+	buf_printf(out, "end %lld;", (long long)at->offsets[0]);
+}
+
+static const log_format PAGES = {.name = "pages",
+								 .write_page = write_page,
+								 .write_caught_up = write_caught_up,
+								 .page_records = 2,
+								 .page_bytes = 1 << 20};
 
 /* Waits until the collector holds exactly `wanted`. */
 static void expect(collector *c, const char *wanted)
@@ -83,7 +116,8 @@ static void expect(collector *c, const char *wanted)
 	ck_assert_str_eq(seen, wanted);
 }
 
-static log_subscription *subscribe(log_fixture *f, const log_topic *t, collector *c, int64_t from)
+static log_subscription *subscribe_as(log_fixture *f, const log_topic *t, collector *c, int64_t from,
+									  const log_format *format)
 {
 	err e;
 	log_position *start = malloc(sizeof *start + (size_t)t->partitions * sizeof(int64_t));
@@ -92,11 +126,16 @@ static log_subscription *subscribe(log_fixture *f, const log_topic *t, collector
 	for (int32_t i = 0; i < t->partitions; i++) {
 		start->offsets[i] = from;
 	}
-	log_sink sink = {take, ended, c};
-	log_subscription *s = log_subscribe(f->engine, t, start, &FORMAT, sink, &e);
+	log_sink sink = {.push = take, .on_error = ended, .context = c};
+	log_subscription *s = log_subscribe(f->engine, t, start, format, sink, &e);
 	ck_assert_ptr_nonnull(s);
 	free(start);
 	return s;
+}
+
+static log_subscription *subscribe(log_fixture *f, const log_topic *t, collector *c, int64_t from)
+{
+	return subscribe_as(f, t, c, from, &FORMAT);
 }
 
 START_TEST(subscriber_gets_what_is_there_and_what_comes)
@@ -195,6 +234,34 @@ START_TEST(gap_is_announced_before_the_records_behind_it)
 	expect(&c, "0[1-3);0/3;0/4;");
 	log_unsubscribe(s);
 	buf_dispose(&c.text);
+	log_topic_unref(t);
+	fixture_close(&f);
+}
+END_TEST
+
+START_TEST(a_format_may_write_whole_pages_and_leave_gaps_to_the_sink)
+{
+	log_fixture f;
+	collector c;
+	collector late;
+	fixture_open(&f);
+	collector_init(&c, -1);
+	collector_init(&late, -1);
+	const log_topic *t = fixture_topic(&f, "orders", 1);
+	fixture_append_texts(&f, t, 0, "a", 3, NULL);
+	log_subscription *s = subscribe_as(&f, t, &c, 0, &PAGES);
+	expect(&c, "0,to 2 of 3;2,to 3 of 3;end 3;");
+	/* Nothing to be shown: no frame, and nothing to be caught up with. */
+	fixture_append_texts(&f, t, 0, "b", 1, NULL);
+	fixture_append_texts(&f, t, 0, "c", 1, NULL);
+	expect(&c, "0,to 2 of 3;2,to 3 of 3;end 3;4,to 5 of 5;end 5;");
+	db_fixture_sql(f.url, "UPDATE tidegate.head SET cap_floor = 4, is_plain = false");
+	log_subscription *s2 = subscribe_as(&f, t, &late, 1, &PAGES);
+	expect(&late, "gap [1-4) of 5;4,to 5 of 5;end 5;");
+	log_unsubscribe(s);
+	log_unsubscribe(s2);
+	buf_dispose(&c.text);
+	buf_dispose(&late.text);
 	log_topic_unref(t);
 	fixture_close(&f);
 }
@@ -349,6 +416,177 @@ START_TEST(engine_stops_cleanly_while_the_database_is_away)
 }
 END_TEST
 
+/* ---- formats that write ends ---- */
+
+static void write_value(buf *out, const log_topic *t, const log_record *r, const log_position *after)
+{
+	(void)t;
+	(void)after;
+	buf_append_str(out, r->value);
+}
+
+static void write_end(buf *out, const log_topic *t, const log_frame_end *end)
+{
+	(void)t;
+	buf_printf(out, "<%lld-%lld:%lld%s%s>", (long long)end->from, (long long)end->after->offsets[0],
+			   (long long)end->byte, end->is_at_end ? " end" : "", end->is_closed ? " closed" : "");
+}
+
+static bool is_whole(const buf *out)
+{
+	return out->ptr[out->len - 1] != '-';
+}
+
+static const log_format ENDS = {.name = "ends",
+								.write_record = write_value,
+								.write_gap = write_gap,
+								.write_end = write_end,
+								.write_closed = write_end,
+								.is_whole = is_whole};
+
+static void closed(void *context)
+{
+	collector *c = context;
+	pthread_mutex_lock(&c->lock);
+	buf_append_str(&c->text, STR("."));
+	pthread_mutex_unlock(&c->lock);
+}
+
+static log_subscription *subscribe_ends(log_fixture *f, const log_topic *t, collector *c, const log_prior *prior,
+										size_t count)
+{
+	err e;
+	log_position *start = calloc(1, sizeof *start + sizeof(int64_t));
+	start->count = 1;
+	log_sink sink = {.push = take, .on_error = ended, .context = c, .on_end = closed};
+	log_subscription *s = log_subscribe_fork(f->engine, t, prior, count, start, &ENDS, sink, &e);
+	ck_assert_ptr_nonnull(s);
+	free(start);
+	return s;
+}
+
+static void append_one(log_fixture *f, const log_topic *t, const char *text, bool close)
+{
+	arena *a = arena_new(1 << 20);
+	str value = str_from_c(text);
+	log_append op = {.topic = t, .columns = {.count = text[0] != '\0', .values = &value}, .close = close, .arena = a};
+	fixture_append(f, &op);
+	ck_assert_int_eq(op.error.code, ERR_NONE);
+	arena_free(a);
+}
+
+START_TEST(format_is_told_how_a_frame_ends)
+{
+	log_fixture f;
+	collector c;
+	collector late;
+	fixture_open(&f);
+	collector_init(&c, -1);
+	collector_init(&late, -1);
+	const log_topic *t = fixture_topic(&f, "orders", 1);
+	append_one(&f, t, "aa", false);
+	append_one(&f, t, "b", false);
+	log_subscription *s = subscribe_ends(&f, t, &c, NULL, 0);
+	expect(&c, "aab<0-2:3 end>");
+	append_one(&f, t, "c", false);
+	expect(&c, "aab<0-2:3 end>c<2-3:4 end>");
+	/* A close with nothing, and one that comes late. */
+	append_one(&f, t, "", true);
+	expect(&c, "aab<0-2:3 end>c<2-3:4 end><3-3:4 end closed>.");
+	log_subscription *after = subscribe_ends(&f, t, &late, NULL, 0);
+	expect(&late, "aabc<0-3:4 end closed>.");
+	log_unsubscribe(s);
+	log_unsubscribe(after);
+	buf_dispose(&c.text);
+	buf_dispose(&late.text);
+	log_topic_unref(t);
+	fixture_close(&f);
+}
+END_TEST
+
+START_TEST(close_with_records_ends_behind_them_on_every_worker)
+{
+	log_fixture f[2];
+	collector c[2];
+	log_subscription *s[2];
+	fixture_open(&f[0]);
+	fixture_open_on(&f[1], f[0].url);
+	const log_topic *t = fixture_topic(&f[0], "orders", 1);
+	for (int i = 0; i < 2; i++) {
+		collector_init(&c[i], -1);
+		s[i] = subscribe_ends(&f[i], t, &c[i], NULL, 0);
+	}
+	append_one(&f[0], t, "last", true);
+	for (int i = 0; i < 2; i++) {
+		expect(&c[i], "last<0-1:4 end closed>.");
+		log_unsubscribe(s[i]);
+		buf_dispose(&c[i].text);
+	}
+	log_topic_unref(t);
+	fixture_close(&f[1]);
+	fixture_close(&f[0]);
+}
+END_TEST
+
+START_TEST(record_that_is_not_whole_waits_for_the_next_or_the_end)
+{
+	log_fixture f;
+	collector c;
+	fixture_open(&f);
+	collector_init(&c, -1);
+	const log_topic *t = fixture_topic(&f, "orders", 1);
+	append_one(&f, t, "a", false);
+	append_one(&f, t, "b-", false);
+	log_subscription *s = subscribe_ends(&f, t, &c, NULL, 0);
+	expect(&c, "a<0-1:1>");
+	append_one(&f, t, "c", false);
+	expect(&c, "a<0-1:1>b-c<1-3:4 end>");
+	append_one(&f, t, "d-", true);
+	expect(&c, "a<0-1:1>b-c<1-3:4 end>d-<3-4:6 end closed>.");
+	log_unsubscribe(s);
+	buf_dispose(&c.text);
+	log_topic_unref(t);
+	fixture_close(&f);
+}
+END_TEST
+
+/* Makes the topic begin at an offset, as a fork does. */
+static void begin_at(log_fixture *f, const log_topic *t, int offset)
+{
+	db_fixture_sql(f->url,
+				   "UPDATE tidegate.head SET next_offset = %d, next_byte = %d, cap_floor = %d WHERE topic_id = %lld",
+				   offset, offset, offset, (long long)t->topic_id);
+}
+
+START_TEST(fork_begins_with_the_records_of_others)
+{
+	log_fixture f;
+	collector c;
+	fixture_open(&f);
+	collector_init(&c, -1);
+	const log_topic *oldest = fixture_topic(&f, "oldest", 1);
+	const log_topic *older = fixture_topic(&f, "older", 1);
+	const log_topic *t = fixture_topic(&f, "orders", 1);
+	begin_at(&f, older, 1);
+	begin_at(&f, t, 2);
+	append_one(&f, oldest, "a", false);
+	append_one(&f, oldest, "b", true);
+	append_one(&f, older, "c", false);
+	append_one(&f, older, "d", false);
+	log_prior prior[] = {{oldest->topic_id, 1}, {older->topic_id, 2}};
+	log_subscription *s = subscribe_ends(&f, t, &c, prior, 2);
+	expect(&c, "a<0-1:1>c<1-2:2>");
+	append_one(&f, t, "e", true);
+	expect(&c, "a<0-1:1>c<1-2:2>e<2-3:3 end closed>.");
+	log_unsubscribe(s);
+	buf_dispose(&c.text);
+	log_topic_unref(t);
+	log_topic_unref(older);
+	log_topic_unref(oldest);
+	fixture_close(&f);
+}
+END_TEST
+
 int main(void)
 {
 	postgres_fixture_url();
@@ -359,8 +597,13 @@ int main(void)
 	tcase_add_test(c, subscriber_of_another_worker_is_woken);
 	tcase_add_test(c, full_sink_goes_on_where_it_stopped);
 	tcase_add_test(c, gap_is_announced_before_the_records_behind_it);
+	tcase_add_test(c, a_format_may_write_whole_pages_and_leave_gaps_to_the_sink);
 	tcase_add_test(c, deleted_topic_ends_its_subscriptions);
 	tcase_add_test(c, readers_that_come_while_records_come_see_each_once_in_order);
+	tcase_add_test(c, format_is_told_how_a_frame_ends);
+	tcase_add_test(c, close_with_records_ends_behind_them_on_every_worker);
+	tcase_add_test(c, record_that_is_not_whole_waits_for_the_next_or_the_end);
+	tcase_add_test(c, fork_begins_with_the_records_of_others);
 	tcase_add_test(c, stopping_engine_ends_its_subscriptions);
 	tcase_add_test(c, engine_stops_cleanly_while_the_database_is_away);
 	suite_add_tcase(s, c);

@@ -1,0 +1,269 @@
+"""Durable streams: forks, expiry and deletion, and what survives a kill."""
+
+import concurrent.futures
+import datetime
+import time
+
+import pytest
+
+from harness import wait
+from harness.client import refused
+from harness.durable import JSON, ZERO, Streams, token
+
+SETTINGS = {"janitor_interval_ms": 200, "http_threads": 4}
+
+
+@pytest.fixture
+def streams(client):
+    return Streams(client)
+
+
+def source(name):
+    return f"/v1/stream/{name}"
+
+
+def fork(streams, name, of, at=None, sub=None, **more):
+    return streams.put(name, Stream_Forked_From=source(of), Stream_Fork_Offset=at, Stream_Fork_Sub_Offset=sub, type=None, **more)
+
+
+def until_status(streams, name, status):
+    wait.until(lambda: streams.head(name).status_code == status, f"{name} answers {status}")
+
+
+# ---- forks ----
+
+def test_a_chain_of_64_forks_reads_as_one_and_goes_with_its_last(streams, name):
+    streams.make(name + "-0", "0.", )
+    for i in range(1, 65):
+        made = fork(streams, f"{name}-{i}", f"{name}-{i - 1}", body=f"{i}.")
+        assert made.status_code == 201, made.text
+    whole = "".join(f"{i}." for i in range(65))
+    assert streams.read(f"{name}-64") == whole.encode()
+    assert streams.read(f"{name}-10") == whole[:whole.index("11.")].encode()
+    assert fork(streams, f"{name}-65", f"{name}-64").status_code == 400
+    for i in range(64):
+        assert streams.delete(f"{name}-{i}").status_code == 204
+        assert streams.get(f"{name}-{i}").status_code == 410
+    assert streams.read(f"{name}-64") == whole.encode()
+    assert streams.delete(f"{name}-64").status_code == 204
+    for i in range(65):
+        assert streams.get(f"{name}-{i}").status_code == 404
+
+
+def test_a_fork_inside_what_its_source_inherited(streams, name):
+    """The middle one holds nothing of the last one: below the fork point there are only the oldest's records."""
+    streams.make(name, "aa")
+    for text in ("bb", "cc"):
+        streams.add(name, text)
+    assert fork(streams, name + "-1", name, body="dd").status_code == 201
+    assert fork(streams, name + "-2", name + "-1", token(1, 2), body="ee").status_code == 201
+    assert fork(streams, name + "-3", name + "-2", token(1, 2), "1").status_code == 201
+    assert streams.read(name + "-1") == b"aabbccdd"
+    assert streams.read(name + "-2") == b"aaee"
+    assert streams.read(name + "-3") == b"aae"
+    assert streams.get(name + "-2", token(1, 2)).content == b"ee"
+
+
+def test_sub_offsets_end_with_the_append_even_when_commits_are_shared(streams, name):
+    streams.make(name, type=JSON)
+    with concurrent.futures.ThreadPoolExecutor(16) as pool:
+        ends = sorted(pool.map(lambda i: streams.add(name, "[1,2,3]", JSON), range(48)))
+    starts = [ZERO, *ends[:-1]]
+    for i in (0, 7, 31, 47):
+        assert fork(streams, f"{name}-{i}", name, starts[i], "3").status_code == 201
+        assert streams.tail(f"{name}-{i}") == ends[i]
+        assert fork(streams, f"{name}-{i}-2", name, starts[i], "2").status_code == 201
+        assert streams.tail(f"{name}-{i}-2") == token(3 * i + 2, 3 * i + 2)
+        assert fork(streams, f"{name}-{i}-x", name, starts[i], "4").status_code == 400
+    assert fork(streams, name + "-y", name, ends[-1], "1").status_code == 400
+    # A fork of a fork that was cut inside an append: its extent ends there.
+    assert fork(streams, name + "-z", f"{name}-7-2", starts[7], "3").status_code == 400
+
+
+@pytest.mark.parametrize("at, sub", [(token(1, 4), None), (token(2, 4), None), (token(1, 6), None), ("now", None), ("-1", None),
+                                     (token(9, 9), None), (token(1, 5), "7"), (token(1, 5), "01"), (token(2, 11), "1")])
+def test_a_refused_fork_leaves_no_reference(streams, name, at, sub):
+    streams.make(name, "hello")
+    streams.add(name, "world!")
+    assert fork(streams, name + "-f", name, at, sub).status_code == 400
+    assert streams.head(name + "-f").status_code == 404
+    assert streams.delete(name).status_code == 204
+    assert streams.head(name).status_code == 404
+
+
+def test_confirming_a_fork(streams, name):
+    streams.make(name, "hello", Stream_TTL="1000")
+    made = fork(streams, name + "-f", name, token(0, 0), "5")
+    assert (made.status_code, made.headers["Stream-Next-Offset"]) == (201, token(1, 5))
+    assert streams.head(name + "-f").headers["Stream-TTL"] == "1000"
+    assert fork(streams, name + "-f", name, token(0, 0), "5").status_code == 200
+    assert fork(streams, name + "-f", name, None, "5").status_code == 200
+    assert fork(streams, name + "-f", name, token(1, 5)).status_code == 409  # resolves to the same place
+    assert fork(streams, name + "-f", name, token(0, 0), "5", Stream_TTL="999").status_code == 409
+    assert streams.put(name + "-f", Stream_TTL="1000").status_code == 409
+    streams.delete(name)
+    assert fork(streams, name + "-f", name, token(0, 0), "5").status_code == 200
+    assert streams.put(name, type="text/plain").status_code == 409
+    assert fork(streams, name + "-g", name).status_code == 409
+
+
+def test_forking_and_deleting_at_once(streams, name):
+    """Either the fork is there and the source stays for it, or it was refused and the source is gone."""
+    for i in range(12):
+        of = streams.make(f"{name}-{i}", "data")
+        with concurrent.futures.ThreadPoolExecutor(2) as pool:
+            made = pool.submit(fork, streams, of + "-f", of)
+            gone = pool.submit(streams.delete, of)
+        assert gone.result().status_code == 204
+        if made.result().status_code == 201:
+            assert streams.read(of + "-f") == b"data"
+            assert streams.head(of).status_code == 410
+            assert streams.delete(of + "-f").status_code == 204
+        else:
+            assert made.result().status_code in (404, 409)
+        assert streams.head(of).status_code == 404
+
+
+# ---- expiry ----
+
+def test_expired_streams_are_gone_at_once_and_swept(streams, name, database):
+    streams.make(name, "x", Stream_TTL="0")
+    streams.make(name + "-past", "x", Stream_Expires_At="2001-01-01T01:00:00+01:00")
+    for path in (name, name + "-past"):
+        for method in ("GET", "HEAD", "POST", "DELETE"):
+            assert streams.call(method, path, b"x" if method == "POST" else b"", Content_Type="text/plain").status_code == 404
+    wait.until(lambda: database.psql(f"SELECT count(*) FROM tidegate.topic WHERE name LIKE '{name}%'") == [["0"]],
+               "the sweep has removed both")
+    assert streams.put(name, type=JSON).status_code == 201
+
+
+def test_appends_and_reads_prolong_a_ttl_and_head_does_not(streams, name):
+    for way in ("post", "get", "now", "close", "head"):
+        streams.make(f"{name}-{way}", Stream_TTL="2")
+    begun = time.monotonic()
+    while time.monotonic() < begun + 3.2:
+        time.sleep(0.4)
+        streams.post(name + "-post", "x")
+        assert streams.get(name + "-get").status_code == 200
+        assert streams.get(name + "-now", "now").status_code == 200
+        assert streams.post(name + "-close", Stream_Closed="true").status_code == 204
+        streams.head(name + "-head")
+    for way in ("post", "get", "now", "close"):
+        assert streams.head(f"{name}-{way}").status_code == 200, way
+    assert streams.head(name + "-head").status_code == 404
+
+
+def test_an_expired_source_stays_for_its_forks_and_goes_with_them(streams, name):
+    soon = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(seconds=1.5)
+    at = soon.isoformat().replace("+00:00", "Z")
+    streams.make(name, "data", Stream_Expires_At=at)
+    assert fork(streams, name + "-f", name, Stream_TTL="1000").status_code == 201
+    assert fork(streams, name + "-g", name).status_code == 201  # the same instant, inherited
+    until_status(streams, name, 410)
+    assert streams.post(name, "x").status_code == 410
+    assert streams.delete(name).status_code == 410
+    assert streams.put(name).status_code == 409
+    until_status(streams, name + "-g", 404)
+    assert streams.read(name + "-f") == b"data"
+    assert streams.delete(name + "-f").status_code == 204
+    until_status(streams, name, 404)
+
+
+# ---- one log, many dialects ----
+
+def test_a_stream_is_a_topic_and_a_topic_is_a_stream(streams, client, name):
+    streams.make(name, "a")
+    client.put(name, [{"value": "b"}])
+    assert streams.add(name, "c") == token(3, 3)
+    assert [m["value"] for m in client.read_all(name)] == ["a", "b", "c"]
+    assert streams.read(name) == b"abc"
+    client.make(name + "-t", 1)
+    client.put(name + "-t", [{"key": "k", "value": "x"}, {"value": "y"}])
+    assert streams.head(name + "-t").headers["Content-Type"] == "application/octet-stream"
+    assert streams.add(name + "-t", "z", "application/octet-stream") == token(3, 3)
+    assert streams.read(name + "-t") == b"xyz"
+    assert fork(streams, name + "-f", name + "-t", body="!").status_code == 201
+    assert streams.read(name + "-f") == b"xyz!"
+    client.make(name + "-4", 4)
+    for answer in (streams.get(name + "-4"), streams.post(name + "-4", "x"), streams.delete(name + "-4"), streams.put(name + "-4")):
+        assert answer.status_code == 409
+
+
+def test_no_other_api_deletes_a_source_under_its_forks(streams, client, name):
+    streams.make(name, "data")
+    assert fork(streams, name + "-f", name).status_code == 201
+    refused(client.request("DELETE", f"/topics/{name}"), 409, "topic_in_use")
+    assert streams.delete(name).status_code == 204
+    # A fork that goes by another way than the protocol's releases its source as well.
+    assert client.request("DELETE", f"/topics/{name}-f").status_code in (200, 204)
+    until_status(streams, name, 404)
+
+
+def test_values_that_are_no_json_are_marked_in_a_json_stream(streams, client, name):
+    streams.make(name, "[1]", JSON)
+    client.put(name, [{"value": "no json"}, {"value": "{\"a\":1}"}])
+    assert streams.read(name) == b'[1,{"$base64":"bm8ganNvbg=="},{"a":1}]'
+
+
+def test_what_retention_removed_is_gone(streams, client, name):
+    client.make(name, 1, config={"cap_records": 3})
+    for value in "abcdef":
+        client.put(name, [{"value": value}])
+    assert streams.read(name) == b"def"
+    assert streams.get(name, token(1, 1)).status_code == 410
+    assert streams.get(name, token(3, 3)).content == b"def"
+
+
+# ---- crashes ----
+
+@pytest.mark.slow
+def test_what_was_acknowledged_survives_kills(fresh_database, fleet, name):
+    """Producers retry over two workers while one after the other is killed; closure, producers and tokens hold."""
+    workers = [fleet.start(fresh_database) for _ in range(2)]
+    with workers[0].client() as client:
+        Streams(client).make(name)
+    done = []
+
+    def produce(who):
+        sent = 0
+        while sent < 60:
+            for worker in workers:
+                with worker.client() as client:
+                    streams = Streams(client)
+                    try:
+                        answer = client.request("POST", f"/v1/stream/{name}", data=f"{who}{sent:03}", timeout=5, headers={
+                            "Content-Type": "text/plain", "Producer-Id": who, "Producer-Epoch": "0", "Producer-Seq": str(sent)})
+                    except OSError:
+                        continue
+                    if answer.status_code in (200, 204):
+                        done.append(f"{who}{sent:03}")
+                        sent += 1
+                        if sent == 60:
+                            break
+
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        tasks = [pool.submit(produce, who) for who in "abcd"]
+        for round_ in range(4):
+            wanted = len(done) + 25
+            wait.until(lambda: len(done) >= wanted or all(t.done() for t in tasks), "more is acknowledged")
+            workers[round_ % 2].kill()
+            workers[round_ % 2].start()
+        for task in tasks:
+            task.result()
+    with workers[0].client() as client:
+        streams = Streams(client)
+        data = streams.read(name).decode()
+        stored = [data[i:i + 4] for i in range(0, len(data), 4)]
+        assert sorted(stored) == sorted(f"{who}{i:03}" for who in "abcd" for i in range(60))
+        assert [s for s in stored if s[0] == "a"] == sorted(s for s in stored if s[0] == "a")
+        closing = streams.producer("a", 0, 60)
+        assert streams.post(name, "end", Stream_Closed="true", Stream_Seq="q", **closing).status_code == 200
+    for worker in workers:
+        worker.kill()
+        worker.start()
+    with workers[1].client() as client:
+        streams = Streams(client)
+        again = streams.post(name, "other", Stream_Closed="true", **closing)
+        assert (again.status_code, again.headers["Stream-Closed"], again.headers["Producer-Seq"]) == (204, "true", "60")
+        assert streams.post(name, "x", **streams.producer("b", 0, 59)).status_code == 409
+        assert streams.read(name).endswith(b"end")
