@@ -274,6 +274,7 @@ START_TEST(a_deleted_topic_takes_its_routers_along)
 {
 	log_fixture f;
 	err e;
+	const log_topic *b = NULL;
 	log_topic_removal removed;
 	log_router *left = NULL;
 	size_t count = 0;
@@ -281,7 +282,9 @@ START_TEST(a_deleted_topic_takes_its_routers_along)
 	join(&f, "2", "a", "b");
 	join(&f, "1", "b", "c");
 	join(&f, "3", "a", "d");
-	ck_assert(log_topic_remove(f.engine, f.conn, 1, STR("b"), f.arena, &removed, &e));
+	ck_assert(log_topic_find(f.engine, f.conn, 1, STR("b"), &b, &e));
+	ck_assert(log_topic_remove(f.engine, f.conn, b, false, f.arena, &removed, &e));
+	log_topic_unref(b);
 	ck_assert(removed.deleted);
 	ck_assert_uint_eq(removed.router_count, 2);
 	ck_assert_view_eq(removed.routers[0], STR("1"));
