@@ -1,6 +1,7 @@
 #include "api/api.h"
 
 #include "api/durable/durable.h"
+#include "api/durable/keep.h"
 #include "api/durable/stream.h"
 #include "api/probe.h"
 #include "api/pump.h"
@@ -11,9 +12,11 @@ bool api_init(api *a, err *e)
 {
 	a->pumps = pump_set_new(a->metrics);
 	a->durable = durable_cache_new();
+	a->durable_keeper = durable_keeper_new();
 	atomic_init(&a->keyless, 0);
 	atomic_init(&a->is_stopping, false);
-	return (a->pumps != NULL && a->durable != NULL) || err_set(e, ERR_NO_MEMORY, "no memory to start with");
+	return (a->pumps != NULL && a->durable != NULL && a->durable_keeper != NULL) ||
+		   err_set(e, ERR_NO_MEMORY, "no memory to start with");
 }
 
 void api_stop_waiting(api *a)
@@ -25,8 +28,10 @@ void api_stop_waiting(api *a)
 void api_dispose(api *a)
 {
 	pump_set_free(a->pumps);
+	durable_keeper_free(a->durable_keeper);
 	durable_cache_free(a->durable);
 	a->pumps = NULL;
+	a->durable_keeper = NULL;
 	a->durable = NULL;
 }
 

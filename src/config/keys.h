@@ -36,6 +36,8 @@
 	X(TEXT, cors_origin, "*", "Access-Control-Allow-Origin; empty sends no CORS headers") \
 	X(TEXT, public_url, "", "how clients reach this service, as in https://streams.example.com; empty: what a request's Host says") \
 	X(NUMBER, durable_chunk_bytes, 1048576, 1024, 67108864, "durable streams: a read ends at the first append that reaches this") \
+	X(NUMBER, durable_long_poll_ms, 30000, 100, 600000, "durable streams: a long poll without news is answered after this") \
+	X(NUMBER, durable_sse_ms, 60000, 0, 86400000, "durable streams: an event stream ends after this, and its client comes again; 0 = never") \
 	X(TEXT, durable_cache_control, "auto", "durable streams: Cache-Control of reads; auto: a minute, private when credentials are asked for") \
 	X(SWITCH, compress_replies, true, "gzip replies for clients that ask for it") \
 	X(NUMBER, lanes, 2, 1, 64, "append queues; a topic belongs to one") \
