@@ -65,6 +65,7 @@ def test_a_fork_inside_what_its_source_inherited(streams, name):
     assert streams.get(name + "-2", token(1, 2)).content == b"ee"
 
 
+@pytest.mark.tsan
 def test_sub_offsets_end_with_the_append_even_when_commits_are_shared(streams, name):
     streams.make(name, type=JSON)
     with concurrent.futures.ThreadPoolExecutor(16) as pool:
@@ -108,6 +109,7 @@ def test_confirming_a_fork(streams, name):
     assert fork(streams, name + "-g", name).status_code == 409
 
 
+@pytest.mark.tsan
 def test_forking_and_deleting_at_once(streams, name):
     """Either the fork is there and the source stays for it, or it was refused and the source is gone."""
     for i in range(12):
@@ -154,6 +156,7 @@ def test_appends_and_reads_prolong_a_ttl_and_head_does_not(streams, name):
     assert streams.head(name + "-head").status_code == 404
 
 
+@pytest.mark.tsan
 def test_an_expired_source_stays_for_its_forks_and_goes_with_them(streams, name):
     soon = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(seconds=1.5)
     at = soon.isoformat().replace("+00:00", "Z")

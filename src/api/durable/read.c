@@ -122,7 +122,7 @@ static bool read_page(const api *a, log_conn *conn, durable_read *r, durable_off
 /* A fork that is only read through by others looks open from its ancestors' part: that one has to be asked. */
 static bool check_deleted(log_conn *conn, const durable_read *r, err *e)
 {
-	durable_state state;
+	durable_state state = {.is_expired = false};
 	return durable_state_get(conn, r->topic->topic_id, &state, e) && (!state.is_deleted || durable_err_gone(e));
 }
 
