@@ -140,12 +140,14 @@ def test_expired_streams_are_gone_at_once_and_swept(streams, name, database):
     assert streams.put(name, type=JSON).status_code == 201
 
 
+@pytest.mark.slow
 def test_appends_and_reads_prolong_a_ttl_and_head_does_not(streams, name):
+    ttl = int(3 * wait.SLOWNESS)
     for way in ("post", "get", "now", "close", "head"):
-        streams.make(f"{name}-{way}", Stream_TTL="2")
+        streams.make(f"{name}-{way}", Stream_TTL=str(ttl))
     begun = time.monotonic()
-    while time.monotonic() < begun + 3.2:
-        time.sleep(0.4)
+    while time.monotonic() < begun + 1.5 * ttl:
+        time.sleep(0.2)
         streams.post(name + "-post", "x")
         assert streams.get(name + "-get").status_code == 200
         assert streams.get(name + "-now", "now").status_code == 200
@@ -158,7 +160,7 @@ def test_appends_and_reads_prolong_a_ttl_and_head_does_not(streams, name):
 
 @pytest.mark.tsan
 def test_an_expired_source_stays_for_its_forks_and_goes_with_them(streams, name):
-    soon = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(seconds=1.5)
+    soon = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(seconds=2 * wait.SLOWNESS)
     at = soon.isoformat().replace("+00:00", "Z")
     streams.make(name, "data", Stream_Expires_At=at)
     assert fork(streams, name + "-f", name, Stream_TTL="1000").status_code == 201
