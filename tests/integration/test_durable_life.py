@@ -317,3 +317,22 @@ def test_a_large_message_crosses_to_the_streaming_api(streams, client, name):
     streams.make(name, body, "application/octet-stream")
     [message] = client.take(name, partition=0, offset=0)
     assert message["value"] == body.decode()
+
+
+@pytest.mark.slow
+def test_without_a_database_everything_says_when_to_come_again(own_pg, fleet, name):
+    with fleet.start(own_pg.create_database("away")).client() as client:
+        streams = Streams(client)
+        streams.make(name, "a")
+        streams.add(name, "b")
+        own_pg.stop()
+        wait.until(lambda: client.get(f"/v1/stream/{name}").status_code == 503, "the database is missed")
+        for method in ("PUT", "POST", "GET", "HEAD", "DELETE"):
+            answer = client.request(method, f"/v1/stream/{name}", data=b"x", headers={"Content-Type": "text/plain"})
+            assert answer.status_code == 503, method
+            assert int(answer.headers["Retry-After"]) >= 1
+            assert answer.headers["X-Content-Type-Options"] == "nosniff"
+        own_pg.start()
+        wait.until(client.is_ready, "it has found its way back")
+        streams.add(name, "c")
+        assert streams.read(name) == b"abc"
