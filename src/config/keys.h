@@ -17,6 +17,14 @@
 	X(CHOICE, auth, "auto", "auto|required|off", "auto: required as soon as one API key exists; off: every caller is the default tenant") \
 	X(SWITCH, allow_public_without_auth, false, "serve on a non-loopback address although no credential is asked for") \
 	X(NUMBER, credential_cache_ms, 10000, 0, 600000, "how long a verified key is trusted without a look at the database; revocation is pushed anyway") \
+	X(TEXT, jwt_keys, "", "files with the keys that sign JSON Web Tokens, comma-separated: *.json a JWK set, *.secret a shared secret, else PEM; empty: no tokens") \
+	X(TEXT, jwt_issuer, "", "the `iss` that tokens must have; empty: any") \
+	X(TEXT, jwt_audience, "", "the `aud` that tokens must have; empty: any") \
+	X(TEXT, jwt_tenant_claim, "tenant", "the claim that names the tenant; a.b is the member b of the claim a") \
+	X(TEXT, jwt_scopes_claim, "scope", "the claim with the scopes: read write delete admin all") \
+	X(TEXT, jwt_prefixes_claim, "prefixes", "the claim with the prefixes that names must begin with; without it any name") \
+	X(TEXT, jwt_default_tenant, "", "the tenant of tokens without that claim; empty: they are refused") \
+	X(NUMBER, jwt_leeway_s, 30, 0, 600, "how far the clocks of token issuers may be off") \
 	X(CHOICE, log_level, "info", "debug|info|warn|error", "least severe level that is written") \
 	X(CHOICE, log_format, "text", "text|json", "readable lines, or one JSON object a line") \
 	X(SWITCH, migrate_on_start, true, "bring the schema up to date before serving") \
