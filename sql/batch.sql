@@ -14,6 +14,31 @@ SELECT $1, $2, next_offset - 1, next_offset - $3, next_byte - $4, last_ms, $3::i
 FROM head
 RETURNING base_offset, base_byte, committed_ms
 
+-- name: append_batch_tagged
+-- The same with tags, whose places are kept apart, so that deleting by tag finds them.
+WITH head AS (
+    UPDATE tidegate.head SET next_offset = next_offset + $3, next_byte = next_byte + $4, live_records = live_records + $3,
+        live_bytes = live_bytes + $5,
+        last_ms = greatest(last_ms, (extract(epoch FROM clock_timestamp()) * 1000)::bigint)
+    WHERE topic_id = $1 AND partition = $2 AND is_plain
+    RETURNING next_offset, next_byte, last_ms),
+added AS (
+    INSERT INTO tidegate.batch (topic_id, partition, last_offset, base_offset, base_byte, committed_ms, records, bytes, keys, vals,
+        ts, headers, tags, nodes, metas, appends)
+    SELECT $1, $2, next_offset - 1, next_offset - $3, next_byte - $4, last_ms, $3::int, $5::int, $6, $7, $8, $9, $10, $11, $12, $13
+    FROM head
+    RETURNING base_offset, base_byte, committed_ms),
+tagged AS (
+    INSERT INTO tidegate.batch_tag (topic_id, partition, tag, record_offset)
+    SELECT $1, $2, u.tag, a.base_offset + u.element - 1
+    FROM added a CROSS JOIN LATERAL unnest($10::bytea[]) WITH ORDINALITY AS u(tag, element) WHERE u.tag IS NOT NULL)
+SELECT base_offset, base_byte, committed_ms FROM added
+
+-- name: batch_insert_tags
+-- $1 bigint topic_id, $2 int partition, $3 bigint base_offset, $4 bytea[] tags
+INSERT INTO tidegate.batch_tag (topic_id, partition, tag, record_offset)
+SELECT $1, $2, u.tag, $3 + u.element - 1 FROM unnest($4::bytea[]) WITH ORDINALITY AS u(tag, element) WHERE u.tag IS NOT NULL
+
 -- name: batch_insert
 -- After judging: the place is known. $1 bigint topic_id, $2 int partition, $3 bigint base_offset, $4 bigint base_byte,
 -- $5 bigint committed_ms, $6 bigint records, $7 bigint bytes, $8 bytea[] keys, $9 bytea[] vals, $10 bigint[] ts,

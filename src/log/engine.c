@@ -94,6 +94,14 @@ bool log_engine_is_ready(log_engine *engine)
 	return db_pool_is_ready(engine->options.pool) && notify_link_is_up(engine->link);
 }
 
+void log_engine_writer_stats(log_engine *engine, log_writer_stats *out)
+{
+	*out = (log_writer_stats){0};
+	for (size_t i = 0; i < engine->lane_count; i++) {
+		lane_add_stats(engine->lanes[i], out);
+	}
+}
+
 timer *log_engine_timer(log_engine *engine)
 {
 	return engine->options.timer;
@@ -102,4 +110,10 @@ timer *log_engine_timer(log_engine *engine)
 bool log_engine_submit(log_engine *engine, log_job job, err *e)
 {
 	return db_pool_submit(engine->options.pool, (db_job){job.run, job.refuse, job.context}, e);
+}
+
+void log_engine_on_append(log_engine *engine, log_on_append *on_append, void *context)
+{
+	engine->on_append_context = context;
+	engine->on_append = on_append;
 }

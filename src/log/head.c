@@ -1,6 +1,7 @@
 #include "log/head.h"
 
 #include "db/array.h"
+#include "sql/erase.h"
 #include "sql/head.h"
 
 bool head_send_lock(db_conn *conn, int64_t topic_id, const int32_t *partitions, size_t count, err *e)
@@ -132,7 +133,8 @@ bool head_settle_crash(db_conn *conn, int64_t topic_id, head *h, bool *changed, 
 	h->live_records = 0;
 	h->live_bytes = 0;
 	*changed = true;
-	return head_mark(conn, topic_id, h->partition, e);
+	db_param_i64(&p, h->next_offset);
+	return db_do(conn, &SQL_ERASE_FORGET_TAGS, &p, NULL, e) && head_mark(conn, topic_id, h->partition, e);
 }
 
 void head_bind_update(const head *h, int64_t topic_id, db_params *p)

@@ -9,6 +9,7 @@
 #include "log/commit.h"
 #include "log/outcome.h"
 #include "log/retain.h"
+#include "log/state.h"
 #include "sql/batch.h"
 #include "sql/head.h"
 #include "sql/outcome.h"
@@ -253,6 +254,18 @@ static void piece_bytes(const row_piece *piece, int64_t *bytes, int64_t *value_b
 	}
 }
 
+/* Where the live records begin, for an error's detail: the floor, if it cannot be found out. */
+static int64_t first_live(const judgement *j, const head *h)
+{
+	log_state *state = NULL;
+	size_t count = 0;
+	err ignored;
+	int64_t floor = head_floor(h);
+	bool is_known = h->partition == 0 &&
+					log_state_peek(j->c->conn, &j->topic_id, 1, j->c->arena, &state, &count, &ignored) && count == 1;
+	return is_known && state->start_offset > floor ? state->start_offset : floor;
+}
+
 static bool refuse_full(const judgement *j, log_append *op, const head *h, bool never_fits)
 {
 	char name[ERR_DETAIL_MAX / 2];
@@ -271,7 +284,7 @@ static bool refuse_full(const judgement *j, log_append *op, const head *h, bool 
 	err_detail(&op->error,
 			   "{\"topic\":%s,\"cap_records\":%lld,\"cap_bytes\":%lld,\"head_seq\":%lld,\"earliest_seq\":%lld}", name,
 			   (long long)j->rules.cap_records, (long long)j->rules.cap_bytes, (long long)h->next_offset,
-			   (long long)head_floor(h) + 1);
+			   (long long)first_live(j, h) + 1);
 	return false;
 }
 
@@ -488,6 +501,21 @@ static bool accept(judgement *j, log_append *op, const row_piece *pieces, err *e
 
 /* ---- writing ---- */
 
+static bool send_tags(judgement *j, const judged_head *h, const row *r, int64_t offset, size_t *sent, err *e)
+{
+	db_params p;
+	if (r->columns[ROW_TAGS].ptr == NULL) {
+		return true;
+	}
+	db_params_init(&p);
+	db_param_i64(&p, j->topic_id);
+	db_param_i32(&p, h->head.partition);
+	db_param_i64(&p, offset);
+	db_param_str(&p, r->columns[ROW_TAGS]);
+	(*sent)++;
+	return db_pipeline_send(j->c->conn, &SQL_BATCH_INSERT_TAGS, &p, e);
+}
+
 static bool send_rows(judgement *j, judged_head *h, size_t *sent, err *e)
 {
 	size_t count = 0;
@@ -518,9 +546,12 @@ static bool send_rows(judgement *j, judged_head *h, size_t *sent, err *e)
 							  e)) {
 			return false;
 		}
+		(*sent)++;
+		if (!send_tags(j, h, &r, offset, sent, e)) {
+			return false;
+		}
 		offset += r.records;
 		byte += (int64_t)r.value_bytes;
-		(*sent)++;
 	}
 	return true;
 }

@@ -27,6 +27,8 @@ struct log_engine {
 	notify_link *link;
 	janitor *janitor;
 	tail_registry *tails;
+	log_on_append *on_append; /* NULL: nobody listens */
+	void *on_append_context;
 };
 
 /* ---- topic_cache ---- */
@@ -49,6 +51,7 @@ bool lane_submit(lane *l, log_append *op, err *e);
 /* Finishes what is queued until the deadline, refuses the rest. */
 void lane_stop(lane *l, int64_t deadline_ms);
 void lane_free(lane *l);
+void lane_add_stats(lane *l, log_writer_stats *to);
 
 /* ---- wake ---- */
 wake_registry *wake_registry_new(log_engine *engine);

@@ -16,6 +16,7 @@
 enum {
 	ROW_RECORDS = 512,
 	ROW_BYTES = 64 << 10,
+	ROW_TAGS = 4,
 	ROW_COLUMNS = 8,
 	ROW_SCRATCH_BYTES = 512 << 20, /* at most: one record as large as a request may be */
 	ROW_SCRATCH_KEPT = 1 << 20,    /* what is worth keeping from one group to the next */

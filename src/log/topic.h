@@ -125,6 +125,9 @@ void log_topic_changed(log_engine *engine, int64_t topic_id);
  */
 bool log_topic_delete(log_engine *engine, log_conn *conn, int64_t tenant_id, str name, bool *deleted,
 					  err *e) MUST_CHECK;
+/* The same, only if this very topic has no live record: else *records counts them, and nothing is deleted. */
+bool log_topic_delete_empty(log_engine *engine, log_conn *conn, const log_topic *t, bool *deleted, int64_t *records,
+							err *e) MUST_CHECK;
 /* Names ascend bytewise, strictly after `after`, only those with `prefix`; at most `limit`. Topics are references in an
  * arena array. */
 bool log_topic_list(log_engine *engine, log_conn *conn, int64_t tenant_id, str prefix, str after, uint32_t limit,

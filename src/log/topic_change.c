@@ -388,30 +388,34 @@ bool log_topic_remove(log_conn *conn, int64_t topic_id, bool *removed, err *e)
 	return do_by_id(conn, &SQL_TOPIC_DISCARD, topic_id, NULL, e);
 }
 
-bool log_topic_delete(log_engine *engine, log_conn *conn, int64_t tenant_id, str name, bool *deleted, err *e)
+/* A transaction of its own. `records` given: only if there are none. */
+static bool delete_topic(log_engine *engine, log_conn *conn, const log_topic *t, bool *deleted, int64_t *records,
+						 err *e)
 {
-	const log_topic *t = NULL;
 	head *heads = NULL;
 	size_t count = 0;
 	head_rules rules;
+	int64_t live = 0;
 	bool done = false;
 	bool ok = false;
-	if (!topic_fetch(conn, tenant_id, name, &t, e)) {
-		if (e->code != ERR_TOPIC_NOT_FOUND) {
-			return false;
-		}
-		*deleted = false;
-		return true;
-	}
 	arena *a = arena_new(CHANGE_ARENA_BYTES);
 	if (a == NULL) {
-		err_set(e, ERR_NO_MEMORY, "out of memory");
-		goto out;
+		return err_set(e, ERR_NO_MEMORY, "out of memory");
 	}
 	if (!db_begin(conn, e) || !head_lock(conn, t->topic_id, NULL, 0, a, &heads, &count, &rules, e) ||
-		!log_topic_remove(conn, t->topic_id, &done, e) || !db_commit(conn, e)) {
+		(records != NULL && !settle(conn, t->topic_id, heads, count, &rules, e))) {
+		goto out;
+	}
+	for (size_t i = 0; records != NULL && i < count; i++) {
+		live += heads[i].live_records;
+	}
+	if (live > 0) {
 		db_rollback(conn);
-		err_frame(e, "log_topic_delete");
+		*records = live;
+		ok = true;
+		goto out;
+	}
+	if (!log_topic_remove(conn, t->topic_id, &done, e) || !db_commit(conn, e)) {
 		if (e->code == ERR_OUTCOME_UNKNOWN) {
 			tell_changed(engine, t);
 		}
@@ -421,7 +425,32 @@ bool log_topic_delete(log_engine *engine, log_conn *conn, int64_t tenant_id, str
 	*deleted = done;
 	ok = true;
 out:
-	log_topic_unref(t);
+	if (!ok) {
+		db_rollback(conn);
+	}
 	arena_free(a);
+	return ok || err_frame(e, "log_topic_delete");
+}
+
+bool log_topic_delete(log_engine *engine, log_conn *conn, int64_t tenant_id, str name, bool *deleted, err *e)
+{
+	const log_topic *t = NULL;
+	if (!topic_fetch(conn, tenant_id, name, &t, e)) {
+		if (e->code != ERR_TOPIC_NOT_FOUND) {
+			return false;
+		}
+		*deleted = false;
+		return true;
+	}
+	bool ok = delete_topic(engine, conn, t, deleted, NULL, e);
+	log_topic_unref(t);
 	return ok;
+}
+
+bool log_topic_delete_empty(log_engine *engine, log_conn *conn, const log_topic *t, bool *deleted, int64_t *records,
+							err *e)
+{
+	*deleted = false;
+	*records = 0;
+	return delete_topic(engine, conn, t, deleted, records, e);
 }

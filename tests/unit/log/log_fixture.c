@@ -46,9 +46,7 @@ void fixture_open_as(log_fixture *f, const char *url, const fixture_options *o)
 								  .janitor = o->janitor,
 								  .max_topics = o->max_topics,
 								  .max_subscriptions = 10000,
-								  .extra_channel = o->extra_channel,
-								  .on_notification = o->on_notification,
-								  .notification_context = o->notification_context,
+								  .channels = {o->channel},
 								  .timer = f->timer,
 								  .log = f->log,
 								  .metrics = f->metrics};

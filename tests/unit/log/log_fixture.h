@@ -31,9 +31,7 @@ typedef struct fixture_options {
 	uint32_t lane_connections; /* 2 */
 	int64_t max_topics;
 	bool janitor;
-	const char *extra_channel;
-	void (*on_notification)(void *context, str payload);
-	void *notification_context;
+	log_channel channel;
 } fixture_options;
 
 void fixture_open(log_fixture *f);                     /* a new database, migrated, and an engine on it */
