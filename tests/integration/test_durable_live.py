@@ -9,7 +9,7 @@ from harness import wait
 from harness.durable import JSON, ZERO, Streams, token
 from harness.events import Events, Follower, Waiting, long_poll
 
-SETTINGS = {"durable_long_poll_ms": 20000, "durable_sse_ms": 0, "stream_heartbeat_ms": 1000, "poll_interval_ms": 200}
+SETTINGS = {"durable_long_poll_ms": 120000, "durable_sse_ms": 0, "stream_heartbeat_ms": 1000, "poll_interval_ms": 200}
 
 # A receive buffer that fills soon.
 SMALL = 128 << 10
@@ -300,7 +300,7 @@ def test_live_readers_keep_a_stream_alive(gateway, client, streams, name, slowne
         assert events.until_up_to_date()[0] == ["a"]
         # HEAD is no access.
         wait.holds_for(lambda: streams.head(name).status_code == 200 and
-                       streams.head(name + "-polled").status_code == 200, "both are there", 3 * ttl)
+                       streams.head(name + "-polled").status_code == 200, "both are there", 2 * ttl)
         streams.add(name, "b")
         assert events.until_up_to_date()[0] == ["b"]
     streams.add(name + "-polled", "b")

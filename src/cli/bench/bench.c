@@ -26,6 +26,7 @@ static const bench_case CASES[] = {
 	{"consume", "consume from the start", case_consume, false},
 	{"watch", "produce to SSE event", case_watch, false},
 	{"idle", "memory of idle SSE watchers", case_idle, false},
+	{"durable", "durable streams, next to another server of the protocol", case_durable, false},
 	{"long", "slowdown after long mixed load", case_long, true},
 };
 
