@@ -28,16 +28,16 @@ FROM tidegate.topic t
 JOIN tidegate.head h ON h.topic_id = t.topic_id
 WHERE t.ttl_ms > 0 AND h.live_records > 0 AND coalesce(
     (SELECT b.committed_ms FROM tidegate.batch b WHERE b.topic_id = h.topic_id AND b.partition = h.partition
-       AND b.last_offset >= greatest(h.cap_floor, h.ttl_floor) ORDER BY b.last_offset LIMIT 1),
+       AND b.last_offset >= greatest(h.cap_floor, h.ttl_floor, h.source_floor) ORDER BY b.last_offset LIMIT 1),
     (SELECT b.committed_ms FROM tidegate.batch_ephemeral b WHERE b.topic_id = h.topic_id AND b.partition = h.partition
-       AND b.last_offset >= greatest(h.cap_floor, h.ttl_floor) ORDER BY b.last_offset LIMIT 1))
+       AND b.last_offset >= greatest(h.cap_floor, h.ttl_floor, h.source_floor) ORDER BY b.last_offset LIMIT 1))
     < (extract(epoch FROM clock_timestamp()) * 1000)::bigint - t.ttl_ms
 ORDER BY h.topic_id, h.partition LIMIT $1
 
 -- name: retain_find_reclaimable
 -- Partitions with batches wholly below their floor. $1 bigint limit
-SELECT topic_id, partition, greatest(cap_floor, ttl_floor), is_ephemeral FROM tidegate.head
-WHERE greatest(cap_floor, ttl_floor) > reclaimed ORDER BY topic_id, partition LIMIT $1
+SELECT topic_id, partition, greatest(cap_floor, ttl_floor, source_floor), is_ephemeral FROM tidegate.head
+WHERE greatest(cap_floor, ttl_floor, source_floor) > reclaimed ORDER BY topic_id, partition LIMIT $1
 
 -- name: retain_delete_below
 -- $1 bigint topic_id, $2 int partition, $3 bigint floor, $4 bigint limit

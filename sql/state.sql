@@ -9,12 +9,13 @@ SELECT t.topic_id, h.next_offset, h.live_records, h.live_bytes, h.last_ms, t.las
                 h.next_offset) AS start_offset,
        (t.ttl_ms > 0 AND h.live_records > 0 AND coalesce(b.committed_ms < n.now_ms - t.ttl_ms, false))
            OR (h.is_ephemeral AND NOT EXISTS (SELECT FROM tidegate.ephemeral_mark m
-                                              WHERE m.topic_id = h.topic_id AND m.partition = h.partition)) AS is_unsettled
+                                              WHERE m.topic_id = h.topic_id AND m.partition = h.partition)) AS is_unsettled,
+       h.is_dest
 FROM unnest($1::bigint[]) WITH ORDINALITY AS a(topic_id, place)
 JOIN tidegate.topic t ON t.topic_id = a.topic_id
 JOIN tidegate.head h ON h.topic_id = a.topic_id AND h.partition = 0
 CROSS JOIN LATERAL (SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint AS now_ms) n
-CROSS JOIN LATERAL (SELECT greatest(h.cap_floor, h.ttl_floor) AS lost_below) f
+CROSS JOIN LATERAL (SELECT greatest(h.cap_floor, h.ttl_floor, h.source_floor) AS lost_below) f
 LEFT JOIN LATERAL (
     (SELECT l.records, l.base_offset, l.last_offset, l.committed_ms, l.vals FROM tidegate.batch l
      WHERE NOT h.is_ephemeral AND l.topic_id = a.topic_id AND l.partition = 0 AND l.last_offset >= f.lost_below

@@ -61,6 +61,7 @@
 	X(NUMBER, max_topics, 100000, 0, 10000000, "topics per tenant; 0 = no limit") \
 	X(NUMBER, webhook_timeout_ms, 10000, 100, 60000, "one webhook delivery; beyond, it counts as failed and is tried again") \
 	X(SWITCH, webhook_allow_localhost, false, "webhooks may go to http://localhost and 127.0.0.0/8; for development, `tidegate dev` allows it") \
+	X(NUMBER, max_routers, 10000, 0, 1000000, "routers per tenant; 0 = no limit") \
 	X(NUMBER, topics_max_batch_records, 10000, 1, 10000, "/v0: records of one write; beyond, 400") \
 	X(NUMBER, topics_max_record_bytes, 1048576, 1, 1048576, "/v0: data and meta of one record; beyond, 400") \
 	X(NUMBER, topics_max_meta_bytes, 16384, 2, 1048576, "/v0: meta of one record; beyond, 400") \

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "db/array.h"
+#include "log/lease_book.h"
 #include "log/retain.h"
 #include "log/rows.h"
 #include "sql/erase.h"
@@ -254,7 +255,9 @@ static bool run_step(log_conn *conn, const log_erase_request *q, int64_t *below,
 	if (a == NULL) {
 		return err_set(e, ERR_NO_MEMORY, "out of memory");
 	}
-	if (!db_begin(conn, e) || !head_lock(conn, s->topic_id, &q->partition, 1, a, &s->head, &count, &rules, e)) {
+	bool is_queue = q->topic->config.kind == LOG_KIND_QUEUE;
+	if (!db_begin(conn, e) || (is_queue && !lease_book_lock(conn, s->topic_id, STR(""), q->partition, e)) ||
+		!head_lock(conn, s->topic_id, &q->partition, 1, a, &s->head, &count, &rules, e)) {
 		goto out;
 	}
 	if (count == 0) {
@@ -264,6 +267,7 @@ static bool run_step(log_conn *conn, const log_erase_request *q, int64_t *below,
 	*below = *below < s->head->next_offset ? *below : s->head->next_offset;
 	s->below = *below;
 	ok = settle(s, &rules, e) && (q->match != NULL ? erase_tagged(s, q->match, e) : erase_range(s, e)) &&
+		 (!is_queue || s->erased == 0 || lease_book_forget_erased(conn, s->topic_id, q->partition, s->below, e)) &&
 		 head_update(conn, s->head, s->topic_id, e) && db_commit(conn, e);
 out:
 	if (!ok) {

@@ -8,9 +8,9 @@
 #include "db/array.h"
 #include "log/commit.h"
 #include "log/outcome.h"
+#include "log/put.h"
 #include "log/retain.h"
 #include "log/state.h"
-#include "sql/batch.h"
 #include "sql/head.h"
 #include "sql/outcome.h"
 
@@ -466,6 +466,7 @@ static bool accept(judgement *j, log_append *op, const row_piece *pieces, err *e
 		h->head.live_bytes += bytes;
 		h->head.last_ms = h->head.last_ms > j->rules.now_ms ? h->head.last_ms : j->rules.now_ms;
 		h->is_changed = true;
+		op->feeds_routers = h->head.is_source;
 		op->end_offset = h->head.next_offset;
 		op->end_byte = h->head.next_byte;
 		op->committed_ms = h->head.last_ms;
@@ -501,21 +502,6 @@ static bool accept(judgement *j, log_append *op, const row_piece *pieces, err *e
 
 /* ---- writing ---- */
 
-static bool send_tags(judgement *j, const judged_head *h, const row *r, int64_t offset, size_t *sent, err *e)
-{
-	db_params p;
-	if (r->columns[ROW_TAGS].ptr == NULL) {
-		return true;
-	}
-	db_params_init(&p);
-	db_param_i64(&p, j->topic_id);
-	db_param_i32(&p, h->head.partition);
-	db_param_i64(&p, offset);
-	db_param_str(&p, r->columns[ROW_TAGS]);
-	(*sent)++;
-	return db_pipeline_send(j->c->conn, &SQL_BATCH_INSERT_TAGS, &p, e);
-}
-
 static bool send_rows(judgement *j, judged_head *h, size_t *sent, err *e)
 {
 	size_t count = 0;
@@ -532,28 +518,8 @@ static bool send_rows(judgement *j, judged_head *h, size_t *sent, err *e)
 			}
 		}
 	}
-	row_writer w = {.pieces = pieces, .piece_count = count, .scratch = &j->c->scratch};
-	row r;
-	int64_t offset = h->first_offset;
-	int64_t byte = h->first_byte;
-	while (rows_next(&w, &r)) {
-		db_params p;
-		if (j->c->scratch.failed) {
-			return err_set(e, ERR_NO_MEMORY, "out of memory for a row");
-		}
-		rows_bind_placed(&r, &(row_place){j->topic_id, h->head.partition, offset, byte, h->head.last_ms}, &p);
-		if (!db_pipeline_send(j->c->conn, h->head.is_ephemeral ? &SQL_BATCH_INSERT_EPHEMERAL : &SQL_BATCH_INSERT, &p,
-							  e)) {
-			return false;
-		}
-		(*sent)++;
-		if (!send_tags(j, h, &r, offset, sent, e)) {
-			return false;
-		}
-		offset += r.records;
-		byte += (int64_t)r.value_bytes;
-	}
-	return true;
+	put_place place = {.offset = h->first_offset, .byte = h->first_byte};
+	return put_send_rows(j->c->conn, j->topic_id, &h->head, pieces, count, &place, &j->c->scratch, sent, e);
 }
 
 static bool send_memories(judgement *j, size_t *sent, err *e)
@@ -594,22 +560,6 @@ static bool send_memories(judgement *j, size_t *sent, err *e)
 	return true;
 }
 
-/* Reads what was sent and ends the pipeline. */
-static bool drain(judgement *j, size_t sent, err *e)
-{
-	if (!db_pipeline_flush(j->c->conn, e)) {
-		return false;
-	}
-	for (size_t i = 0; i < sent; i++) {
-		db_result *r = NULL;
-		if (!db_pipeline_next(j->c->conn, &r, e)) {
-			return false;
-		}
-		db_result_free(r);
-	}
-	return db_pipeline_finish(j->c->conn, e);
-}
-
 static bool write_and_commit(judgement *j, err *e)
 {
 	size_t sent = 0;
@@ -625,7 +575,7 @@ static bool write_and_commit(judgement *j, err *e)
 	}
 	if (evicts) {
 		/* The new records count too, so they have to be there. */
-		if (!drain(j, sent, e)) {
+		if (!put_drain(conn, sent, e)) {
 			return false;
 		}
 		for (size_t i = 0; i < j->head_count; i++) {
@@ -648,7 +598,7 @@ static bool write_and_commit(judgement *j, err *e)
 			sent++;
 		}
 	}
-	return send_memories(j, &sent, e) && db_pipeline_commit(conn, e) && drain(j, sent + 1, e);
+	return send_memories(j, &sent, e) && db_pipeline_commit(conn, e) && put_drain(conn, sent + 1, e);
 }
 
 static bool judge_transaction(committer *c, log_append **ops, size_t count, err *e)

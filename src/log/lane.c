@@ -201,6 +201,7 @@ static bool receive_run(committer *c, entry *run, size_t length, uint32_t rows, 
 	int64_t base = 0;
 	int64_t base_byte = 0;
 	int64_t committed_ms = 0;
+	bool feeds_routers = false;
 	*taken = true;
 	for (uint32_t i = 0; i < rows; i++) {
 		db_result *r = NULL;
@@ -213,6 +214,7 @@ static bool receive_run(committer *c, entry *run, size_t length, uint32_t rows, 
 			base = db_i64(r, 0, 0);
 			base_byte = db_i64(r, 0, 1);
 			committed_ms = db_i64(r, 0, 2);
+			feeds_routers = db_bool(r, 0, 3);
 		}
 		db_result_free(r);
 	}
@@ -227,6 +229,7 @@ static bool receive_run(committer *c, entry *run, size_t length, uint32_t rows, 
 		op->end_offset = base;
 		op->end_byte = base_byte;
 		op->committed_ms = committed_ms;
+		op->feeds_routers = feeds_routers;
 	}
 	return true;
 }
@@ -407,11 +410,7 @@ static void announce(lane *l, log_append **ops, size_t count)
 			notify_appended(l->engine->link, op->topic->topic_id, op->partition);
 		}
 		for (uint32_t r = 0; r < op->result_count; r++) {
-			wake_topic(l->engine->wakes, op->topic->topic_id, op->results[r].partition);
-			notify_appended(l->engine->link, op->topic->topic_id, op->results[r].partition);
-			if (l->engine->on_append != NULL) {
-				l->engine->on_append(l->engine->on_append_context, op->topic, op->results[r].partition);
-			}
+			route_announce(l->engine, op->topic, op->results[r].partition, op->feeds_routers);
 		}
 	}
 }

@@ -53,6 +53,7 @@ typedef struct row_place {
 	int64_t offset;
 	int64_t byte;
 	int64_t committed_ms;
+	int32_t hops; /* routers the records have passed */
 } row_place;
 /* Parameters of SQL_BATCH_INSERT and its twin. */
 void rows_bind_placed(const row *r, const row_place *at, db_params *p);

@@ -2,6 +2,7 @@
 
 #include "db/array.h"
 #include "log/retain.h"
+#include "log/route.h"
 #include "log/topic_row.h"
 #include "sql/state.h"
 
@@ -21,10 +22,23 @@ static bool bind_ids(const int64_t *topic_ids, size_t count, buf *array, db_para
 	return !array->failed || err_set(e, ERR_NO_MEMORY, "out of memory");
 }
 
-/* Writes down what expired of the topics that need it; *settled tells whether there were any. */
+/* Copies what routers owe to the topics; *copied becomes true if they may owe something. */
+static bool catch_up(log_engine *engine, log_conn *conn, const db_result *r, bool *copied, err *e)
+{
+	for (int i = 0; i < db_rows(r); i++) {
+		if (db_bool(r, i, 9)) {
+			*copied = true;
+			if (!log_route_catch_up(engine, conn, db_i64(r, i, 0), e)) {
+				return false;
+			}
+		}
+	}
+	return true;
+}
+
+/* Writes down what expired of the topics that need it; *settled becomes true if there were any. */
 static bool settle(log_conn *conn, const db_result *r, bool *settled, err *e)
 {
-	*settled = false;
 	for (int i = 0; i < db_rows(r); i++) {
 		if (db_bool(r, i, 8)) {
 			*settled = true;
@@ -59,7 +73,8 @@ static bool copy_rows(const db_result *r, arena *a, log_state **out, size_t *out
 	return true;
 }
 
-static bool look(log_conn *conn, const int64_t *topic_ids, size_t count, bool settles, arena *a, log_state **out,
+/* engine NULL: as it stands. */
+static bool look(log_engine *engine, log_conn *conn, const int64_t *topic_ids, size_t count, arena *a, log_state **out,
 				 size_t *out_count, err *e)
 {
 	buf array;
@@ -71,7 +86,8 @@ static bool look(log_conn *conn, const int64_t *topic_ids, size_t count, bool se
 		again = false;
 		db_result_free(r);
 		r = NULL;
-		ok = db_run(conn, &SQL_STATE_READ, &p, &r, e) && (!settles || settle(conn, r, &again, e));
+		ok = db_run(conn, &SQL_STATE_READ, &p, &r, e) &&
+			 (engine == NULL || ((attempt > 0 || catch_up(engine, conn, r, &again, e)) && settle(conn, r, &again, e)));
 	}
 	ok = ok && copy_rows(r, a, out, out_count, e);
 	db_result_free(r);
@@ -79,23 +95,23 @@ static bool look(log_conn *conn, const int64_t *topic_ids, size_t count, bool se
 	return ok;
 }
 
-bool log_state_read(log_conn *conn, const int64_t *topic_ids, size_t count, arena *a, log_state **out,
-					size_t *out_count, err *e)
+bool log_state_read(log_engine *engine, log_conn *conn, const int64_t *topic_ids, size_t count, arena *a,
+					log_state **out, size_t *out_count, err *e)
 {
-	return look(conn, topic_ids, count, true, a, out, out_count, e) || err_frame(e, "log_state_read");
+	return look(engine, conn, topic_ids, count, a, out, out_count, e) || err_frame(e, "log_state_read");
 }
 
 bool log_state_peek(log_conn *conn, const int64_t *topic_ids, size_t count, arena *a, log_state **out,
 					size_t *out_count, err *e)
 {
-	return look(conn, topic_ids, count, false, a, out, out_count, e) || err_frame(e, "log_state_peek");
+	return look(NULL, conn, topic_ids, count, a, out, out_count, e) || err_frame(e, "log_state_peek");
 }
 
-bool log_state_read_one(log_conn *conn, const log_topic *t, arena *a, log_state *out, err *e)
+bool log_state_read_one(log_engine *engine, log_conn *conn, const log_topic *t, arena *a, log_state *out, err *e)
 {
 	log_state *list = NULL;
 	size_t count = 0;
-	if (!log_state_read(conn, &t->topic_id, 1, a, &list, &count, e)) {
+	if (!log_state_read(engine, conn, &t->topic_id, 1, a, &list, &count, e)) {
 		return false;
 	}
 	if (count == 0) {

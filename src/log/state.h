@@ -1,5 +1,6 @@
 /*
- * log/state: what partition 0 of a topic holds, exactly, as of now: what has expired is settled first.
+ * log/state: what partition 0 of a topic holds, exactly, as of now: routers bring it up to date first, and what has
+ * expired is settled.
  *
  * Threads  the one that was given conn, outside of transactions unless said otherwise. Errors: those of db/conn.
  */
@@ -20,13 +21,14 @@ typedef struct log_state {
 } log_state;
 
 /* In the order of the ids, in the arena; topics that are no more are left out. */
-bool log_state_read(log_conn *conn, const int64_t *topic_ids, size_t count, arena *a, log_state **out,
-					size_t *out_count, err *e) MUST_CHECK;
+bool log_state_read(log_engine *engine, log_conn *conn, const int64_t *topic_ids, size_t count, arena *a,
+					log_state **out, size_t *out_count, err *e) MUST_CHECK;
 /* The same without settling, also inside of a transaction. */
 bool log_state_peek(log_conn *conn, const int64_t *topic_ids, size_t count, arena *a, log_state **out,
 					size_t *out_count, err *e) MUST_CHECK;
 /* One topic. ERR_TOPIC_NOT_FOUND. */
-bool log_state_read_one(log_conn *conn, const log_topic *t, arena *a, log_state *out, err *e) MUST_CHECK;
+bool log_state_read_one(log_engine *engine, log_conn *conn, const log_topic *t, arena *a, log_state *out,
+						err *e) MUST_CHECK;
 /* They were read now. */
 bool log_state_touch(log_conn *conn, const int64_t *topic_ids, size_t count, err *e) MUST_CHECK;
 

@@ -61,7 +61,7 @@ static bool run(api_operation *op, log_conn *conn, err *e)
 		.match = d->has_match ? &d->match : NULL,
 	};
 	if (!log_erase(api_of(op->x)->log, conn, &request, &erased, e) ||
-		!log_state_read_one(conn, op->topic, http_arena(op->x), &state, e)) {
+		!log_state_read_one(api_of(op->x)->log, conn, op->topic, http_arena(op->x), &state, e)) {
 		return false;
 	}
 	buf_append_byte(out, '{');

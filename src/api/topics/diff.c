@@ -204,7 +204,10 @@ static const char *reason_of(const diff *d)
 	if (d->is_recreated) {
 		return "recreated";
 	}
-	return d->gap.by_cap && d->gap.by_ttl ? "mixed" : d->gap.by_cap ? "cap" : "ttl";
+	if (d->gap.by_cap || d->gap.by_ttl) {
+		return d->gap.by_cap && d->gap.by_ttl ? "mixed" : d->gap.by_cap ? "cap" : "ttl";
+	}
+	return "source_trim";
 }
 
 static void write_tombstone(buf *out, const diff *d, int64_t start_offset)
@@ -260,7 +263,7 @@ static bool run(api_operation *op, log_conn *conn, err *e)
 	state_write_name(out, op->topic->name);
 	buf_append_str(out, STR(",\"records\":["));
 	if (!touch_topic(api_of(op->x)->touched, conn, op->topic->topic_id, e) || !read_records(d, conn, e) ||
-		!log_state_read_one(conn, op->topic, http_arena(op->x), &state, e)) {
+		!log_state_read_one(api_of(op->x)->log, conn, op->topic, http_arena(op->x), &state, e)) {
 		return false;
 	}
 	/* Read a moment after the records: it must not run ahead of the head that is told. */

@@ -9,6 +9,7 @@
 #include "api/topics/wire.h"
 #include "base/clock.h"
 #include "db/conn.h"
+#include "log/lease.h"
 #include "sql/totals.h"
 
 enum { TOPICS_MAX = 1000, CLASSES = 4 };
@@ -189,6 +190,7 @@ static void write_label(buf *out, str name)
 typedef struct shown {
 	const log_topic *topics[TOPICS_MAX];
 	log_state *states;
+	log_lease_counts queues[TOPICS_MAX]; /* of those that are */
 	size_t count;
 	bool is_truncated;
 } shown;
@@ -225,6 +227,18 @@ static void write_topic_series(buf *out, const char *name, const shown *s, value
 	}
 }
 
+static void write_queue_series(buf *out, const char *name, const shown *s, bool in_flight)
+{
+	write_type(out, name, "gauge");
+	for (size_t i = 0; i < s->count; i++) {
+		if (s->topics[i]->config.kind == LOG_KIND_QUEUE) {
+			buf_printf(out, "topics_%s{topic=\"", name);
+			write_label(out, s->topics[i]->name);
+			buf_printf(out, "\"} %lld\n", (long long)(in_flight ? s->queues[i].in_flight : s->queues[i].ready));
+		}
+	}
+}
+
 static void write_topics(buf *out, const shown *s)
 {
 	write_series(out, "topic_metrics_truncated", "gauge", s->is_truncated);
@@ -232,6 +246,20 @@ static void write_topics(buf *out, const shown *s)
 	write_topic_series(out, "topic_earliest_seq", s, earliest_seq);
 	write_topic_series(out, "topic_records_live", s, records_live);
 	write_topic_series(out, "topic_bytes_live", s, bytes_live);
+	write_queue_series(out, "topic_queue_ready", s, false);
+	write_queue_series(out, "topic_queue_in_flight", s, true);
+}
+
+static bool count_queues(api_operation *op, log_conn *conn, shown *s, err *e)
+{
+	for (size_t i = 0; i < s->count; i++) {
+		if (s->topics[i]->config.kind == LOG_KIND_QUEUE &&
+			!log_lease_describe(api_of(op->x)->log, conn, s->topics[i], STR_NONE, 0, &s->queues[i], e) &&
+			e->code != ERR_TOPIC_NOT_FOUND) {
+			return false;
+		}
+	}
+	return true;
 }
 
 /* Keeps those that the key may see and that still are. */
@@ -249,7 +277,7 @@ static bool match_states(api_operation *op, log_conn *conn, const log_topic *con
 			visible[visible_count++] = topics[i];
 		}
 	}
-	if (!log_state_read(conn, ids, visible_count, a, &s->states, &found, e)) {
+	if (!log_state_read(api_of(op->x)->log, conn, ids, visible_count, a, &s->states, &found, e)) {
 		return false;
 	}
 	for (size_t i = 0; i < visible_count && s->count < found; i++) {
@@ -257,7 +285,7 @@ static bool match_states(api_operation *op, log_conn *conn, const log_topic *con
 			s->topics[s->count++] = visible[i];
 		}
 	}
-	return true;
+	return count_queues(op, conn, s, e);
 }
 
 static bool add_topics(api_operation *op, log_conn *conn, err *e)

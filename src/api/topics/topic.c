@@ -4,6 +4,7 @@
 #include "api/gate.h"
 #include "api/operation.h"
 #include "api/topic_config.h"
+#include "api/topics/queue.h"
 #include "api/topics/state_text.h"
 #include "api/topics/topics.h"
 #include "api/topics/touch.h"
@@ -147,16 +148,23 @@ static void write_state(buf *out, const log_topic *t, const log_state *s, int64_
 static bool run_get(api_operation *op, log_conn *conn, err *e)
 {
 	log_state s;
+	log_lease_counts counts = {0};
 	const log_topic *t = op->topic;
 	touch_book *touched = api_of(op->x)->touched;
 	buf *out = http_reply_body(op->x);
 	if ((wire_query_switch(op->x, "touch", true) && !touch_topics(touched, conn, &t->topic_id, 1, e)) ||
-		!log_state_read_one(conn, t, http_arena(op->x), &s, e)) {
+		!log_state_read_one(api_of(op->x)->log, conn, t, http_arena(op->x), &s, e) ||
+		(t->config.kind == LOG_KIND_QUEUE &&
+		 !log_lease_describe(api_of(op->x)->log, conn, t, STR_NONE, 0, &counts, e))) {
 		return false;
 	}
 	buf_append_byte(out, '{');
 	write_state(out, t, &s, touch_last_read_ms(touched, &s));
 	buf_append_byte(out, ',');
+	if (t->config.kind == LOG_KIND_QUEUE) {
+		queue_write_state(out, &counts);
+		buf_append_byte(out, ',');
+	}
 	wire_write_performance(out, op->x);
 	buf_append_byte(out, '}');
 	return true;
@@ -198,27 +206,23 @@ static bool find_now(api_operation *op, log_conn *conn, str name, const log_topi
 	return e->code == ERR_TOPIC_NOT_FOUND;
 }
 
-static bool delete_found(api_operation *op, log_conn *conn, const log_topic *t, bool *deleted, err *e)
+static bool delete_found(api_operation *op, log_conn *conn, const log_topic *t, log_topic_removal *removed, err *e)
 {
-	log_engine *log = api_of(op->x)->log;
-	int64_t count = 0;
-	*deleted = false;
-	if (!wire_query_switch(op->x, "if_empty", false)) {
-		return log_topic_delete(log, conn, t->tenant_id, t->name, deleted, e);
-	}
-	return log_topic_delete_empty(log, conn, t, deleted, &count, e) && (count == 0 || refuse_records(t, count, e));
+	bool only_empty = wire_query_switch(op->x, "if_empty", false);
+	return log_topic_remove(api_of(op->x)->log, conn, t, only_empty, http_arena(op->x), removed, e) &&
+		   (removed->records == 0 || refuse_records(t, removed->records, e));
 }
 
 static bool run_delete(api_operation *op, log_conn *conn, err *e)
 {
 	str name = http_request_param(op->x, 0);
 	const log_topic *t = NULL;
-	bool deleted = false;
+	log_topic_removal removed = {0};
 	buf *out = http_reply_body(op->x);
 	if (!find_now(op, conn, name, &t, e)) {
 		return false;
 	}
-	bool ok = t == NULL || delete_found(op, conn, t, &deleted, e);
+	bool ok = t == NULL || delete_found(op, conn, t, &removed, e);
 	log_topic_unref(t);
 	if (!ok) {
 		return false;
@@ -226,8 +230,13 @@ static bool run_delete(api_operation *op, log_conn *conn, err *e)
 	buf_append_byte(out, '{');
 	state_write_name(out, text_is_utf8(name) ? name : STR("?"));
 	buf_append_str(out, STR(",\"deleted\":"));
-	jwrite_bool(out, deleted);
-	buf_append_str(out, STR(",\"routers_removed\":[],"));
+	jwrite_bool(out, removed.deleted);
+	buf_append_str(out, STR(",\"routers_removed\":["));
+	for (size_t i = 0; i < removed.router_count; i++) {
+		buf_append_str(out, i > 0 ? STR(",") : STR(""));
+		jwrite_string(out, removed.routers[i]);
+	}
+	buf_append_str(out, STR("],"));
 	wire_write_performance(out, op->x);
 	buf_append_byte(out, '}');
 	return true;

@@ -131,7 +131,7 @@ static bool describe(list *l, log_conn *conn, err *e)
 	if (wire_query_switch(l->op.x, "touch", false) && !touch_topics(api_of(l->op.x)->touched, conn, ids, l->count, e)) {
 		return false;
 	}
-	if (!log_state_read(conn, ids, l->count, a, &states, &count, e)) {
+	if (!log_state_read(api_of(l->op.x)->log, conn, ids, l->count, a, &states, &count, e)) {
 		return false;
 	}
 	write_topics(l, states, count);

@@ -31,7 +31,7 @@ static bool measure(api *a, log_conn *conn, watch_topic *list, size_t count, are
 			ids[id_count++] = list[i].topic->topic_id;
 		}
 	}
-	if (id_count > 0 && !log_state_read(conn, ids, id_count, memory, &states, &state_count, e)) {
+	if (id_count > 0 && !log_state_read(a->log, conn, ids, id_count, memory, &states, &state_count, e)) {
 		return false;
 	}
 	/* In the order of the ids, some left out. */
