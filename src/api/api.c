@@ -3,42 +3,71 @@
 #include "api/durable/durable.h"
 #include "api/durable/keep.h"
 #include "api/durable/stream.h"
+#include "api/durable/subscription/subscriptions.h"
 #include "api/probe.h"
 #include "api/pump.h"
 #include "api/streaming/streaming.h"
+#include "api/topics/hub.h"
 #include "api/topics/topics.h"
+#include "api/topics/touch.h"
+#include "base/clock.h"
 
 bool api_init(api *a, err *e)
 {
 	a->pumps = pump_set_new(a->metrics);
 	a->durable = durable_cache_new();
 	a->durable_keeper = durable_keeper_new();
+	a->touched = touch_book_new();
+	a->started_ms = clock_now_ms();
 	atomic_init(&a->keyless, 0);
 	atomic_init(&a->is_stopping, false);
-	return (a->pumps != NULL && a->durable != NULL && a->durable_keeper != NULL) ||
-		   err_set(e, ERR_NO_MEMORY, "no memory to start with");
+	a->topics = topics_hub_new(a);
+	if (a->pumps == NULL || a->durable == NULL || a->durable_keeper == NULL || a->touched == NULL ||
+		a->topics == NULL) {
+		return err_set(e, ERR_NO_MEMORY, "no memory to start with");
+	}
+	if (!clerk_new(a, &a->clerk, e)) {
+		return false;
+	}
+	atomic_store(&a->is_ready, true);
+	return true;
 }
 
 void api_stop_waiting(api *a)
 {
 	atomic_store(&a->is_stopping, true);
 	pump_set_kick(a->pumps);
+	clerk_stop(a->clerk);
 }
 
 void api_dispose(api *a)
 {
+	topics_hub *hub = a->topics;
+	a->topics = NULL;
+	topics_hub_free(hub);
+	clerk_free(a->clerk);
 	pump_set_free(a->pumps);
 	durable_keeper_free(a->durable_keeper);
 	durable_cache_free(a->durable);
+	touch_book_free(a->touched);
 	a->pumps = NULL;
 	a->durable_keeper = NULL;
 	a->durable = NULL;
+	a->touched = NULL;
+	a->clerk = NULL;
 }
 
 bool api_duty(void *context, log_engine *engine, log_conn *conn, bool *more, err *e)
 {
-	(void)context;
-	return durable_sweep(engine, conn, more, e);
+	api *a = context;
+	return durable_sweep(engine, conn, more, e) && (!atomic_load(&a->is_ready) || clerk_duty(a->clerk, conn, e));
+}
+
+void api_on_watch_notify(api *a, str payload)
+{
+	if (a->topics != NULL) {
+		watch_keeper_hear(a->topics->keeper, payload);
+	}
 }
 
 api *api_of(const http_exchange *x)
@@ -73,9 +102,20 @@ static void add_dialect(const http_dialect *d, const http_dialect *out[API_DIALE
 	out[(*count)++] = d;
 }
 
+/* Durable streams come with their control space, which has errors of a form of its own. */
+static void add_companions(const http_dialect *out[API_DIALECTS_MAX], size_t *count)
+{
+	for (size_t i = 0; i < *count; i++) {
+		if (out[i] == &durable_dialect) {
+			add_dialect(&subscription_dialect, out, count);
+			return;
+		}
+	}
+}
+
 bool api_dialects(str names, const http_dialect *out[API_DIALECTS_MAX], size_t *count, err *e)
 {
-	_Static_assert((int)CHOICE_COUNT < (int)API_DIALECTS_MAX, "room for every dialect and the probes");
+	_Static_assert((int)CHOICE_COUNT + 1 < (int)API_DIALECTS_MAX, "room for every dialect, a companion and the probes");
 	size_t found = 0;
 	add_dialect(&probe_dialect, out, &found);
 	str rest = names;
@@ -96,6 +136,7 @@ bool api_dialects(str names, const http_dialect *out[API_DIALECTS_MAX], size_t *
 		}
 		add_dialect(d, out, &found);
 	}
+	add_companions(out, &found);
 	*count = found;
 	return true;
 }

@@ -11,16 +11,29 @@
 	X(INVALID_REQUEST, "invalid_request", 400)                                                                         \
 	X(BATCH_TOO_LARGE, "batch_too_large", 400)                                                                         \
 	X(RECORD_TOO_LARGE, "record_too_large", 400)                                                                       \
+	X(WEBHOOK_URL_REJECTED, "webhook_url_rejected", 400)                                                               \
 	X(UNAUTHORIZED, "unauthorized", 401)                                                                               \
+	X(TOKEN_INVALID, "token_invalid", 401)                                                                             \
+	X(TOKEN_EXPIRED, "token_expired", 401)                                                                             \
 	X(FORBIDDEN, "forbidden", 403)                                                                                     \
 	X(PRODUCER_FENCED, "producer_fenced", 403)                                                                         \
 	X(NOT_FOUND, "not_found", 404)                                                                                     \
 	X(TOPIC_NOT_FOUND, "topic_not_found", 404)                                                                         \
 	X(GROUP_NOT_FOUND, "group_not_found", 404)                                                                         \
+	X(ROUTER_NOT_FOUND, "router_not_found", 404)                                                                       \
 	X(METHOD_NOT_ALLOWED, "method_not_allowed", 405)                                                                   \
 	X(NOT_ACCEPTABLE, "not_acceptable", 406)                                                                           \
 	X(REQUEST_TIMEOUT, "request_timeout", 408)                                                                         \
+	X(SUBSCRIPTION_NOT_FOUND, "subscription_not_found", 404)                                                           \
 	X(TOPIC_EXISTS_INCOMPATIBLE, "topic_exists_incompatible", 409)                                                     \
+	X(SUBSCRIPTION_ALREADY_EXISTS, "subscription_already_exists", 409)                                                 \
+	X(FENCED, "fenced", 409)                                                                                           \
+	X(INVALID_OFFSET, "invalid_offset", 409)                                                                           \
+	X(ALREADY_CLAIMED, "already_claimed", 409)                                                                         \
+	X(NO_PENDING_WORK, "no_pending_work", 409)                                                                         \
+	X(NOT_A_QUEUE, "not_a_queue", 409)                                                                                 \
+	X(ROUTER_CYCLE, "router_cycle", 409)                                                                               \
+	X(TOPIC_NOT_EMPTY, "topic_not_empty", 409)                                                                         \
 	X(NOT_OWNER, "not_owner", 409)                                                                                     \
 	X(SEQUENCE_CONFLICT, "sequence_conflict", 409)                                                                     \
 	X(PRODUCER_SEQUENCE_GAP, "producer_sequence_gap", 409)                                                             \

@@ -46,6 +46,11 @@ static bool choose_settings(config *settings, const char *url, err *e)
 	if (str_equal(settings->listen, STR(DEFAULT_LISTEN)) && !config_set(settings, STR("listen"), STR(DEV_LISTEN), e)) {
 		return false;
 	}
+	/* What runs on this machine is called on this machine. */
+	if (config_is_default(settings, STR("webhook_allow_localhost")) &&
+		!config_set(settings, STR("webhook_allow_localhost"), STR("true"), e)) {
+		return false;
+	}
 	return config_set(settings, STR("database_url"), str_from_c(url), e);
 }
 

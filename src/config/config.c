@@ -337,6 +337,12 @@ void config_free(config *c)
 	free(c);
 }
 
+bool config_is_default(const config *c, str key)
+{
+	const config_key *found = find_key(key);
+	return found != NULL && c->store->sources[found - CONFIG_TABLE] == CONFIG_DEFAULT;
+}
+
 bool config_has_key(str key, bool *is_switch)
 {
 	const config_key *found = find_key(key);

@@ -34,6 +34,8 @@ typedef struct config {
 
 /* Defaults, then the file (path NULL: none), then the environment (as from `environ`). */
 bool config_load(const char *path, char *const *environment, config **out, err *e) MUST_CHECK;
+/* Whether nobody has given a value. */
+bool config_is_default(const config *c, str key);
 /* One more setting on top, as from the command line. */
 bool config_set(config *c, str key, str value, err *e) MUST_CHECK;
 void config_free(config *c); /* accepts NULL */

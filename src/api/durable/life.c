@@ -1,6 +1,7 @@
 #include "api/durable/life.h"
 
 #include "api/durable/durable.h"
+#include "api/durable/subscription/subscriptions.h"
 #include "db/conn.h"
 #include "sql/durable.h"
 
@@ -30,7 +31,8 @@ static void note(ended *done, int64_t topic_id)
 static bool end_softly(log_conn *conn, int64_t topic_id, ended *done, err *e)
 {
 	note(done, topic_id);
-	return do_by_id(conn, &SQL_DURABLE_MARK_DELETED, topic_id, e) && log_topic_close(conn, topic_id, e);
+	return do_by_id(conn, &SQL_DURABLE_MARK_DELETED, topic_id, e) && log_topic_close(conn, topic_id, e) &&
+		   subscription_drop_stream(conn, topic_id, e);
 }
 
 static bool applies(const durable_state *state, durable_end_reason reason)
@@ -74,7 +76,7 @@ static bool end_one(log_conn *conn, int64_t topic_id, durable_end_reason reason,
 	*out = state.is_expired && !state.is_deleted ? DURABLE_ENDED_ABSENT : DURABLE_ENDED_REMOVED;
 	*parent_id = state.parent_id;
 	note(done, topic_id);
-	return log_topic_remove(conn, topic_id, &exists, e);
+	return log_topic_discard(conn, topic_id, &exists, e);
 }
 
 static bool end_all(log_conn *conn, int64_t topic_id, durable_end_reason reason, durable_ended *out, ended *done,

@@ -9,6 +9,7 @@
 #include "api/durable/messages.h"
 #include "api/durable/path.h"
 #include "api/durable/reply.h"
+#include "api/durable/subscription/clerk.h"
 #include "api/gate.h"
 #include "auth/principal.h"
 #include "db/conn.h"
@@ -232,6 +233,9 @@ static bool create(put *p, log_conn *conn, bool *is_settled, err *e)
 	}
 	durable_fork_dispose(&fork);
 	p->is_created = ok && topic_id != 0;
+	if (p->is_created && p->tail.count > 0) {
+		clerk_note_append(api_of(p->op.x)->clerk, gate_principal(p->op.x)->tenant_id, topic_id);
+	}
 	*is_settled = p->is_created;
 	return ok;
 }

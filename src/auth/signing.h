@@ -1,0 +1,61 @@
+/*
+ * auth/signing: keys that Tidegate signs with itself: Ed25519 for webhooks, a MAC for its own tokens (auth/token).
+ *
+ * The keys are rows of tidegate.signing_key, made when the first is needed, so that all workers share them and they
+ * outlive restarts. The newest of a kind that is not retired signs; retired ones still verify, and stay listed, for
+ * AUTH_SIGNING_WINDOW_MS. To replace the keys, retire them:
+ *
+ *   UPDATE tidegate.signing_key SET retired_ms = (extract(epoch FROM now()) * 1000)::bigint;
+ *
+ * Owns     a cache of the keys, AUTH_SIGNING_CACHE_MS old at most.
+ * Threads  any.
+ * Limits   AUTH_SIGNING_KEYS_MAX keys are known; older ones are not.
+ * Errors   ready: those of db/conn. Signing before ready() succeeded: ERR_UNAVAILABLE.
+ */
+#ifndef TIDEGATE_AUTH_SIGNING_H
+#define TIDEGATE_AUTH_SIGNING_H
+
+#include "base/buf.h"
+#include "base/err.h"
+
+struct db_conn;
+
+typedef struct auth_signing auth_signing;
+
+typedef enum auth_signing_kind { AUTH_SIGNING_WEBHOOK, AUTH_SIGNING_TOKEN, AUTH_SIGNING_KINDS } auth_signing_kind;
+
+enum {
+	AUTH_SIGNING_KEYS_MAX = 64,
+	AUTH_SIGNING_CACHE_MS = 60000,
+	AUTH_SIGNING_WINDOW_MS = 86400000,
+	AUTH_SIGNING_ID_MAX = 64, /* bytes of a key's id */
+	AUTH_SIGNATURE_BYTES = 64,
+	AUTH_MAC_BYTES = 32,
+};
+
+auth_signing *auth_signing_new(void);    /* NULL when memory is out */
+void auth_signing_free(auth_signing *s); /* accepts NULL */
+
+/* Sees to it that there is a key of each kind and that the cache is fresh. Not inside a transaction: it has its own. */
+bool auth_signing_ready(auth_signing *s, struct db_conn *conn, err *e) MUST_CHECK;
+/* The same, and looks again when no key is known by that id: another worker may just have made it. */
+bool auth_signing_ready_for(auth_signing *s, struct db_conn *conn, str key_id, err *e) MUST_CHECK;
+
+/* The id of the key that signs now, into `out`. */
+bool auth_signing_id(auth_signing *s, auth_signing_kind kind, buf *out, err *e) MUST_CHECK;
+/* Ed25519 over the bytes, with the key that signs now; its id is appended to `id`. */
+bool auth_signing_sign(auth_signing *s, str bytes, buf *id, unsigned char signature[AUTH_SIGNATURE_BYTES],
+					   err *e) MUST_CHECK;
+/* The MAC that the token key of that id gives the bytes; false when the key is not known. */
+bool auth_signing_mac(auth_signing *s, str key_id, str bytes, unsigned char mac[AUTH_MAC_BYTES]) MUST_CHECK;
+/* In constant time. */
+bool auth_mac_equal(const unsigned char mac[AUTH_MAC_BYTES], str other);
+
+/* The public keys as a JSON Web Key set: {"keys":[…]}. */
+void auth_signing_write_jwks(auth_signing *s, buf *out);
+
+/* SHA-256, for telling whether two texts are the same. */
+enum { AUTH_DIGEST_BYTES = 32 };
+void auth_digest_sha256(str bytes, unsigned char digest[AUTH_DIGEST_BYTES]);
+
+#endif
