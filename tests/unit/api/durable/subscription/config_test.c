@@ -40,8 +40,8 @@ START_TEST(configurations_that_mean_the_same_are_the_same)
 {
 	a = arena_new(1 << 20);
 	ck_assert(is_same(PULL "\"streams\":[\"b\",\"a\",\"/b/\"]}", "{\"lease_ttl_ms\":30000,\"streams\":[\"a\",\"b\"],"
-																  "\"wake_stream\":\"w/\",\"pattern\":null,"
-																  "\"type\":\"pull-wake\",\"unknown\":[1]}"));
+																 "\"wake_stream\":\"w/\",\"pattern\":null,"
+																 "\"type\":\"pull-wake\",\"unknown\":[1]}"));
 	ck_assert(!is_same(PULL "\"streams\":[\"a\",\"b\"]}", PULL "\"streams\":[\"a\"]}"));
 	ck_assert(!is_same(PULL "\"streams\":[\"ab\"]}", PULL "\"streams\":[\"a\",\"b\"]}"));
 	ck_assert(!is_same(PULL "\"streams\":[\"a\"]}", PULL "\"pattern\":\"a\"}"));

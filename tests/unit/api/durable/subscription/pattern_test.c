@@ -127,11 +127,8 @@ END_TEST
 
 int main(void)
 {
-	const TTest *const tests[] = {a_star_is_one_segment,
-								  two_stars_are_any_number_of_segments,
-								  everything_else_is_literal,
-								  the_head_is_what_every_path_begins_with,
-								  what_no_path_can_be_is_refused,
-								  slashes_at_the_ends_do_not_count};
+	const TTest *const tests[] = {a_star_is_one_segment,          two_stars_are_any_number_of_segments,
+								  everything_else_is_literal,     the_head_is_what_every_path_begins_with,
+								  what_no_path_can_be_is_refused, slashes_at_the_ends_do_not_count};
 	return SUITE_RUN("api/durable/subscription/pattern", tests);
 }
