@@ -1,6 +1,7 @@
 #include "api/api.h"
 
 #include "api/durable/durable.h"
+#include "api/durable/keep.h"
 #include "api/durable/stream.h"
 #include "api/durable/subscription/subscriptions.h"
 #include "api/probe.h"
@@ -12,9 +13,10 @@ bool api_init(api *a, err *e)
 {
 	a->pumps = pump_set_new(a->metrics);
 	a->durable = durable_cache_new();
+	a->durable_keeper = durable_keeper_new();
 	atomic_init(&a->keyless, 0);
 	atomic_init(&a->is_stopping, false);
-	if (a->pumps == NULL || a->durable == NULL) {
+	if (a->pumps == NULL || a->durable == NULL || a->durable_keeper == NULL) {
 		return err_set(e, ERR_NO_MEMORY, "no memory to start with");
 	}
 	if (!clerk_new(a, &a->clerk, e)) {
@@ -35,8 +37,10 @@ void api_dispose(api *a)
 {
 	clerk_free(a->clerk);
 	pump_set_free(a->pumps);
+	durable_keeper_free(a->durable_keeper);
 	durable_cache_free(a->durable);
 	a->pumps = NULL;
+	a->durable_keeper = NULL;
 	a->durable = NULL;
 	a->clerk = NULL;
 }

@@ -38,6 +38,7 @@ typedef struct api {
 	/* api_init() makes the rest */
 	struct pump_set *pumps;        /* whoever waits for new records */
 	struct durable_cache *durable; /* what is remembered of durable streams */
+	struct durable_keeper *durable_keeper;
 	struct clerk *clerk;           /* sees to their subscriptions */
 	atomic_uint_least32_t keyless; /* round robin of records without a key: the next one's number */
 	atomic_bool is_stopping;

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "auth/jwt.h"
 #include "auth/private.h"
 #include "base/clock.h"
 
@@ -68,6 +69,7 @@ bool auth_new(const auth_options *options, auth **out, err *e)
 	a->pool = options->pool;
 	a->mode = options->mode;
 	a->cache_ms = options->cache_ms;
+	a->jwt = options->jwt;
 	a->log = options->log;
 	make_metrics(a, options->metrics);
 	randombytes_buf(a->digest_key, sizeof a->digest_key);
@@ -104,10 +106,16 @@ static int64_t state_max_age_ms(const auth *a)
 	return a->cache_ms > STATE_LEAST_MS ? a->cache_ms : STATE_LEAST_MS;
 }
 
+/* Caller holds the lock. */
+static bool is_required(const auth *a)
+{
+	return a->mode == AUTH_REQUIRED || (a->mode == AUTH_AUTO && (a->has_keys || a->jwt != NULL));
+}
+
 /* Caller holds the lock. May make the state due: kick() afterwards. */
 auth_posture auth_current_posture(auth *a, int64_t now_ms)
 {
-	if (a->mode == AUTH_REQUIRED || (a->mode == AUTH_AUTO && a->has_keys)) {
+	if (is_required(a)) {
 		return POSTURE_REQUIRED;
 	}
 	int64_t age_ms = now_ms - a->state_ms;
@@ -123,9 +131,9 @@ auth_posture auth_current_posture(auth *a, int64_t now_ms)
 bool auth_is_required(auth *a)
 {
 	pthread_mutex_lock(&a->lock);
-	bool is_required = a->mode == AUTH_REQUIRED || (a->mode == AUTH_AUTO && a->has_keys);
+	bool answer = is_required(a);
 	pthread_mutex_unlock(&a->lock);
-	return is_required;
+	return answer;
 }
 
 void auth_take_state(auth *a, const lookup_state *state)
@@ -190,10 +198,12 @@ static void start_refuse(void *context, const err *e)
 
 static void log_start(auth *a)
 {
-	bool is_required = auth_is_required(a);
-	if (is_required && !a->has_keys) {
+	bool asks = auth_is_required(a);
+	if (asks && a->jwt != NULL) {
+		SLOG(a->log, SLOG_INFO, "auth", "every request needs an API key or a token");
+	} else if (asks && !a->has_keys) {
 		SLOG(a->log, SLOG_WARN, "auth", "an API key is required and none exists: make one with `tidegate key create`");
-	} else if (is_required) {
+	} else if (asks) {
 		SLOG(a->log, SLOG_INFO, "auth", "every request needs an API key");
 	}
 }
@@ -225,13 +235,15 @@ bool auth_start(auth *a, err *e)
 
 /* ---- judging from memory ---- */
 
-/* Of what kind and form a credential is, before anybody is asked; the one place that tells kinds apart. GRANTED: it has
- * the form of a key, and *out says which row to look for. */
-auth_reason auth_read_credential(str text, lookup *out)
+auth_reason auth_read_credential(const auth *a, str text, lookup *out, bool *is_token)
 {
 	str key_id;
 	if (text.len == 0) {
 		return AUTH_REASON_MISSING;
+	}
+	*is_token = a->jwt != NULL && text.len <= AUTH_CREDENTIAL_MAX && auth_jwt_is_token(text);
+	if (*is_token) {
+		return AUTH_REASON_GRANTED;
 	}
 	if (text.len > AUTH_CREDENTIAL_MAX || !str_starts_with(text, AUTH_KEY_PREFIX)) {
 		return AUTH_REASON_MALFORMED;
@@ -309,6 +321,7 @@ auth_verdict auth_check(auth *a, str text, err *e, const auth_principal **out)
 	int64_t now_ms = clock_now_ms();
 	auth_digest digest = auth_digest_of(a, text);
 	lookup ignored;
+	bool is_token;
 	pthread_mutex_lock(&a->lock);
 	auth_posture now = auth_current_posture(a, now_ms);
 	if (now == POSTURE_OPEN) {
@@ -324,7 +337,7 @@ auth_verdict auth_check(auth *a, str text, err *e, const auth_principal **out)
 		auth_kick(a);
 	}
 	if (verdict == AUTH_PENDING && now == POSTURE_REQUIRED) {
-		auth_reason reason = auth_read_credential(text, &ignored);
+		auth_reason reason = auth_read_credential(a, text, &ignored, &is_token);
 		verdict = reason == AUTH_REASON_GRANTED ? AUTH_PENDING : auth_refuse(a, reason, STR_NONE, e);
 	}
 	return verdict;

@@ -29,6 +29,7 @@
 #include "base/slog.h"
 
 struct db_pool;
+struct auth_jwt;
 
 typedef struct auth auth;
 
@@ -48,7 +49,8 @@ enum {
 typedef struct auth_options {
 	struct db_pool *pool;
 	auth_mode mode;
-	uint32_t cache_ms; /* 0: every request asks the database */
+	uint32_t cache_ms;    /* 0: every request asks the database */
+	struct auth_jwt *jwt; /* takes tokens too, and asks for a credential always (but for mode off); NULL: keys only */
 	slog *log;
 	metric_registry *metrics;
 } auth_options;

@@ -1,12 +1,13 @@
 #include "auth/lookup.h"
 
 #include <stdio.h>
+#include <time.h>
 
 #include "base/clock.h"
 #include "db/array.h"
 #include "sql/auth.h"
 
-enum { IDS_MAX_BYTES = 64 * 1024 };
+enum { IDS_MAX_BYTES = 64 * 1024, TOKEN_ID_BYTES = 128 };
 
 /* The columns of SQL_KEY_FIND. */
 enum {
@@ -175,6 +176,40 @@ bool lookup_read_keys(db_conn *c, lookup *const lookups[], size_t count, err *e)
 out:
 	db_result_free(r);
 	buf_dispose(&bytes);
+	return ok;
+}
+
+bool lookup_read_token(db_conn *c, const auth_jwt_claims *claims, auth_cached *found, err *e)
+{
+	db_params p;
+	db_result *r = NULL;
+	char key_id[TOKEN_ID_BYTES];
+	db_params_init(&p);
+	db_param_str(&p, claims->tenant);
+	if (!db_run(c, &SQL_TENANT_FIND, &p, &r, e)) {
+		return err_frame(e, "looking up a token's tenant");
+	}
+	*found = (auth_cached){.reason = AUTH_REASON_TOKEN_TENANT};
+	bool ok = true;
+	if (db_rows(r) == 1) {
+		snprintf(key_id, sizeof key_id, "jwt:%.*s", STR_ARG(claims->subject));
+		auth_principal principal = {.tenant_id = db_i64(r, 0, 0),
+									.tenant = claims->tenant,
+									.key_id = str_from_c(key_id),
+									.scopes = claims->scopes,
+									.prefixes = claims->prefixes,
+									.prefix_count = claims->prefix_count,
+									.auto_create = lookup_choice(r, 0, 2),
+									.expires_ms = claims->ends_s * 1000,
+									.is_token = true};
+		int64_t left_s = claims->ends_s - (int64_t)time(NULL);
+		principal.deadline_ms = clock_now_ms() + (left_s > 0 ? left_s : 0) * 1000;
+		/* No row keeps a token's last use. */
+		*found = (auth_cached){
+			.reason = AUTH_REASON_GRANTED, .principal = auth_principal_new(&principal), .touch_ms = INT64_MAX};
+		ok = found->principal != NULL || err_set(e, ERR_NO_MEMORY, "out of memory");
+	}
+	db_result_free(r);
 	return ok;
 }
 

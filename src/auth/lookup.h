@@ -8,6 +8,7 @@
 #define TIDEGATE_AUTH_LOOKUP_H
 
 #include "auth/cache.h"
+#include "auth/jwt.h"
 #include "db/conn.h"
 
 enum { LOOKUP_MAX = 256, LOOKUP_TOUCH_MS = 60000 };
@@ -29,6 +30,8 @@ typedef struct lookup {
 
 /* At most LOOKUP_MAX. False: no lookup is filled. */
 bool lookup_read_keys(db_conn *c, lookup *const lookups[], size_t count, err *e) MUST_CHECK;
+/* Whom a verified token stands for, or that its tenant does not exist. *found as in a lookup. */
+bool lookup_read_token(db_conn *c, const auth_jwt_claims *claims, auth_cached *found, err *e) MUST_CHECK;
 /* Writes that these keys are in use. */
 bool lookup_write_used(db_conn *c, const str *key_ids, size_t count, err *e) MUST_CHECK;
 

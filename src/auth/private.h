@@ -26,6 +26,7 @@ typedef struct auth_waiter {
 	auth_reason reason; /* GRANTED: it has the right form, and lookup says what to look for */
 	auth_digest digest;
 	lookup lookup;
+	char *token; /* malloc'd; NULL: it is a key */
 	auth_resolved *done;
 	void *context;
 } auth_waiter;
@@ -33,6 +34,7 @@ typedef struct auth_waiter {
 struct auth {
 	struct db_pool *pool;
 	auth_mode mode;
+	struct auth_jwt *jwt; /* borrowed; NULL: keys only */
 	uint32_t cache_ms;
 	slog *log;
 	metric *results[AUTH_REASON_COUNT];
@@ -68,8 +70,8 @@ void auth_take_state(auth *a, const lookup_state *state);
 /* Caller holds the lock. A use of a key is written down once in a while. */
 void auth_note_use(auth *a, auth_cached *used, int64_t now_ms);
 /* Of what kind and form a credential is, before anybody is asked; the one place that tells kinds apart. GRANTED: it has
- * the form of a key, and *out says which row to look for. */
-auth_reason auth_read_credential(str text, lookup *out);
+ * the form of a token (*is_token), or of a key, and *out says which row to look for. */
+auth_reason auth_read_credential(const auth *a, str text, lookup *out, bool *is_token);
 auth_digest auth_digest_of(const auth *a, str text);
 /* Fills *e and counts. */
 auth_verdict auth_refuse(auth *a, auth_reason reason, str key_id, err *e);

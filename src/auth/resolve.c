@@ -1,8 +1,15 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "auth/jwt.h"
 #include "auth/private.h"
 #include "base/clock.h"
+
+static void waiter_free(auth_waiter *w)
+{
+	free(w->token);
+	free(w);
+}
 
 void auth_resolve(auth *a, str text, auth_resolved *done, void *context)
 {
@@ -15,7 +22,15 @@ void auth_resolve(auth *a, str text, auth_resolved *done, void *context)
 	}
 	w->done = done;
 	w->context = context;
-	w->reason = auth_read_credential(text, &w->lookup);
+	bool is_token = false;
+	w->reason = auth_read_credential(a, text, &w->lookup, &is_token);
+	w->token = is_token ? strndup(text.ptr, text.len) : NULL;
+	if (is_token && w->token == NULL) {
+		free(w);
+		err_set(&e, ERR_NO_MEMORY, "out of memory");
+		done(context, NULL, &e);
+		return;
+	}
 	w->digest = auth_digest_of(a, text);
 	pthread_mutex_lock(&a->lock);
 	bool is_full = a->waiting == AUTH_WAITING_MAX;
@@ -29,7 +44,7 @@ void auth_resolve(auth *a, str text, auth_resolved *done, void *context)
 		metric_add(a->failed_results, 1);
 		err_set(&e, ERR_THROTTLED, "too many unknown credentials are being looked up; try again");
 		done(context, NULL, &e);
-		free(w);
+		waiter_free(w);
 		return;
 	}
 	auth_kick(a);
@@ -82,7 +97,7 @@ static void answer(auth *a, auth_waiter *w, const auth_principal *principal, con
 {
 	metric_add(principal == NULL ? a->failed_results : a->development_results, 1);
 	w->done(w->context, principal, e);
-	free(w);
+	waiter_free(w);
 }
 
 static void answer_found(auth *a, auth_waiter *w)
@@ -97,7 +112,7 @@ static void answer_found(auth *a, auth_waiter *w)
 		w->done(w->context, found->principal, NULL);
 	}
 	auth_principal_unref(found->principal);
-	free(w);
+	waiter_free(w);
 }
 
 static void answer_all(auth *a, auth_waiter *first, const auth_principal *principal, const err *e)
@@ -131,7 +146,21 @@ static void keep(auth *a, auth_waiter *w, uint64_t generation)
 	pthread_mutex_unlock(&a->lock);
 }
 
-/* Every waiter has a reason to be refused, or a key to look for. */
+/* False: it cannot be known, *e says why. */
+static bool resolve_token(const auth *a, db_conn *c, auth_waiter *w, err *e)
+{
+	auth_jwt_claims claims;
+	auth_cached *found = &w->lookup.found;
+	found->reason = auth_jwt_verify(a->jwt, str_from_c(w->token), &claims);
+	if (found->reason != AUTH_REASON_GRANTED) {
+		return true;
+	}
+	bool ok = lookup_read_token(c, &claims, found, e);
+	auth_jwt_claims_dispose(&claims);
+	return ok;
+}
+
+/* Every waiter has a reason to be refused, or a key to look for, or a token to verify. */
 static void run_lookups(auth *a, db_conn *c, const work *job)
 {
 	lookup *lookups[LOOKUP_MAX];
@@ -140,13 +169,14 @@ static void run_lookups(auth *a, db_conn *c, const work *job)
 	auth_waiter *next;
 	for (auth_waiter *w = job->first; w != NULL; w = w->next) {
 		w->lookup.found.reason = w->reason;
-		if (w->reason == AUTH_REASON_GRANTED) {
+		if (w->reason == AUTH_REASON_GRANTED && w->token == NULL) {
 			lookups[count++] = &w->lookup;
 		}
 	}
-	bool ok = count == 0 || lookup_read_keys(c, lookups, count, &e);
+	bool has_read = count == 0 || lookup_read_keys(c, lookups, count, &e);
 	for (auth_waiter *w = job->first; w != NULL; w = next) {
 		next = w->next;
+		bool ok = w->token != NULL ? resolve_token(a, c, w, &e) : has_read;
 		if (w->reason == AUTH_REASON_GRANTED && !ok) {
 			answer(a, w, NULL, &e);
 			continue;

@@ -14,7 +14,17 @@
 	X(TYPO, "typo")                                                                                                    \
 	X(UNKNOWN, "unknown")                                                                                              \
 	X(REVOKED, "revoked")                                                                                              \
-	X(EXPIRED, "expired")
+	X(EXPIRED, "expired")                                                                                              \
+	X(TOKEN_MALFORMED, "token_malformed")                                                                              \
+	X(TOKEN_ALGORITHM, "token_algorithm")                                                                              \
+	X(TOKEN_SIGNATURE, "token_signature")                                                                              \
+	X(TOKEN_TIMES, "token_times")                                                                                      \
+	X(TOKEN_EXPIRED, "token_expired")                                                                                  \
+	X(TOKEN_EARLY, "token_early")                                                                                      \
+	X(TOKEN_ISSUER, "token_issuer")                                                                                    \
+	X(TOKEN_AUDIENCE, "token_audience")                                                                                \
+	X(TOKEN_TENANT, "token_tenant")                                                                                    \
+	X(TOKEN_PREFIXES, "token_prefixes")
 
 typedef enum auth_reason {
 #define AUTH_REASON_ENUM(name, label) AUTH_REASON_##name,

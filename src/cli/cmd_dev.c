@@ -6,7 +6,6 @@
 /* The ports that the clients of each dialect expect; every port serves every dialect. */
 #define DEV_LISTEN     "127.0.0.1:5470,127.0.0.1:4000,127.0.0.1:4437,127.0.0.1:3000,127.0.0.1:3001"
 #define DEFAULT_LISTEN "127.0.0.1:5470"
-#define DEFAULT_DATA   "./.tidegate"
 
 typedef struct dev {
 	const char *data;
@@ -23,7 +22,8 @@ static void print_welcome(void *context, const uint16_t *ports, size_t count)
 		printf("%s:%u", i == 1 ? "(also on " : ", ", (unsigned)ports[i]);
 	}
 	printf("%s\n", count > 1 ? ")" : "");
-	printf("  metrics    http://localhost:%u/metrics\n"
+	printf("  durable    http://localhost:%u/v1/stream/\n"
+		   "  metrics    http://localhost:%u/metrics\n"
 		   "  SQL        psql '%s' -c 'SELECT * FROM tidegate.record'\n\n"
 		   "Try:\n"
 		   "  curl --json '{\"name\":\"user-events\",\"partitions\":4}' http://localhost:%u/topics\n"
@@ -31,7 +31,7 @@ static void print_welcome(void *context, const uint16_t *ports, size_t count)
 		   "http://localhost:%u/topics/user-events/produce\n"
 		   "  curl --json '{\"group_id\":\"me\"}' http://localhost:%u/topics/user-events/consume\n"
 		   "  curl -N 'http://localhost:%u/topics/user-events/stream?offset=earliest'\n\n",
-		   port, postgres_url(d->database), port, port, port, port);
+		   port, port, postgres_url(d->database), port, port, port, port);
 	fflush(stdout);
 }
 
@@ -58,7 +58,7 @@ static int run(cli_call *call)
 {
 	int status = CLI_FAILED;
 	config *settings = NULL;
-	dev d = {.data = DEFAULT_DATA};
+	dev d = {.data = POSTGRES_DIRECTORY};
 	const char *port_file = NULL;
 	err e = {0};
 	const cli_option options[] = {{"data", &d.data, NULL}, {"port-file", &port_file, NULL}};
@@ -85,7 +85,8 @@ const cli_command CLI_DEV = {
 	.name = "dev",
 	.summary = "run everything on this machine, with a private Postgres",
 	.help = "Usage: tidegate dev [--data DIR] [--listen ADDR:PORT[,…]] [--port-file FILE] [--SETTING VALUE …]\n\n"
-			"Starts a Postgres of its own in DIR (default ./.tidegate; unix socket only), brings its schema up to "
+			"Starts a Postgres of its own in DIR (default " POSTGRES_DIRECTORY
+			"; unix socket only), brings its schema up to "
 			"date, and\n"
 			"serves every dialect on the ports that its clients expect, on loopback. Ctrl-C stops both. What was "
 			"written is\n"

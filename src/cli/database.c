@@ -1,11 +1,7 @@
 #include "cli/database.h"
 
-#include <limits.h>
-#include <unistd.h>
-
+#include "cli/postgres.h"
 #include "db/migrate.h"
-
-enum { URL_MAX = PATH_MAX + 64 };
 
 /* What the server said is of use to somebody who is setting things up; on one line. */
 static void tell_cause(err *e)
@@ -23,19 +19,6 @@ static void tell_cause(err *e)
 	if (len > 0) {
 		err_set(e, e->code, "%s (%.*s)", e->message, (int)len, cause);
 	}
-}
-
-/* Where cli/postgres has its socket, if it runs: its header describes the directory. */
-static bool find_embedded(char url[URL_MAX])
-{
-	char directory[PATH_MAX];
-	char socket[PATH_MAX + 16];
-	if (realpath(".tidegate/socket", directory) == NULL) {
-		return false;
-	}
-	snprintf(socket, sizeof socket, "%s/.s.PGSQL.5432", directory);
-	return access(socket, F_OK) == 0 &&
-		   snprintf(url, URL_MAX, "host=%s port=5432 user=tidegate dbname=tidegate", directory) < URL_MAX;
 }
 
 static bool connect_to(str url, uint32_t timeout_ms, db_conn **out, err *e)
@@ -64,10 +47,10 @@ out:
 
 bool cli_database_open(const config *settings, db_conn **out, err *e)
 {
-	char embedded[URL_MAX];
+	char embedded[POSTGRES_URL_MAX];
 	str url = settings->database_url;
 	if (url.len == 0) {
-		if (!find_embedded(embedded)) {
+		if (!postgres_find_url(POSTGRES_DIRECTORY, embedded)) {
 			return err_set(
 				e, ERR_INVALID_REQUEST,
 				"no database is known: set TIDEGATE_DATABASE_URL or --database-url, or run `tidegate dev` in "

@@ -38,15 +38,17 @@ struct postgres {
 	uint32_t stop_timeout_ms;
 	int log_fd;
 	pid_t pid; /* 0: not running */
-	char url[PATH_MAX + 64];
+	char url[POSTGRES_URL_MAX];
 };
+
+#define PORT "5432" /* a part of the socket's name, no more */
 
 static const char NEW_PREFIX[] = "postgres.new.";
 
 static const char SETTINGS[] =
 	"# Written by tidegate at every start. Settings of your own belong into local.conf beside this file.\n"
 	"listen_addresses = ''\n"
-	"port = 5432\n"
+	"port = " PORT "\n"
 	"unix_socket_directories = '%s'\n"
 	"unix_socket_permissions = 0700\n"
 	"max_connections = 60\n"
@@ -351,6 +353,12 @@ static bool run_server(postgres *p, err *e)
 	}
 }
 
+static bool write_url(char url[POSTGRES_URL_MAX], const char *socket)
+{
+	return snprintf(url, POSTGRES_URL_MAX, "host=%s port=" PORT " user=tidegate dbname=tidegate", socket) <
+		   POSTGRES_URL_MAX;
+}
+
 static bool start(postgres *p, const postgres_options *options, err *e)
 {
 	if (!postgres_place_open(options->directory, options->environment, p->progress, &p->place, e) || !open_log(p, e) ||
@@ -367,8 +375,8 @@ static bool start(postgres *p, const postgres_options *options, err *e)
 	if (!run_server(p, e)) {
 		return false;
 	}
-	snprintf(p->url, sizeof p->url, "host=%s port=5432 user=tidegate dbname=tidegate", p->place.socket);
-	return true;
+	return write_url(p->url, p->place.socket) ||
+		   err_set(e, ERR_UNAVAILABLE, "the path %.200s is too long", p->place.socket);
 }
 
 bool postgres_start(const postgres_options *options, postgres **out, err *e)
@@ -393,6 +401,20 @@ bool postgres_start(const postgres_options *options, postgres **out, err *e)
 const char *postgres_url(const postgres *p)
 {
 	return p->url;
+}
+
+bool postgres_find_url(const char *directory, char url[POSTGRES_URL_MAX])
+{
+	char link_path[PATH_MAX];
+	char directory_path[PATH_MAX];
+	char socket[PATH_MAX + 32];
+
+	if (snprintf(link_path, sizeof link_path, "%s/socket", directory) >= (int)sizeof link_path ||
+		realpath(link_path, directory_path) == NULL) {
+		return false;
+	}
+	snprintf(socket, sizeof socket, "%s/.s.PGSQL." PORT, directory_path);
+	return access(socket, F_OK) == 0 && write_url(url, directory_path);
 }
 
 bool postgres_keep(postgres *p, err *e)

@@ -23,9 +23,15 @@
 #ifndef TIDEGATE_CLI_POSTGRES_H
 #define TIDEGATE_CLI_POSTGRES_H
 
+#include <limits.h>
 #include <stdio.h>
 
 #include "base/err.h"
+
+enum { POSTGRES_URL_MAX = PATH_MAX + 64 };
+
+/* Where it is when nothing else is said. */
+#define POSTGRES_DIRECTORY "./.tidegate"
 
 typedef struct postgres postgres;
 
@@ -43,6 +49,8 @@ typedef struct postgres_options {
 bool postgres_start(const postgres_options *options, postgres **out, err *e) MUST_CHECK;
 /* A libpq connection string to the database `tidegate`, as superuser. Valid until postgres_stop(). */
 const char *postgres_url(const postgres *p);
+/* The same for the server that another process runs in that directory; false when none does. */
+bool postgres_find_url(const char *directory, char url[POSTGRES_URL_MAX]);
 /* To be called now and then: starts the server again if it ended. Errors as postgres_start(). */
 bool postgres_keep(postgres *p, err *e) MUST_CHECK;
 /* Stops the server: fast (no client is waited for, commits are safe), after the deadline at once. Accepts NULL. */

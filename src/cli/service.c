@@ -11,6 +11,7 @@
 #include "api/gate.h"
 #include "auth/auth.h"
 #include "auth/guard.h"
+#include "auth/jwt.h"
 #include "base/clock.h"
 #include "base/timer.h"
 #include "db/migrate.h"
@@ -26,6 +27,7 @@ typedef struct service {
 	metric_registry *metrics;
 	timer *timer;
 	db_pool *pool;
+	auth_jwt *jwt;
 	auth *auth;
 	log_engine *engine;
 	api api;
@@ -171,12 +173,33 @@ static bool start_database(service *s, err *e)
 	return prepare_schema(s, e) && db_pool_new(&pool, &s->pool, e);
 }
 
+static bool start_tokens(service *s, err *e)
+{
+	const config *c = s->config;
+	const auth_jwt_options options = {.key_files = c->jwt_keys,
+									  .issuer = c->jwt_issuer,
+									  .audience = c->jwt_audience,
+									  .tenant_claim = c->jwt_tenant_claim,
+									  .scopes_claim = c->jwt_scopes_claim,
+									  .prefixes_claim = c->jwt_prefixes_claim,
+									  .default_tenant = c->jwt_default_tenant,
+									  .leeway_s = (uint32_t)c->jwt_leeway_s,
+									  .log = s->log};
+	return c->jwt_keys.len == 0 || auth_jwt_new(&options, &s->jwt, e);
+}
+
 static bool start_auth(service *s, err *e)
 {
 	const config *c = s->config;
 	err unknown;
-	auth_options options = {
-		.pool = s->pool, .cache_ms = (uint32_t)c->credential_cache_ms, .log = s->log, .metrics = s->metrics};
+	if (!start_tokens(s, e)) {
+		return false;
+	}
+	auth_options options = {.pool = s->pool,
+							.cache_ms = (uint32_t)c->credential_cache_ms,
+							.jwt = s->jwt,
+							.log = s->log,
+							.metrics = s->metrics};
 	if (!auth_mode_parse(c->auth, &options.mode)) {
 		return err_set(e, ERR_INVALID_REQUEST, "auth is auto, required or off");
 	}
@@ -348,6 +371,7 @@ static bool stop(service *s)
 	log_engine_free(s->engine);
 	db_pool_free(s->pool);
 	auth_free(s->auth);
+	auth_jwt_free(s->jwt);
 	SLOG(s->log, SLOG_INFO, "service", all_done ? "stopped" : "stopped; some connections had to be cut",
 		 F_INT("pid", getpid()));
 	if (s->metrics != NULL) {

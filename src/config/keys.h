@@ -17,6 +17,14 @@
 	X(CHOICE, auth, "auto", "auto|required|off", "auto: required as soon as one API key exists; off: every caller is the default tenant") \
 	X(SWITCH, allow_public_without_auth, false, "serve on a non-loopback address although no credential is asked for") \
 	X(NUMBER, credential_cache_ms, 10000, 0, 600000, "how long a verified key is trusted without a look at the database; revocation is pushed anyway") \
+	X(TEXT, jwt_keys, "", "files with the keys that sign JSON Web Tokens, comma-separated: *.json a JWK set, *.secret a shared secret, else PEM; empty: no tokens") \
+	X(TEXT, jwt_issuer, "", "the `iss` that tokens must have; empty: any") \
+	X(TEXT, jwt_audience, "", "the `aud` that tokens must have; empty: any") \
+	X(TEXT, jwt_tenant_claim, "tenant", "the claim that names the tenant; a.b is the member b of the claim a") \
+	X(TEXT, jwt_scopes_claim, "scope", "the claim with the scopes: read write delete admin all") \
+	X(TEXT, jwt_prefixes_claim, "prefixes", "the claim with the prefixes that names must begin with; without it any name") \
+	X(TEXT, jwt_default_tenant, "", "the tenant of tokens without that claim; empty: they are refused") \
+	X(NUMBER, jwt_leeway_s, 30, 0, 600, "how far the clocks of token issuers may be off") \
 	X(CHOICE, log_level, "info", "debug|info|warn|error", "least severe level that is written") \
 	X(CHOICE, log_format, "text", "text|json", "readable lines, or one JSON object a line") \
 	X(SWITCH, migrate_on_start, true, "bring the schema up to date before serving") \
@@ -36,6 +44,8 @@
 	X(TEXT, cors_origin, "*", "Access-Control-Allow-Origin; empty sends no CORS headers") \
 	X(TEXT, public_url, "", "how clients reach this service, as in https://streams.example.com; empty: what a request's Host says") \
 	X(NUMBER, durable_chunk_bytes, 1048576, 1024, 67108864, "durable streams: a read ends at the first append that reaches this") \
+	X(NUMBER, durable_long_poll_ms, 30000, 100, 600000, "durable streams: a long poll without news is answered after this") \
+	X(NUMBER, durable_sse_ms, 60000, 0, 86400000, "durable streams: an event stream ends after this, and its client comes again; 0 = never") \
 	X(TEXT, durable_cache_control, "auto", "durable streams: Cache-Control of reads; auto: a minute, private when credentials are asked for") \
 	X(SWITCH, compress_replies, true, "gzip replies for clients that ask for it") \
 	X(NUMBER, lanes, 2, 1, 64, "append queues; a topic belongs to one") \

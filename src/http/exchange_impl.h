@@ -53,6 +53,9 @@ typedef struct http_transport {
 	/* "127.0.0.1:1234" into `text`, PEER_TEXT_MAX bytes. */
 	void (*format_peer)(const http_exchange *x, char *text);
 	bool (*peer_is_gone)(const http_exchange *x);
+	/* The transport writes the reply's head and delimits its body: what is written to a detached descriptor is the body
+	 * alone. */
+	bool frames_bodies;
 } http_transport;
 
 struct http_exchange {
@@ -87,7 +90,8 @@ struct http_exchange {
 	content *decoder;
 	uint64_t content_length; /* when has_length */
 	bool has_length;
-	bool has_body; /* the message has a body, possibly of 0 bytes when chunked */
+	bool has_open_body; /* set by a transport that needs neither a length nor chunks for a body */
+	bool has_body;      /* the message has a body, possibly of 0 bytes when chunked */
 	bool is_body_kept;
 	uint64_t body_limit;
 	uint64_t body_received; /* encoded bytes */

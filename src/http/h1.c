@@ -6,7 +6,6 @@
 #include "http/request.h"
 #include "http/server_impl.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/tcp.h>
@@ -62,16 +61,7 @@ static int detach(http_exchange *x)
 static void format_peer(const http_exchange *x, char *text)
 {
 	const h1_conn *c = x->link;
-	char ip[INET6_ADDRSTRLEN] = "?";
-	if (c->address.sin6_family == AF_INET6) {
-		inet_ntop(AF_INET6, &c->address.sin6_addr, ip, sizeof ip);
-		snprintf(text, PEER_TEXT_MAX, "[%s]:%u", ip, (unsigned)ntohs(c->address.sin6_port));
-	} else {
-		struct sockaddr_in v4;
-		memcpy(&v4, &c->address, sizeof v4);
-		inet_ntop(AF_INET, &v4.sin_addr, ip, sizeof ip);
-		snprintf(text, PEER_TEXT_MAX, "%s:%u", ip, (unsigned)ntohs(v4.sin_port));
-	}
+	peer_format(&c->peer, text);
 }
 
 static bool peer_is_gone(const http_exchange *x)
@@ -81,7 +71,12 @@ static bool peer_is_gone(const http_exchange *x)
 	return poll(&p, 1, 0) > 0 && (p.revents & (POLLRDHUP | POLLHUP | POLLERR)) != 0;
 }
 
-static const http_transport H1_TRANSPORT = {resume, detach, format_peer, peer_is_gone};
+static const http_transport H1_TRANSPORT = {
+	.resume = resume,
+	.detach = detach,
+	.format_peer = format_peer,
+	.peer_is_gone = peer_is_gone,
+};
 
 /* ---- replies ---- */
 
@@ -363,8 +358,7 @@ static h1_conn *conn_new(h1_worker *w, struct MHD_Connection *mhd)
 	c->mhd = mhd;
 	c->fd = fd->connect_fd;
 	if (address != NULL && address->client_addr != NULL) {
-		bool is_v6 = address->client_addr->sa_family == AF_INET6;
-		memcpy(&c->address, address->client_addr, is_v6 ? sizeof(struct sockaddr_in6) : sizeof(struct sockaddr_in));
+		peer_set(&c->peer, address->client_addr);
 	}
 	/* The acceptor saw its first byte. */
 	conn_enter(c, CONN_HEADERS);

@@ -7,8 +7,8 @@
 #define TIDEGATE_HTTP_H1_CONN_H
 
 #include "http/h1.h"
+#include "http/peer.h"
 
-#include <netinet/in.h>
 #include <pthread.h>
 #include <stdatomic.h>
 
@@ -41,9 +41,9 @@ typedef struct h1_conn {
 	struct MHD_Connection *mhd;
 	int fd;
 	conn_step step;
-	bool is_called;              /* the gate was called */
-	const char *target_start;    /* in libmicrohttpd's buffer */
-	struct sockaddr_in6 address; /* large enough for both families */
+	bool is_called;           /* the gate was called */
+	const char *target_start; /* in libmicrohttpd's buffer */
+	peer peer;
 
 	_Atomic uint64_t mark; /* conn_state in the low byte, a count of changes above */
 	_Atomic uint64_t body_bytes;

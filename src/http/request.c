@@ -170,7 +170,7 @@ static const char *judge_framing(http_exchange *x, const framing *f)
 	if (x->has_length && !str_parse_u64(str_trim(f->length), UINT64_MAX, &x->content_length)) {
 		return "Content-Length must be a number of bytes";
 	}
-	x->has_body = f->codings > 0 || x->content_length > 0;
+	x->has_body = f->codings > 0 || x->content_length > 0 || x->has_open_body;
 	if (f->hosts != 1 && !x->is_http_1_0) {
 		return "a request must have one Host header";
 	}
@@ -200,7 +200,7 @@ bool request_begin(http_exchange *x)
 	}
 	choose_id(x, f.id);
 	/* Until its length is understood, anything may follow. */
-	x->has_body = f.codings > 0 || f.lengths > 0;
+	x->has_body = f.codings > 0 || f.lengths > 0 || x->has_open_body;
 	if (problem == NULL) {
 		problem = judge_framing(x, &f);
 	}

@@ -3,6 +3,7 @@
 #include "http/acceptor.h"
 #include "http/engine.h"
 #include "http/h1.h"
+#include "http/h2.h"
 #include "http/server_impl.h"
 
 #include <pthread.h>
@@ -66,14 +67,9 @@ static void take_http1(http_server *s, int fd, const struct sockaddr *address, s
 	h1_take(s->h1, fd, address, address_len);
 }
 
-/* Not spoken: the connection is closed, with what the client has sent so far read off, so that it sees an end and no
- * reset. */
 static void take_http2(http_server *s, int fd, const struct sockaddr *address, socklen_t address_len)
 {
-	(void)address;
-	(void)address_len;
-	metric_add(s->stats.refused[REFUSED_PROTOCOL], 1);
-	engine_goodbye(s->engine, fd, NULL, 0);
+	h2_take(s->h2, fd, address, address_len);
 }
 
 static void tick(http_server *s, int64_t now_ms)
@@ -150,13 +146,14 @@ static bool prepare(http_server *s, err *e)
 	if (!stats_init(&s->stats, o->metrics, s->table)) {
 		return err_set(e, ERR_NO_MEMORY, "out of memory starting the HTTP server");
 	}
-	return h1_new(s, &s->h1, e);
+	return h1_new(s, &s->h1, e) && h2_new(s, &s->h2, e);
 }
 
 static void dispose(http_server *s)
 {
 	acceptor_free(s->acceptor);
 	h1_free(s->h1);
+	h2_free(s->h2);
 	engine_free(s->engine);
 	table_free(s->table);
 	stats_dispose(&s->stats);
@@ -206,7 +203,8 @@ static bool start_parts(http_server *s, err *e)
 			return false;
 		}
 	}
-	return engine_new(&streaming, &s->engine, e) && h1_start(s->h1, e) && acceptor_start(s->acceptor, e);
+	return engine_new(&streaming, &s->engine, e) && h1_start(s->h1, e) && h2_start(s->h2, e) &&
+		   acceptor_start(s->acceptor, e);
 }
 
 static void stop_parts(http_server *s)
@@ -215,6 +213,7 @@ static void stop_parts(http_server *s)
 		acceptor_stop(s->acceptor);
 	}
 	h1_stop(s->h1);
+	h2_stop(s->h2);
 	if (s->engine != NULL) {
 		engine_stop(s->engine);
 	}
@@ -254,7 +253,8 @@ static bool is_held(const http_server *s)
 
 static bool is_quiet(const http_server *s)
 {
-	return !is_held(s) && h1_connection_count(s->h1) == 0 && engine_stream_count(s->engine) == 0;
+	return !is_held(s) && h1_connection_count(s->h1) == 0 && h2_connection_count(s->h2) == 0 &&
+		   engine_stream_count(s->engine) == 0;
 }
 
 bool http_server_stop(http_server *s, int64_t deadline_ms)
@@ -265,6 +265,7 @@ bool http_server_stop(http_server *s, int64_t deadline_ms)
 	atomic_store_explicit(&s->is_stopping, true, memory_order_relaxed);
 	acceptor_close(s->acceptor);
 	engine_begin_shutdown(s->engine);
+	h2_begin_shutdown(s->h2);
 	while (!is_quiet(s) && clock_now_ms() < deadline_ms) {
 		h1_cut(s->h1, false);
 		pause_ms(POLL_MS);
@@ -277,6 +278,7 @@ bool http_server_stop(http_server *s, int64_t deadline_ms)
 	}
 	if (!is_clean) {
 		h1_cut(s->h1, true);
+		h2_cut(s->h2);
 		engine_cut(s->engine);
 		int64_t cut_until_ms = clock_now_ms() + CUT_MS;
 		while (engine_stream_count(s->engine) > 0 && clock_now_ms() < cut_until_ms) {

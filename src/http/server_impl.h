@@ -12,6 +12,7 @@
 
 typedef struct acceptor acceptor; /* http/acceptor.h */
 typedef struct h1 h1;             /* http/h1.h */
+typedef struct h2 h2;             /* http/h2.h */
 typedef struct engine engine;     /* http/engine.h */
 
 enum { ID_RANDOM_BYTES = 9, ID_PREFIX_BYTES = 12 }; /* the same in base64 */
@@ -24,6 +25,7 @@ struct http_server {
 	stats stats;
 	acceptor *acceptor;
 	h1 *h1;
+	h2 *h2;
 	engine *engine;
 	char id_prefix[ID_PREFIX_BYTES + 1];
 	_Atomic uint64_t request_ids;

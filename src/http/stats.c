@@ -53,7 +53,7 @@ static void resolve_route(stats_route *to, metric_registry *registry, const char
 bool stats_init(stats *s, metric_registry *registry, const table *t)
 {
 	static const char *const reasons[REFUSED_COUNT] = {
-		"connections", "descriptors", "budget", "body", "malformed", "slow", "streams", "protocol",
+		"connections", "descriptors", "budget", "body", "malformed", "slow", "streams",
 	};
 	*s = (stats){.route_count = table_count(t) + 1};
 	s->routes = calloc(s->route_count, sizeof *s->routes);

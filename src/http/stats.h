@@ -18,7 +18,6 @@ typedef enum stats_refusal {
 	REFUSED_MALFORMED,   /* not a request that HTTP/1.1 allows */
 	REFUSED_SLOW,        /* header, body or reply too slow */
 	REFUSED_STREAMS,     /* over max_streams */
-	REFUSED_PROTOCOL,    /* HTTP/2 */
 	REFUSED_COUNT
 } stats_refusal;
 

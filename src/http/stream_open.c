@@ -27,12 +27,15 @@ http_stream *stream_open_as(http_exchange *x, int status, head_framing framing, 
 	}
 	buf head;
 	buf_init(&head, HEAD_BYTES_MAX);
+	bool is_bare = x->transport->frames_bodies;
 	x->status = status;
 	if (options->content_type != NULL) {
 		exchange_reply_header(x, "Content-Type", options->content_type);
 	}
 	reply_add_common_headers(x);
-	head_write(x, framing, &head);
+	if (!is_bare) {
+		head_write(x, framing, &head);
+	}
 	int fd = head.failed ? -1 : x->transport->detach(x);
 	if (fd < 0) {
 		buf_dispose(&head);
@@ -41,9 +44,9 @@ http_stream *stream_open_as(http_exchange *x, int status, head_framing framing, 
 		x->reply_header_count = 0;
 		return refuse(x, ERR_UNAVAILABLE, "the server has no descriptors left; try again later");
 	}
-	size_t head_bytes;
+	size_t head_bytes = 0;
 	char *bytes = buf_detach(&head, &head_bytes);
-	http_stream *s = engine_open(e, fd, bytes, head_bytes, framing == HEAD_CHUNKED, options);
+	http_stream *s = engine_open(e, fd, bytes, head_bytes, framing == HEAD_CHUNKED && !is_bare, options);
 	exchange_end_turn(x, ENDING_DETACHED);
 	return s;
 }

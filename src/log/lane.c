@@ -8,6 +8,8 @@
 /* One group: enough to fill a commit, little enough to keep its latency low. */
 enum { GROUP_OPS = 1024, GROUP_BYTES = 8 << 20, GROUP_ENTRIES = 2000, GROUP_ARENA_BYTES = 64 << 20 };
 enum { PROBE_MS = 200 };
+/* While one worker commits, another one begins only with as much as this, or when the commit takes as long as this. */
+enum { JOIN_BYTES = 64 << 10, JOIN_MS = 20 };
 
 typedef struct lane_worker {
 	struct lane *lane;
@@ -24,6 +26,8 @@ struct lane {
 	log_append *first;
 	log_append *last;
 	uint64_t queued_bytes;
+	uint32_t busy;    /* workers with a group */
+	int64_t taken_ms; /* when one of them took it last */
 	bool is_stopping;
 	int64_t stop_deadline_ms;
 	atomic_bool is_down;   /* the last attempt to connect failed; written under the lock */
@@ -40,6 +44,15 @@ struct lane {
 };
 
 /* ---- the queue ---- */
+
+/* Two workers with small groups would make more commits of the same records, and on one partition the later one waits
+ * for the earlier one's lock. So what comes during a commit gathers for the next, by the same worker. Caller holds the
+ * lock. */
+static bool is_worth_a_commit(const lane *l)
+{
+	return l->first != NULL &&
+		   (l->busy == 0 || l->queued_bytes >= JOIN_BYTES || l->is_stopping || clock_now_ms() - l->taken_ms >= JOIN_MS);
+}
 
 bool lane_submit(lane *l, log_append *op, err *e)
 {
@@ -61,7 +74,9 @@ bool lane_submit(lane *l, log_append *op, err *e)
 		l->last = op;
 		l->queued_bytes += op->queued_bytes;
 		metric_add(l->depth_bytes, (int64_t)op->queued_bytes);
-		pthread_cond_signal(&l->changed);
+		if (l->busy < l->worker_count && is_worth_a_commit(l)) {
+			pthread_cond_signal(&l->changed);
+		}
 		ok = true;
 	}
 	pthread_mutex_unlock(&l->lock);
@@ -458,9 +473,14 @@ static void *worker_main(void *context)
 	lane *l = w->lane;
 	pthread_mutex_lock(&l->lock);
 	for (;;) {
-		if (l->first != NULL) {
+		if (is_worth_a_commit(l)) {
 			size_t count = take_group(l, w->ops);
 			bool too_late = l->is_stopping && clock_now_ms() > l->stop_deadline_ms;
+			l->busy++;
+			l->taken_ms = clock_now_ms();
+			if (is_worth_a_commit(l)) {
+				pthread_cond_signal(&l->changed);
+			}
 			pthread_mutex_unlock(&l->lock);
 			if (too_late) {
 				err e;
@@ -473,6 +493,7 @@ static void *worker_main(void *context)
 				run_group(w, count);
 			}
 			pthread_mutex_lock(&l->lock);
+			l->busy--;
 		} else if (l->is_stopping) {
 			break;
 		} else {

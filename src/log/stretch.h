@@ -46,7 +46,6 @@ typedef struct stretch {
 	bool is_ended;     /* the topic is closed, and its last frame was handed over */
 } stretch;
 
-log_position *log_position_copy(const log_position *p);            /* NULL when memory is out */
 void log_position_set(log_position *to, const log_position *from); /* of equal count */
 
 bool stretch_init(stretch *s, log_engine *engine, const log_topic *t, const log_format *format,

@@ -28,6 +28,8 @@ typedef struct log_position {
 	int64_t offsets[];
 } log_position;
 
+log_position *log_position_copy(const log_position *p); /* malloc'd, NULL when memory is out */
+
 /* Where a frame ends. */
 typedef struct log_frame_end {
 	int32_t partition;

@@ -8,7 +8,7 @@ import pytest
 
 from harness import gateway as processes
 from harness import wait
-from harness.client import Client
+from harness.client import HTTP_VERSION, Client
 from harness.gateway import Gateway
 from harness.postgres import Postgres
 
@@ -19,6 +19,10 @@ def pytest_collection_modifyitems(items):
     """Without a binary nothing can run: say so once, instead of failing every test with a traceback."""
     if items and not processes.BINARY.exists():
         pytest.exit(f"{processes.BINARY} does not exist: build it, or name another in TIDEGATE_BINARY", returncode=3)
+    if HTTP_VERSION == "2":
+        for item in items:
+            if item.get_closest_marker("http1"):
+                item.add_marker(pytest.mark.skip(reason="about HTTP/1.1"))
 
 
 # ---- logs of a failed test ----

@@ -7,8 +7,9 @@ import time
 import pytest
 
 from harness import wait
-from harness.client import refused
+from harness.client import Client, refused
 from harness.durable import JSON, ZERO, Streams, token
+from harness.gateway import run
 
 SETTINGS = {"janitor_interval_ms": 200, "http_threads": 4}
 
@@ -267,3 +268,47 @@ def test_what_was_acknowledged_survives_kills(fresh_database, fleet, name):
         assert (again.status_code, again.headers["Stream-Closed"], again.headers["Producer-Seq"]) == (204, "true", "60")
         assert streams.post(name, "x", **streams.producer("b", 0, 59)).status_code == 409
         assert streams.read(name).endswith(b"end")
+
+
+# ---- keys ----
+
+@pytest.fixture
+def keyed(fresh_database, fleet):
+    """as_key(scopes, *options) → Streams of a client with a new key, on a gateway that asks for one."""
+    run("migrate", database=fresh_database)
+    run("tenant", "create", "acme", database=fresh_database)
+
+    def new_key(scopes, *options):
+        return run("key", "create", "--tenant", "acme", "--scopes", scopes, *options, database=fresh_database).stdout.strip()
+    new_key("read")
+    worker = fleet.start(fresh_database)
+    return lambda scopes, *options: Streams(Client(worker.url, key=new_key(scopes, *options))), Streams(Client(worker.url))
+
+
+def test_scopes_prefixes_and_private_caching(keyed):
+    as_key, nobody = keyed
+    writer, reader = as_key("write"), as_key("read")
+    narrow = as_key("read,write,delete", "--prefix", "team/")
+    assert writer.put("a/b", "x").status_code == 201
+    assert writer.post("a/b", "y").status_code == 204
+    assert writer.get("a/b").status_code == 403
+    assert fork(writer, "a/c", "a/b").status_code == 403  # forking reads
+    assert reader.get("a/b").headers["Cache-Control"].startswith("private")
+    assert reader.head("a/b").status_code == 200
+    for call in (reader.put, reader.post, reader.delete):
+        assert call("a/b").status_code == 403
+    assert narrow.put("team/x", "z").status_code == 201
+    assert narrow.put("a/x").status_code == 403
+    assert narrow.get("a/b").status_code == 403
+    assert fork(narrow, "team/y", "a/b").status_code == 403
+    assert fork(narrow, "team/y", "team/x").status_code == 201
+    for method in ("GET", "PUT", "POST", "DELETE", "HEAD"):
+        assert nobody.call(method, "a/b").status_code == 401
+    assert nobody.call("OPTIONS", "a/b", Origin="https://example.com").status_code == 204
+
+
+def test_a_large_message_crosses_to_the_streaming_api(streams, client, name):
+    body = b"\x01" * (8 << 20)
+    streams.make(name, body, "application/octet-stream")
+    [message] = client.take(name, partition=0, offset=0)
+    assert message["value"] == body.decode()

@@ -195,7 +195,8 @@ static bool start_server(const fixture *f, const char *data, const char *log, pi
 	unlink(pid_file); /* of a killed server; its number may belong to another process by now */
 	*server = spawn(true, log,
 					(const char *const[]){program, "-D", data, "-c", directories, "-c", "listen_addresses=", "-c",
-										  "fsync=off", "-c", "max_connections=200", NULL});
+										  "fsync=off", "-c", "dynamic_shared_memory_type=mmap", "-c",
+										  "max_connections=200", NULL});
 	for (int waited_ms = 0; waited_ms < START_TIMEOUT_MS; waited_ms += 5) {
 		if (*server <= 0 || waitpid(*server, NULL, WNOHANG) != 0) {
 			*server = -1;

@@ -1,23 +1,15 @@
 /*
  * GET and HEAD.
  */
-#include "api/durable/durable.h"
+#include "api/durable/fetch.h"
 #include "api/durable/instant.h"
-#include "api/durable/read.h"
 #include "api/durable/reply.h"
 #include "api/durable/tag.h"
 #include "api/gate.h"
 
-typedef struct fetch {
-	api_operation op;
-	const durable_stream *stream;
-	durable_from from;
-	durable_read read;
-	durable_state state; /* HEAD */
-} fetch;
+typedef durable_fetch fetch;
 
-/* Runs with the stream; a failed one leaves nothing behind. */
-static bool with_stream(fetch *f, log_conn *conn, bool (*run)(fetch *f, log_conn *conn, err *e), err *e)
+bool durable_fetch_with_stream(fetch *f, log_conn *conn, bool (*run)(fetch *f, log_conn *conn, err *e), err *e)
 {
 	if (!durable_stream_find(api_of(f->op.x), conn, f->op.topic, &f->stream, e)) {
 		return false;
@@ -55,7 +47,7 @@ static bool read_messages(fetch *f, log_conn *conn, err *e)
 	}
 	f->read = (durable_read){.topic = f->op.topic,
 							 .stream = f->stream,
-							 .from = f->from,
+							 .from = f->at,
 							 .max_bytes = (uint64_t)a->config->durable_chunk_bytes,
 							 .take = take_message,
 							 .context = f};
@@ -71,9 +63,9 @@ static bool read_messages(fetch *f, log_conn *conn, err *e)
 	return true;
 }
 
-static bool run_get(api_operation *op, log_conn *conn, err *e)
+bool durable_fetch_run(api_operation *op, log_conn *conn, err *e)
 {
-	return with_stream((fetch *)op, conn, read_messages, e);
+	return durable_fetch_with_stream((fetch *)op, conn, read_messages, e);
 }
 
 static str cache_control(const fetch *f)
@@ -91,7 +83,7 @@ static str cache_control(const fetch *f)
 												   : STR("private, max-age=60, stale-while-revalidate=300");
 }
 
-static void reply_get(api_operation *op)
+void durable_fetch_reply(api_operation *op)
 {
 	fetch *f = (fetch *)op;
 	http_exchange *x = op->x;
@@ -131,6 +123,11 @@ static bool read_offset(http_exchange *x, durable_from *out, err *e)
 	return durable_from_parse(text, out, e);
 }
 
+static void (*find_live(str live))(fetch *f)
+{
+	return str_equal(live, STR("long-poll")) ? durable_long_poll : str_equal(live, STR("sse")) ? durable_events : NULL;
+}
+
 void durable_get(http_exchange *x)
 {
 	err e;
@@ -139,7 +136,7 @@ void durable_get(http_exchange *x)
 	if (!durable_take_path(x, &name)) {
 		return;
 	}
-	fetch *f = api_operation_new(x, sizeof *f, run_get);
+	fetch *f = api_operation_new(x, sizeof *f, durable_fetch_run);
 	if (f == NULL) {
 		return;
 	}
@@ -148,12 +145,29 @@ void durable_get(http_exchange *x)
 		api_fail(&f->op, &e);
 		return;
 	}
-	if (http_request_query(x, STR("live"), &live)) {
-		err_set(&e, ERR_INVALID_REQUEST, "live must be long-poll or sse; leave it out to read what is there");
-		api_fail(&f->op, &e);
+	f->at = f->from;
+	if (!http_request_query(x, STR("live"), &live)) {
+		api_run_then(&f->op, durable_fetch_reply);
 		return;
 	}
-	api_run_then(&f->op, reply_get);
+	void (*read_live)(fetch * f) = find_live(live);
+	if (read_live == NULL) {
+		err_set(&e, ERR_INVALID_REQUEST, "live must be long-poll or sse; leave it out to read what is there");
+		api_fail(&f->op, &e);
+	} else if (http_request_query_count(x, STR("offset")) == 0) {
+		err_set(&e, ERR_INVALID_REQUEST,
+				"a live read begins somewhere: add offset, -1 for the start or now for the end");
+		api_fail(&f->op, &e);
+	} else {
+		read_live(f);
+	}
+}
+
+void durable_fetch_fail(fetch *f, const err *e)
+{
+	durable_stream_unref(f->stream);
+	f->stream = NULL;
+	api_fail(&f->op, e);
 }
 
 /* ---- HEAD ---- */
@@ -165,7 +179,7 @@ static bool look(fetch *f, log_conn *conn, err *e)
 
 static bool run_head(api_operation *op, log_conn *conn, err *e)
 {
-	return with_stream((fetch *)op, conn, look, e);
+	return durable_fetch_with_stream((fetch *)op, conn, look, e);
 }
 
 static void reply_head(api_operation *op)

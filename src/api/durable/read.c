@@ -93,7 +93,7 @@ static bool read_page(const api *a, log_conn *conn, durable_read *r, durable_off
 		log_page_free(page);
 		return false;
 	}
-	bool is_cut_off = r->messages > 0 && log_page_start_offset(page) > q.from && p.is_own;
+	bool is_cut_off = r->messages > 0 && log_page_start_offset(page) > q.from;
 	if (is_cut_off) {
 		/* Retention overtook the read: it ends where it had come to. */
 		r->next = *at;

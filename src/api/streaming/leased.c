@@ -1,6 +1,7 @@
 #include "api/streaming/leased.h"
 
 #include "api/gate.h"
+#include "api/live.h"
 #include "api/pump.h"
 #include "api/streaming/encode.h"
 #include "api/streaming/stream_life.h"
@@ -17,8 +18,8 @@ enum {
 	TURN_TAKES = 16, /* frames of one run: others want the reader, too */
 	LOOK_MS = 1000,  /* another member's lease may have ended */
 	ARENA_BYTES = 1 << 20,
-	FRAME_BYTES_MAX = 16 << 20, /* one record of LOG_RECORD_BYTES_MAX, escaped, and room to spare */
-	CONSUMER_ID_BYTES = 12,     /* of randomness */
+	FRAME_BYTES_MAX = 128 << 20, /* one record, as large as any dialect takes, escaped, and room to spare */
+	CONSUMER_ID_BYTES = 12,      /* of randomness */
 	TEXT_BYTES_MAX = 4096,
 };
 
@@ -392,7 +393,7 @@ void leased_open(api_operation *op, const stream_request *request)
 		.heartbeat = heartbeat,
 		.heartbeat_ms = (uint32_t)l->api->config->stream_heartbeat_ms,
 		.stall_ms = (uint32_t)l->api->config->stream_stall_ms,
-		.max_age_ms = stream_credential_ms(x),
+		.max_age_ms = live_credential_ms(x),
 		.context = l,
 		.on_drain = on_drain,
 		.on_expire = on_expire,

@@ -1,8 +1,6 @@
 /*
- * api/streaming/live: a reader of its own: every record from a position on, as a stream that never ends by itself.
- *
- * The log pushes shared frames into the HTTP stream. When the stream is full the log keeps the reader's place and goes
- * on at on_drain. Whatever ends the stream on this side tells the position to go on from.
+ * api/streaming/live: a reader of its own: every record from a position on, as a stream that never ends by itself
+ * (api/live). Whatever ends the stream on this side tells the position to go on from.
  */
 #ifndef TIDEGATE_API_STREAMING_LIVE_H
 #define TIDEGATE_API_STREAMING_LIVE_H
@@ -11,6 +9,6 @@
 #include "api/streaming/stream_request.h"
 
 /* Replies. `start` fits the operation's topic and may live in the exchange's arena. */
-void live_open(api_operation *op, const stream_request *request, const log_position *start);
+void streaming_live_open(api_operation *op, const stream_request *request, const log_position *start);
 
 #endif

@@ -27,15 +27,6 @@ log_position *position_new(arena *a, int32_t first, int32_t count)
 	return p;
 }
 
-log_position *position_copy(const log_position *p)
-{
-	log_position *copy = malloc(position_bytes(p->count));
-	if (copy != NULL) {
-		memcpy(copy, p, position_bytes(p->count));
-	}
-	return copy;
-}
-
 /* Ids stay inside; two bytes of their hash tell incarnations apart. */
 static uint16_t topic_mark(const log_topic *t)
 {

@@ -24,7 +24,5 @@ typedef enum position_origin {
 position_origin position_read(str text, const log_topic *t, arena *a, log_position **out);
 /* All offsets 0. NULL: the arena is full. */
 log_position *position_new(arena *a, int32_t first, int32_t count);
-/* On the heap: free() it. NULL: memory is out. */
-log_position *position_copy(const log_position *p);
 
 #endif

@@ -110,7 +110,7 @@ static void open_stream(api_operation *op)
 	if (s->request.group_id.ptr != NULL) {
 		leased_open(op, &s->request);
 	} else {
-		live_open(op, &s->request, s->start);
+		streaming_live_open(op, &s->request, s->start);
 	}
 }
 

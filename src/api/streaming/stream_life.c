@@ -1,18 +1,6 @@
 #include "api/streaming/stream_life.h"
 
 #include "api/envelope.h"
-#include "api/gate.h"
-#include "base/clock.h"
-
-uint32_t stream_credential_ms(const http_exchange *x)
-{
-	const auth_principal *principal = gate_principal(x);
-	if (principal->deadline_ms == 0) {
-		return 0;
-	}
-	int64_t left_ms = principal->deadline_ms - clock_now_ms();
-	return left_ms < 1 ? 1 : left_ms > UINT32_MAX ? UINT32_MAX : (uint32_t)left_ms;
-}
 
 void stream_add_headers(http_exchange *x)
 {

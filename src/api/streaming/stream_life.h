@@ -1,6 +1,6 @@
 /*
- * api/streaming/stream_life: what the two kinds of live streams (live.c, leased.c) have in common: their headers, their
- * last event, the end of the caller's credential.
+ * api/streaming/stream_life: what the two kinds of live streams (live.c, leased.c) have in common: headers and last
+ * events.
  *
  * Threads  any. Frames: one reference for the caller.
  */
@@ -18,8 +18,6 @@
 
 enum { STREAM_LAST_FRAME_BYTES_MAX = 64 << 10 };
 
-/* How long the caller's credential lasts, in ms; 0 = for ever. */
-uint32_t stream_credential_ms(const http_exchange *x);
 /* Headers that keep proxies from holding events back. */
 void stream_add_headers(http_exchange *x);
 /* NULL for an empty text or without memory. */

@@ -1,12 +1,15 @@
 """A thin HTTP client: one method per call of the streaming API, and the assertions that every answer has to stand."""
 
 import contextlib
+import os
 
 import requests
 
-from harness import wait
+from harness import http2, wait
 
 JSON = "application/json"
+# "2": every client of the suite speaks HTTP/2 with prior knowledge.
+HTTP_VERSION = os.environ.get("TIDEGATE_TEST_HTTP", "1")
 
 
 class Client:
@@ -16,6 +19,8 @@ class Client:
         self.timeout = timeout
         self.session = requests.Session()
         self.session.trust_env = False  # no proxies, no netrc
+        if HTTP_VERSION == "2":
+            self.session.mount("http://", http2.Adapter())
         if key is not None:
             self.session.headers["X-API-Key"] = key
 

@@ -21,6 +21,7 @@ SETTINGS = {
     "fsync": "on",
     "recovery_init_sync_method": "syncfs",  # the machine does not crash in these tests: no walk over all files
     "synchronous_commit": "on",
+    "dynamic_shared_memory_type": "mmap",  # in the data directory: a killed server leaves nothing in /dev/shm
     "max_wal_size": "1GB",
     "log_line_prefix": "'%m [%p] '",
 }
@@ -72,20 +73,34 @@ def _template():
 
 
 class Postgres:
-    def __init__(self):
+    """data: a directory on another disk for the data without the write-ahead log; wal: one for the log alone. of: the primary
+    to be a standby of."""
+
+    def __init__(self, data=None, wal=None, of=None):
         # Socket paths have about 100 bytes: keep it short.
         self.home = pathlib.Path(tempfile.mkdtemp(prefix="tgpg", dir="/tmp"))
-        self.data = self.home / "data"
+        self.data = pathlib.Path(data or self.home) / "data"
         self.log = self.home / "log"
         self.process = None
         self._as = _as_postgres()
         if self._as:
             os.chown(self.home, self._as["user"], self._as["group"])
         self.home.chmod(0o755)
-        subprocess.run(["cp", "-a", _template(), self.data], check=True)
+        if of is None:
+            subprocess.run(["cp", "-a", _template(), self.data], check=True)
+        else:
+            self._run("pg_basebackup", "-D", self.data, "-d", f"host={of.home} user=postgres", "-R", "-c", "fast",
+                      "--no-sync")
+        if data is not None or wal is not None:
+            log = pathlib.Path(wal or self.home) / "pg_wal"
+            subprocess.run(["mv", self.data / "pg_wal", log], check=True)
+            (self.data / "pg_wal").symlink_to(log)
         with open(self.data / "postgresql.conf", "a", encoding="utf-8") as conf:
             conf.write(f"unix_socket_directories = '{self.home}'\n")
             conf.writelines(f"{key} = {value}\n" for key, value in SETTINGS.items())
+
+    def _run(self, program, *arguments):
+        subprocess.run([BIN / program, *arguments], check=True, capture_output=True, cwd="/", **self._as)
 
     def url(self, database="postgres"):
         return f"host={self.home} user=postgres dbname={database}"
@@ -122,6 +137,17 @@ class Postgres:
         self.process.wait(wait.DEADLINE_S)
         wait.until(lambda: not any(is_running(pid) for pid in pids), "all Postgres processes are gone")
         self.process = None
+
+    def has_ended(self):
+        """By itself; it can be started again then."""
+        if self.process.poll() is None:
+            return False
+        self.process = None
+        return True
+
+    def promote(self):
+        """A standby becomes a primary."""
+        self._run("pg_ctl", "-D", self.data, "-s", "-w", "promote")
 
     def freeze(self):
         """Everything stands still, connections stay open: a hanging machine."""

@@ -23,7 +23,7 @@ db_conn *db_fixture_conn(const char *url, uint32_t timeout_ms)
 	return c;
 }
 
-static void print_sql(char out[SQL_MAX], const char *format, va_list arguments)
+__attribute__((format(printf, 2, 0))) static void print_sql(char out[SQL_MAX], const char *format, va_list arguments)
 {
 	int n = vsnprintf(out, SQL_MAX, format, arguments);
 	ck_assert(n > 0 && n < SQL_MAX);

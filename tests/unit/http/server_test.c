@@ -543,15 +543,20 @@ START_TEST(a_method_that_begins_like_the_http2_preface_is_no_preface)
 }
 END_TEST
 
-START_TEST(http2_is_closed_cleanly)
+START_TEST(http2_is_told_apart_by_its_preface)
 {
 	fixture f = fixture_start(plain);
 	client c = client_open(f.port);
-	client_send_c(&c, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
+	client_send_c(&c, "PRI * HTTP/2.0\r\n");
+	sleep_ms(30);
+	client_send_c(&c, "\r\nSM\r\n\r\n");
 	client_send(&c, STR("\0\0\0\4\0\0\0\0\0"));
-	ck_assert_uint_eq(client_take_all(&c).len, 0);
+	/* GOAWAY: no stream was begun, nothing more will come. */
+	client_send(&c, STR("\0\0\10\7\0\0\0\0\0\0\0\0\0\0\0\0\0"));
+	str answer = client_take_all(&c);
+	ck_assert_uint_gt(answer.len, 9);
+	ck_assert_int_eq(answer.ptr[3], 4); /* its SETTINGS come first */
 	client_close(&c);
-	ck_assert_int_eq(fixture_metric(&f, "tidegate_http_refused_total", "reason=\"protocol\""), 1);
 	ck_assert(fixture_stop(&f));
 }
 END_TEST
@@ -985,7 +990,7 @@ int main(void)
 		connection_close_and_http_1_0_end_the_connection,
 		a_request_may_come_byte_by_byte,
 		a_method_that_begins_like_the_http2_preface_is_no_preface,
-		http2_is_closed_cleanly,
+		http2_is_told_apart_by_its_preface,
 		connections_over_the_limit_get_a_503_and_the_others_go_on,
 		malformed_requests_are_refused_and_the_connection_closed,
 		headers_over_the_limit_are_refused,

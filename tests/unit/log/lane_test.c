@@ -229,6 +229,42 @@ START_TEST(full_queue_is_throttled_and_drains)
 }
 END_TEST
 
+/* ---- two connections ---- */
+
+/* Partition 0 is held by somebody else; what is for partition 1 does not wait for that. */
+START_TEST(commit_that_takes_long_does_not_hold_up_the_lane)
+{
+	log_fixture f;
+	err e;
+	flock k = {0};
+	const str v = STR("v");
+	arena *arenas[2] = {arena_new(MEBIBYTE), arena_new(MEBIBYTE)};
+	fixture_open(&f);
+	const log_topic *t = fixture_topic(&f, "orders", 2);
+	db_conn *holder = db_fixture_conn(f.url, SOON_MS);
+	db_fixture_must(db_begin(holder, &e) &&
+						db_run_script(holder, "SELECT * FROM tidegate.head WHERE partition = 0 FOR UPDATE", &e),
+					&e, "hold");
+	for (int i = 0; i < 2; i++) {
+		log_append op = {.topic = t, .partition = i, .columns = {.count = 1, .values = &v}, .arena = arenas[i]};
+		db_fixture_must(submit(&f, &k, i, op, &e), &e, "submit");
+		usleep(100000); /* it is taken, and busy for a while */
+	}
+	wait_done(&k, 1);
+	ck_assert_str_eq(page(&f, t, 0, 0), "|0");
+	ck_assert_str_eq(page(&f, t, 1, 0), "0:v|1");
+	db_rollback(holder);
+	wait_done(&k, 2);
+	for (int i = 0; i < 2; i++) {
+		ck_assert_msg(k.ops[i].error.code == ERR_NONE, "%d: %s", i, k.ops[i].error.message);
+		arena_free(arenas[i]);
+	}
+	db_conn_free(holder);
+	log_topic_unref(t);
+	fixture_close(&f);
+}
+END_TEST
+
 /* ---- neighbours ---- */
 
 START_TEST(append_that_fails_leaves_its_neighbours_alone)
@@ -261,30 +297,28 @@ START_TEST(append_that_fails_leaves_its_neighbours_alone)
 		log_append op;
 		err_code code;
 	} table[] = {
-		{{.topic = t, .columns = {.count = 1, .values = &v}, .arena = f.arena},
-		 ERR_NONE}, /* taken at once, and waits */
-		{{.topic = t, .columns = {.count = 1, .values = &v}, .arena = f.arena}, ERR_NONE},
-		{{.topic = gone, .columns = {.count = 1, .values = &v}, .arena = f.arena}, ERR_TOPIC_NOT_FOUND},
-		{{.topic = t, .columns = {.count = 1, .values = &v}, .arena = f.arena}, ERR_NONE},
-		{{.topic = t, .columns = {.count = 2, .values = bad}, .partition_of = two, .arena = f.arena}, ERR_INTERNAL},
-		{{.topic = full, .columns = {.count = 1, .values = &v}, .arena = f.arena}, ERR_TOPIC_FULL},
+		{{.topic = t, .columns = {.count = 1, .values = &v}}, ERR_NONE}, /* taken at once, and waits */
+		{{.topic = t, .columns = {.count = 1, .values = &v}}, ERR_NONE},
+		{{.topic = gone, .columns = {.count = 1, .values = &v}}, ERR_TOPIC_NOT_FOUND},
+		{{.topic = t, .columns = {.count = 1, .values = &v}}, ERR_NONE},
+		{{.topic = t, .columns = {.count = 2, .values = bad}, .partition_of = two}, ERR_INTERNAL},
+		{{.topic = full, .columns = {.count = 1, .values = &v}}, ERR_TOPIC_FULL},
 		{{.topic = t, .columns = {.count = 2, .values = bad}, .partition_of = two, .arena = tiny},
 		 ERR_PAYLOAD_TOO_LARGE},
-		{{.topic = t, .columns = {.count = 1, .values = &v}, .producer = {STR("p"), 0, 5}, .arena = f.arena},
-		 ERR_PRODUCER_SEQUENCE_GAP},
-		{{.topic = t, .columns = {.count = 1, .values = &v}, .idempotency_key = STR("k"), .arena = f.arena}, ERR_NONE},
-		{{.topic = t, .columns = {.count = 1, .values = &v}, .idempotency_key = STR("k"), .arena = f.arena}, ERR_NONE},
-		{{.topic = t,
-		  .columns = {.count = 2, .values = bad},
-		  .partition_of = two,
-		  .idempotency_key = STR("l"),
-		  .arena = f.arena},
+		{{.topic = t, .columns = {.count = 1, .values = &v}, .producer = {STR("p"), 0, 5}}, ERR_PRODUCER_SEQUENCE_GAP},
+		{{.topic = t, .columns = {.count = 1, .values = &v}, .idempotency_key = STR("k")}, ERR_NONE},
+		{{.topic = t, .columns = {.count = 1, .values = &v}, .idempotency_key = STR("k")}, ERR_NONE},
+		{{.topic = t, .columns = {.count = 2, .values = bad}, .partition_of = two, .idempotency_key = STR("l")},
 		 ERR_INTERNAL},
-		{{.topic = t, .columns = {.count = 1, .values = &v}, .arena = f.arena}, ERR_NONE},
+		{{.topic = t, .columns = {.count = 1, .values = &v}}, ERR_NONE},
 	};
 	const int count = sizeof table / sizeof table[0];
+	arena *arenas[sizeof table / sizeof table[0]]; /* two threads may be at two operations */
 	for (int i = 0; i < count; i++) {
-		db_fixture_must(submit(&f, &k, i, table[i].op, &e), &e, "submit");
+		log_append op = table[i].op;
+		arenas[i] = arena_new(MEBIBYTE);
+		op.arena = op.arena != NULL ? op.arena : arenas[i];
+		db_fixture_must(submit(&f, &k, i, op, &e), &e, "submit");
 		if (i == 0) {
 			usleep(100000);
 		}
@@ -301,6 +335,9 @@ START_TEST(append_that_fails_leaves_its_neighbours_alone)
 									"SELECT next_offset FROM tidegate.head WHERE topic_id = %lld AND partition = 1",
 									(long long)t->topic_id),
 					 0);
+	for (int i = 0; i < count; i++) {
+		arena_free(arenas[i]);
+	}
 	arena_free(tiny);
 	db_conn_free(holder);
 	log_topic_unref(full);
@@ -530,6 +567,7 @@ int main(void)
 		sixty_four_mebibytes_over_a_thousand_partitions_are_one_append,
 		append_of_the_most_rows_there_can_be_is_taken,
 		full_queue_is_throttled_and_drains,
+		commit_that_takes_long_does_not_hold_up_the_lane,
 		append_that_fails_leaves_its_neighbours_alone,
 		values_without_bytes_are_kept,
 		engine_that_stops_finishes_what_it_took_or_refuses_it,

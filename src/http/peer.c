@@ -1,0 +1,25 @@
+#include "http/peer.h"
+
+#include <arpa/inet.h>
+#include <stdio.h>
+#include <string.h>
+
+void peer_set(peer *p, const struct sockaddr *address)
+{
+	bool is_v6 = address->sa_family == AF_INET6;
+	memcpy(&p->address, address, is_v6 ? sizeof(struct sockaddr_in6) : sizeof(struct sockaddr_in));
+}
+
+void peer_format(const peer *p, char *text)
+{
+	char ip[INET6_ADDRSTRLEN] = "?";
+	if (p->address.sin6_family == AF_INET6) {
+		inet_ntop(AF_INET6, &p->address.sin6_addr, ip, sizeof ip);
+		snprintf(text, PEER_TEXT_MAX, "[%s]:%u", ip, (unsigned)ntohs(p->address.sin6_port));
+	} else {
+		struct sockaddr_in v4;
+		memcpy(&v4, &p->address, sizeof v4);
+		inet_ntop(AF_INET, &v4.sin_addr, ip, sizeof ip);
+		snprintf(text, PEER_TEXT_MAX, "%s:%u", ip, (unsigned)ntohs(v4.sin_port));
+	}
+}

@@ -1,0 +1,167 @@
+"""HTTP/2 with prior knowledge: as a transport for `requests`, and by hand."""
+
+import socket
+import time
+
+import h2.config
+import h2.connection
+import h2.events
+import httpx
+import requests
+import requests.adapters
+import urllib3
+
+from harness import wait
+
+
+class _Body:
+    """A reply's body as a file, for urllib3."""
+
+    def __init__(self, response):
+        self._response, self._pieces, self._pending = response, response.iter_raw(), b""
+        self.closed = False
+
+    def read(self, amount=None, **_):
+        while amount is None or len(self._pending) < amount:
+            piece = next(self._pieces, None)
+            if piece is None:
+                break
+            self._pending += piece
+        amount = len(self._pending) if amount is None else amount
+        taken, self._pending = self._pending[:amount], self._pending[amount:]
+        return taken
+
+    def close(self):
+        self.closed = True
+        self._response.close()
+
+
+class Adapter(requests.adapters.BaseAdapter):
+    """Lets a requests.Session speak HTTP/2: session.mount("http://", Adapter())."""
+
+    def __init__(self):
+        super().__init__()
+        self._client = httpx.Client(http1=False, http2=True, trust_env=False, follow_redirects=False)
+        self._client.headers.clear()  # only what the test sends
+
+    def send(self, request, stream=False, timeout=None, verify=True, cert=None, proxies=None):
+        headers = [(name, value) for name, value in request.headers.items()
+                   if name.lower() not in ("connection", "transfer-encoding")]
+        try:
+            sent = self._client.build_request(request.method, request.url, headers=headers, content=request.body or b"",
+                                              timeout=timeout)
+            if request.body is None:
+                sent.headers.pop("content-length", None)
+            answer = self._client.send(sent, stream=True)
+        except httpx.TimeoutException as error:
+            raise requests.Timeout(error, request=request) from error
+        except httpx.TransportError as error:
+            raise requests.ConnectionError(error, request=request) from error
+        raw = urllib3.HTTPResponse(_Body(answer), headers=answer.headers.multi_items(), status=answer.status_code,
+                                   preload_content=False, decode_content=False, request_method=request.method)
+        response = requests.Response()
+        response.status_code = answer.status_code
+        response.reason = ""
+        response.headers = requests.structures.CaseInsensitiveDict(answer.headers)
+        response.encoding = requests.utils.get_encoding_from_headers(response.headers)
+        response.raw, response.url, response.request, response.connection = raw, request.url, request, self
+        return response
+
+    def close(self):
+        self._client.close()
+
+
+class Connection:
+    """One connection and what happened on it, for what a decent client does not do."""
+
+    def __init__(self, gateway, receive_buffer=None, window=None):
+        self.socket = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        if receive_buffer:
+            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+        self.socket.settimeout(wait.DEADLINE_S)
+        self.socket.connect((gateway.host, gateway.port))
+        self.h2 = h2.connection.H2Connection(h2.config.H2Configuration(client_side=True, header_encoding="utf-8",
+                                                                       validate_outbound_headers=False))
+        # h2 takes GOAWAY for the end; what was asked before is still answered (RFC 9113, 6.8).
+        machine, opened = self.h2.state_machine, h2.connection.ConnectionState.CLIENT_OPEN
+        machine._transitions = {**machine._transitions,
+                                (opened, h2.connection.ConnectionInputs.RECV_GOAWAY): (None, opened)}
+        self.h2.initiate_connection()
+        if window is not None:
+            self.h2.update_settings({h2.settings.SettingCodes.INITIAL_WINDOW_SIZE: window})
+        self.authority = f"{gateway.host}:{gateway.port}"
+        self.headers, self.bodies, self.ended, self.resets = {}, {}, set(), {}
+        self.goaway = None
+        self.is_closed = False
+        self.grants_windows = True
+        self.flush()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+    def close(self):
+        self.socket.close()
+
+    def flush(self):
+        data = self.h2.data_to_send()
+        if data:
+            self.socket.sendall(data)
+
+    def ask(self, method, path, body=None, headers=(), end=True):
+        """Sends a request and returns its stream's number; with end=False its body may go on."""
+        number = self.h2.get_next_available_stream_id()
+        self.h2.send_headers(number, [(":method", method), (":path", path), (":scheme", "http"),
+                                      (":authority", self.authority), *headers], end_stream=end and body is None)
+        if body is not None:
+            self.h2.send_data(number, body, end_stream=end)
+        self.flush()
+        return number
+
+    def post(self, path, body):
+        return self.ask("POST", path, body, [("content-type", "application/json")])
+
+    def reset(self, number):
+        self.h2.reset_stream(number)
+        self.flush()
+
+    def receive(self):
+        """Takes in what comes next; False at the end of the connection."""
+        try:
+            data = self.socket.recv(65536)
+        except ConnectionResetError:
+            data = b""
+        if not data:
+            self.is_closed = True
+            return False
+        for event in self.h2.receive_data(data):
+            number = getattr(event, "stream_id", None)
+            if isinstance(event, h2.events.ResponseReceived):
+                self.headers[number] = dict(event.headers)
+            elif isinstance(event, h2.events.DataReceived):
+                self.bodies[number] = self.bodies.get(number, b"") + event.data
+                if self.grants_windows:
+                    self.h2.acknowledge_received_data(event.flow_controlled_length, number)
+            elif isinstance(event, h2.events.StreamEnded):
+                self.ended.add(number)
+            elif isinstance(event, h2.events.StreamReset):
+                self.resets[number] = event.error_code
+            elif isinstance(event, h2.events.ConnectionTerminated):
+                self.goaway = event.error_code
+        self.flush()
+        return True
+
+    def until(self, condition):
+        """Receives until condition() holds; fails when the connection ends or the deadline passes first."""
+        deadline = time.monotonic() + wait.DEADLINE_S
+        while not condition():
+            assert time.monotonic() < deadline, "the deadline passed"
+            assert self.receive(), f"the connection ended (GOAWAY {self.goaway})"
+
+    def answer(self, number):
+        """(status, body) of a finished exchange."""
+        self.until(lambda: number in self.ended or number in self.resets)
+        assert number not in self.resets or number in self.ended, f"reset with {self.resets[number]}"
+        return int(self.headers[number][":status"]), self.bodies.get(number, b"")
