@@ -7,26 +7,53 @@ WITH head AS (
         live_bytes = live_bytes + $5,
         last_ms = greatest(last_ms, (extract(epoch FROM clock_timestamp()) * 1000)::bigint)
     WHERE topic_id = $1 AND partition = $2 AND is_plain
-    RETURNING next_offset, next_byte, last_ms)
+    RETURNING next_offset, next_byte, last_ms, is_source)
 INSERT INTO tidegate.batch (topic_id, partition, last_offset, base_offset, base_byte, committed_ms, records, bytes, keys, vals,
     ts, headers, tags, nodes, metas, appends)
 SELECT $1, $2, next_offset - 1, next_offset - $3, next_byte - $4, last_ms, $3::int, $5::int, $6, $7, $8, $9, $10, $11, $12, $13
 FROM head
-RETURNING base_offset, base_byte, committed_ms
+RETURNING base_offset, base_byte, committed_ms, (SELECT is_source FROM head)
+
+-- name: append_batch_tagged
+-- The same with tags, whose places are kept apart, so that deleting by tag finds them.
+WITH head AS (
+    UPDATE tidegate.head SET next_offset = next_offset + $3, next_byte = next_byte + $4, live_records = live_records + $3,
+        live_bytes = live_bytes + $5,
+        last_ms = greatest(last_ms, (extract(epoch FROM clock_timestamp()) * 1000)::bigint)
+    WHERE topic_id = $1 AND partition = $2 AND is_plain
+    RETURNING next_offset, next_byte, last_ms, is_source),
+added AS (
+    INSERT INTO tidegate.batch (topic_id, partition, last_offset, base_offset, base_byte, committed_ms, records, bytes, keys, vals,
+        ts, headers, tags, nodes, metas, appends)
+    SELECT $1, $2, next_offset - 1, next_offset - $3, next_byte - $4, last_ms, $3::int, $5::int, $6, $7, $8, $9, $10, $11, $12, $13
+    FROM head
+    RETURNING base_offset, base_byte, committed_ms),
+tagged AS (
+    INSERT INTO tidegate.batch_tag (topic_id, partition, tag, record_offset)
+    SELECT $1, $2, u.tag, a.base_offset + u.element - 1
+    FROM added a CROSS JOIN LATERAL unnest($10::bytea[]) WITH ORDINALITY AS u(tag, element) WHERE u.tag IS NOT NULL)
+SELECT base_offset, base_byte, committed_ms, (SELECT is_source FROM head) FROM added
+
+-- name: batch_insert_tags
+-- $1 bigint topic_id, $2 int partition, $3 bigint base_offset, $4 bytea[] tags
+INSERT INTO tidegate.batch_tag (topic_id, partition, tag, record_offset)
+SELECT $1, $2, u.tag, $3 + u.element - 1 FROM unnest($4::bytea[]) WITH ORDINALITY AS u(tag, element) WHERE u.tag IS NOT NULL
 
 -- name: batch_insert
 -- After judging: the place is known. $1 bigint topic_id, $2 int partition, $3 bigint base_offset, $4 bigint base_byte,
 -- $5 bigint committed_ms, $6 bigint records, $7 bigint bytes, $8 bytea[] keys, $9 bytea[] vals, $10 bigint[] ts,
--- $11 bytea[] headers, $12 bytea[] tags, $13 bytea[] nodes, $14 bytea[] metas, $15 int[] appends
+-- $11 bytea[] headers, $12 bytea[] tags, $13 bytea[] nodes, $14 bytea[] metas, $15 int[] appends, $16 int hops
 INSERT INTO tidegate.batch (topic_id, partition, last_offset, base_offset, base_byte, committed_ms, records, bytes, keys, vals,
-    ts, headers, tags, nodes, metas, appends)
-VALUES ($1, $2, $3::bigint + $6::bigint - 1, $3::bigint, $4, $5, $6::bigint::int, $7::bigint::int, $8, $9, $10, $11, $12, $13, $14, $15)
+    ts, headers, tags, nodes, metas, appends, hops)
+VALUES ($1, $2, $3::bigint + $6::bigint - 1, $3::bigint, $4, $5, $6::bigint::int, $7::bigint::int, $8, $9, $10, $11, $12, $13, $14, $15,
+    $16::int)
 
 -- name: batch_insert_ephemeral
 -- As batch_insert, into the unlogged twin.
 INSERT INTO tidegate.batch_ephemeral (topic_id, partition, last_offset, base_offset, base_byte, committed_ms, records, bytes, keys,
-    vals, ts, headers, tags, nodes, metas, appends)
-VALUES ($1, $2, $3::bigint + $6::bigint - 1, $3::bigint, $4, $5, $6::bigint::int, $7::bigint::int, $8, $9, $10, $11, $12, $13, $14, $15)
+    vals, ts, headers, tags, nodes, metas, appends, hops)
+VALUES ($1, $2, $3::bigint + $6::bigint - 1, $3::bigint, $4, $5, $6::bigint::int, $7::bigint::int, $8, $9, $10, $11, $12, $13, $14, $15,
+    $16::int)
 
 -- name: batch_read
 -- Head and batches of one snapshot, so that a floor is never missed. The head's columns repeat; without a batch there is one
@@ -35,7 +62,8 @@ VALUES ($1, $2, $3::bigint + $6::bigint - 1, $3::bigint, $4, $5, $6::bigint::int
 SELECT h.next_offset, h.next_byte, h.cap_floor, h.ttl_floor, h.is_closed, h.is_ephemeral,
        CASE WHEN t.ttl_ms > 0 THEN (extract(epoch FROM clock_timestamp()) * 1000)::bigint - t.ttl_ms ELSE 0 END AS expired_before_ms,
        b.last_offset, b.base_offset, b.base_byte, b.committed_ms, b.bytes, b.keys, b.vals, b.ts, b.headers, b.tags, b.nodes, b.metas,
-       b.appends
+       b.appends,
+       h.source_floor, h.is_dest, b.hops::int
 FROM tidegate.head h
 JOIN tidegate.topic t ON t.topic_id = h.topic_id
 LEFT JOIN LATERAL (
@@ -44,7 +72,7 @@ LEFT JOIN LATERAL (
                sum((a.last_offset - a.base_offset + 1)::int) OVER (ORDER BY a.last_offset) - (a.last_offset - a.base_offset + 1)
                    AS records_before
         FROM (SELECT l.* FROM tidegate.batch l
-              WHERE l.topic_id = $1 AND l.partition = $2 AND l.last_offset >= greatest($3, h.cap_floor, h.ttl_floor)
+              WHERE l.topic_id = $1 AND l.partition = $2 AND l.last_offset >= greatest($3, h.cap_floor, h.ttl_floor, h.source_floor)
               ORDER BY l.last_offset LIMIT $4) a) w
     WHERE w.bytes_before < $5::bigint AND w.records_before < $6::bigint
 ) b ON true
@@ -66,6 +94,7 @@ SELECT h.next_offset, h.next_byte, h.cap_floor, h.ttl_floor, h.is_closed, h.is_e
        CASE WHEN t.ttl_ms > 0 THEN (extract(epoch FROM clock_timestamp()) * 1000)::bigint - t.ttl_ms ELSE 0 END AS expired_before_ms,
        b.last_offset, b.base_offset, b.base_byte, b.committed_ms, b.bytes, b.keys, b.vals, b.ts, b.headers, b.tags, b.nodes, b.metas,
        b.appends,
+       h.source_floor, h.is_dest, b.hops::int,
        EXISTS (SELECT FROM tidegate.ephemeral_mark m WHERE m.topic_id = $1 AND m.partition = $2) AS has_mark
 FROM tidegate.head h
 JOIN tidegate.topic t ON t.topic_id = h.topic_id
@@ -75,7 +104,7 @@ LEFT JOIN LATERAL (
                sum((a.last_offset - a.base_offset + 1)::int) OVER (ORDER BY a.last_offset) - (a.last_offset - a.base_offset + 1)
                    AS records_before
         FROM (SELECT l.* FROM tidegate.batch_ephemeral l
-              WHERE l.topic_id = $1 AND l.partition = $2 AND l.last_offset >= greatest($3, h.cap_floor, h.ttl_floor)
+              WHERE l.topic_id = $1 AND l.partition = $2 AND l.last_offset >= greatest($3, h.cap_floor, h.ttl_floor, h.source_floor)
               ORDER BY l.last_offset LIMIT $4) a) w
     WHERE w.bytes_before < $5::bigint AND w.records_before < $6::bigint
 ) b ON true

@@ -65,7 +65,7 @@ WHERE topic_id = $1 AND group_name = $2 AND partition = $3 AND holder = $4 AND h
 -- name: group_list
 -- Every partition of the topic for one group, or for all. $1 bigint topic_id, $2 text group (NULL = all)
 SELECT c.name, c.created_ms, h.partition, g.committed_offset, g.handed_offset, g.holder, g.lease_until_ms, h.next_offset,
-       greatest(h.cap_floor, h.ttl_floor), (extract(epoch FROM clock_timestamp()) * 1000)::bigint
+       greatest(h.cap_floor, h.ttl_floor, h.source_floor), (extract(epoch FROM clock_timestamp()) * 1000)::bigint
 FROM tidegate.consumer_group c
 JOIN tidegate.head h ON h.topic_id = c.topic_id
 LEFT JOIN tidegate.group_partition g ON g.topic_id = c.topic_id AND g.group_name = c.name AND g.partition = h.partition
@@ -81,4 +81,4 @@ DELETE FROM tidegate.group_partition WHERE topic_id = $1 AND group_name = $2
 
 -- name: group_heads
 -- $1 bigint topic_id
-SELECT partition, next_offset, greatest(cap_floor, ttl_floor) FROM tidegate.head WHERE topic_id = $1 ORDER BY partition
+SELECT partition, next_offset, greatest(cap_floor, ttl_floor, source_floor) FROM tidegate.head WHERE topic_id = $1 ORDER BY partition

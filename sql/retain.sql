@@ -28,27 +28,43 @@ FROM tidegate.topic t
 JOIN tidegate.head h ON h.topic_id = t.topic_id
 WHERE t.ttl_ms > 0 AND h.live_records > 0 AND coalesce(
     (SELECT b.committed_ms FROM tidegate.batch b WHERE b.topic_id = h.topic_id AND b.partition = h.partition
-       AND b.last_offset >= greatest(h.cap_floor, h.ttl_floor) ORDER BY b.last_offset LIMIT 1),
+       AND b.last_offset >= greatest(h.cap_floor, h.ttl_floor, h.source_floor) ORDER BY b.last_offset LIMIT 1),
     (SELECT b.committed_ms FROM tidegate.batch_ephemeral b WHERE b.topic_id = h.topic_id AND b.partition = h.partition
-       AND b.last_offset >= greatest(h.cap_floor, h.ttl_floor) ORDER BY b.last_offset LIMIT 1))
+       AND b.last_offset >= greatest(h.cap_floor, h.ttl_floor, h.source_floor) ORDER BY b.last_offset LIMIT 1))
     < (extract(epoch FROM clock_timestamp()) * 1000)::bigint - t.ttl_ms
 ORDER BY h.topic_id, h.partition LIMIT $1
 
 -- name: retain_find_reclaimable
 -- Partitions with batches wholly below their floor. $1 bigint limit
-SELECT topic_id, partition, greatest(cap_floor, ttl_floor), is_ephemeral FROM tidegate.head
-WHERE greatest(cap_floor, ttl_floor) > reclaimed ORDER BY topic_id, partition LIMIT $1
+SELECT topic_id, partition, greatest(cap_floor, ttl_floor, source_floor), is_ephemeral FROM tidegate.head
+WHERE greatest(cap_floor, ttl_floor, source_floor) > reclaimed ORDER BY topic_id, partition LIMIT $1
 
 -- name: retain_delete_below
 -- $1 bigint topic_id, $2 int partition, $3 bigint floor, $4 bigint limit
-DELETE FROM tidegate.batch WHERE topic_id = $1 AND partition = $2 AND last_offset IN (
-    SELECT last_offset FROM tidegate.batch WHERE topic_id = $1 AND partition = $2 AND last_offset < $3
-    ORDER BY last_offset LIMIT $4)
+WITH gone AS (
+    DELETE FROM tidegate.batch WHERE topic_id = $1 AND partition = $2 AND last_offset IN (
+        SELECT last_offset FROM tidegate.batch WHERE topic_id = $1 AND partition = $2 AND last_offset < $3
+        ORDER BY last_offset LIMIT $4)
+    RETURNING base_offset, tags),
+untagged AS (
+    DELETE FROM tidegate.batch_tag t
+    USING (SELECT u.tag, g.base_offset + u.element - 1 AS record_offset
+           FROM gone g CROSS JOIN LATERAL unnest(g.tags) WITH ORDINALITY AS u(tag, element)) d
+    WHERE t.topic_id = $1 AND t.partition = $2 AND t.tag = d.tag AND t.record_offset = d.record_offset)
+SELECT FROM gone
 
 -- name: retain_delete_below_ephemeral
-DELETE FROM tidegate.batch_ephemeral WHERE topic_id = $1 AND partition = $2 AND last_offset IN (
-    SELECT last_offset FROM tidegate.batch_ephemeral WHERE topic_id = $1 AND partition = $2 AND last_offset < $3
-    ORDER BY last_offset LIMIT $4)
+WITH gone AS (
+    DELETE FROM tidegate.batch_ephemeral WHERE topic_id = $1 AND partition = $2 AND last_offset IN (
+        SELECT last_offset FROM tidegate.batch_ephemeral WHERE topic_id = $1 AND partition = $2 AND last_offset < $3
+        ORDER BY last_offset LIMIT $4)
+    RETURNING base_offset, tags),
+untagged AS (
+    DELETE FROM tidegate.batch_tag t
+    USING (SELECT u.tag, g.base_offset + u.element - 1 AS record_offset
+           FROM gone g CROSS JOIN LATERAL unnest(g.tags) WITH ORDINALITY AS u(tag, element)) d
+    WHERE t.topic_id = $1 AND t.partition = $2 AND t.tag = d.tag AND t.record_offset = d.record_offset)
+SELECT FROM gone
 
 -- name: retain_set_reclaimed
 -- Unless the batches have moved to the other table meanwhile. $1 bigint topic_id, $2 int partition, $3 bigint floor,
@@ -68,6 +84,11 @@ DELETE FROM tidegate.batch WHERE topic_id = $1 AND (partition, last_offset) IN (
 -- $1 bigint topic_id, $2 bigint limit
 DELETE FROM tidegate.batch_ephemeral WHERE topic_id = $1 AND (partition, last_offset) IN (
     SELECT partition, last_offset FROM tidegate.batch_ephemeral WHERE topic_id = $1 LIMIT $2)
+
+-- name: retain_delete_discarded_tags
+-- $1 bigint topic_id, $2 bigint limit
+DELETE FROM tidegate.batch_tag WHERE topic_id = $1 AND (partition, tag, record_offset) IN (
+    SELECT partition, tag, record_offset FROM tidegate.batch_tag WHERE topic_id = $1 LIMIT $2)
 
 -- name: retain_forget_discarded
 -- $1 bigint topic_id

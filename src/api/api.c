@@ -7,16 +7,23 @@
 #include "api/probe.h"
 #include "api/pump.h"
 #include "api/streaming/streaming.h"
+#include "api/topics/hub.h"
 #include "api/topics/topics.h"
+#include "api/topics/touch.h"
+#include "base/clock.h"
 
 bool api_init(api *a, err *e)
 {
 	a->pumps = pump_set_new(a->metrics);
 	a->durable = durable_cache_new();
 	a->durable_keeper = durable_keeper_new();
+	a->touched = touch_book_new();
+	a->started_ms = clock_now_ms();
 	atomic_init(&a->keyless, 0);
 	atomic_init(&a->is_stopping, false);
-	if (a->pumps == NULL || a->durable == NULL || a->durable_keeper == NULL) {
+	a->topics = topics_hub_new(a);
+	if (a->pumps == NULL || a->durable == NULL || a->durable_keeper == NULL || a->touched == NULL ||
+		a->topics == NULL) {
 		return err_set(e, ERR_NO_MEMORY, "no memory to start with");
 	}
 	if (!clerk_new(a, &a->clerk, e)) {
@@ -35,13 +42,18 @@ void api_stop_waiting(api *a)
 
 void api_dispose(api *a)
 {
+	topics_hub *hub = a->topics;
+	a->topics = NULL;
+	topics_hub_free(hub);
 	clerk_free(a->clerk);
 	pump_set_free(a->pumps);
 	durable_keeper_free(a->durable_keeper);
 	durable_cache_free(a->durable);
+	touch_book_free(a->touched);
 	a->pumps = NULL;
 	a->durable_keeper = NULL;
 	a->durable = NULL;
+	a->touched = NULL;
 	a->clerk = NULL;
 }
 
@@ -49,6 +61,13 @@ bool api_duty(void *context, log_engine *engine, log_conn *conn, bool *more, err
 {
 	api *a = context;
 	return durable_sweep(engine, conn, more, e) && (!atomic_load(&a->is_ready) || clerk_duty(a->clerk, conn, e));
+}
+
+void api_on_watch_notify(api *a, str payload)
+{
+	if (a->topics != NULL) {
+		watch_keeper_hear(a->topics->keeper, payload);
+	}
 }
 
 api *api_of(const http_exchange *x)

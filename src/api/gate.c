@@ -4,6 +4,7 @@
 
 #include "api/api.h"
 #include "auth/auth.h"
+#include "base/clock.h"
 #include "base/jwrite.h"
 #include "http/route.h"
 
@@ -155,9 +156,65 @@ void gate_request(http_exchange *x)
 
 /* ---- for handlers ---- */
 
+typedef struct identification {
+	http_exchange *x;
+	void (*then)(void *context, const err *e);
+	void *context;
+} identification;
+
+static void identified(void *context, const auth_principal *p, const err *problem)
+{
+	const identification *i = context;
+	err e;
+	const auth_principal *copy = p != NULL ? auth_principal_copy(p, http_arena(i->x)) : NULL;
+	if (p != NULL && copy == NULL) {
+		err_set(&e, ERR_NO_MEMORY, "out of memory; try again");
+		problem = &e;
+	}
+	http_set_principal(i->x, copy);
+	i->then(i->context, copy != NULL ? NULL : problem);
+}
+
+void gate_identify(http_exchange *x, void (*then)(void *context, const err *e), void *context)
+{
+	err e;
+	const auth_principal *p = NULL;
+	auth *a = api_of(x)->auth;
+	str credential = find_credential(x, http_request_route(x));
+	identification *i = arena_alloc(http_arena(x), sizeof *i);
+	if (i == NULL) {
+		err_set(&e, ERR_NO_MEMORY, "out of memory; try again");
+		then(context, &e);
+		return;
+	}
+	*i = (identification){x, then, context};
+	switch (auth_check(a, credential, &e, &p)) {
+	case AUTH_OK:
+		identified(i, p, NULL);
+		auth_principal_unref(p);
+		break;
+	case AUTH_REFUSED:
+		identified(i, NULL, &e);
+		break;
+	case AUTH_PENDING:
+		auth_resolve(a, credential, identified, i);
+		break;
+	}
+}
+
 const auth_principal *gate_principal(const http_exchange *x)
 {
 	return http_principal(x);
+}
+
+uint32_t gate_credential_ms(const http_exchange *x)
+{
+	const auth_principal *principal = gate_principal(x);
+	if (principal->deadline_ms == 0) {
+		return 0;
+	}
+	int64_t left_ms = principal->deadline_ms - clock_now_ms();
+	return left_ms < 1 ? 1 : left_ms > UINT32_MAX ? UINT32_MAX : (uint32_t)left_ms;
 }
 
 bool gate_check_name(const http_exchange *x, str name, err *e)

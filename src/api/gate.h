@@ -17,6 +17,12 @@
 
 void gate_request(http_exchange *x);
 
+/* For an open route that judges its callers itself: finds out whose credential the request carries, as for other routes.
+ * Calls `then` once, perhaps on another thread: with e NULL and gate_principal() set, or with what is wrong. */
+void gate_identify(http_exchange *x, void (*then)(void *context, const err *e), void *context);
+/* How long the caller's credential lasts, in ms; 0 = for ever. */
+uint32_t gate_credential_ms(const http_exchange *x);
+
 /* Never NULL in a handler of a route that is not open; NULL in one that is. */
 const auth_principal *gate_principal(const http_exchange *x);
 /* ERR_FORBIDDEN with the detail {"topic":…} when the name is outside the key's prefixes. */

@@ -315,13 +315,3 @@ void live_open(http_exchange *x, const live_options *options)
 	}
 	unref(l);
 }
-
-uint32_t live_credential_ms(const http_exchange *x)
-{
-	const auth_principal *principal = gate_principal(x);
-	if (principal->deadline_ms == 0) {
-		return 0;
-	}
-	int64_t left_ms = principal->deadline_ms - clock_now_ms();
-	return left_ms < 1 ? 1 : left_ms > UINT32_MAX ? UINT32_MAX : (uint32_t)left_ms;
-}

@@ -50,7 +50,4 @@ typedef struct live_options {
  * holding events back are added here. */
 void live_open(http_exchange *x, const live_options *options);
 
-/* How long the caller's credential lasts, in ms; 0 = for ever. */
-uint32_t live_credential_ms(const http_exchange *x);
-
 #endif

@@ -68,8 +68,7 @@ bool api_set_topic_name_invalid(err *e)
 		"a topic's name has 1 to 255 letters, digits, '.', '_', ':' or '-', and begins with a letter or digit");
 }
 
-/* What some dialect may have called a topic; nothing else is looked up. */
-static bool can_be_a_name(str name)
+bool api_topic_name_can_exist(str name)
 {
 	return name.len > 0 && name.len <= LOG_TOPIC_NAME_MAX && memchr(name.ptr, '\0', name.len) == NULL &&
 		   text_is_utf8(name);
@@ -77,7 +76,7 @@ static bool can_be_a_name(str name)
 
 bool api_set_topic_not_found(err *e, str name)
 {
-	if (!can_be_a_name(name)) {
+	if (!api_topic_name_can_exist(name)) {
 		return err_set(e, ERR_TOPIC_NOT_FOUND, "there is no such topic");
 	}
 	err_set(e, ERR_TOPIC_NOT_FOUND, "there is no topic \"%.*s\"; create it first", STR_ARG(str_take(name, 255)));
@@ -119,7 +118,7 @@ bool api_check_partition(api_operation *op, int64_t partition, err *e)
 static bool find_topic(api_operation *op, log_conn *conn, err *e)
 {
 	op->is_fresh = true;
-	if (!can_be_a_name(op->topic_name)) {
+	if (!api_topic_name_can_exist(op->topic_name)) {
 		return api_set_topic_not_found(e, op->topic_name);
 	}
 	int64_t tenant_id = gate_principal(op->x)->tenant_id;

@@ -58,6 +58,8 @@ void api_fail(api_operation *op, const err *e);
 
 /* ^[A-Za-z0-9][A-Za-z0-9._:-]{0,254}$, what a topic may be called when it is made. */
 bool api_topic_name_is_valid(str name);
+/* What some dialect may have called a topic; nothing else is looked up. */
+bool api_topic_name_can_exist(str name);
 /* False with *e filled, and the operation doubtful, when the topic has no such partition. */
 bool api_check_partition(api_operation *op, int64_t partition, err *e) MUST_CHECK;
 bool api_set_topic_name_invalid(err *e);        /* returns false */

@@ -22,7 +22,7 @@ typedef enum err_code {
 #undef ERR_ENUM
 } err_code;
 
-enum { ERR_MESSAGE_MAX = 320, ERR_DETAIL_MAX = 384, ERR_LOG_MAX = 256, ERR_FRAMES_MAX = 4 };
+enum { ERR_MESSAGE_MAX = 320, ERR_DETAIL_MAX = 1024, ERR_LOG_MAX = 256, ERR_FRAMES_MAX = 4 };
 
 typedef struct err {
 	err_code code;

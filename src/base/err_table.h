@@ -20,6 +20,7 @@
 	X(NOT_FOUND, "not_found", 404)                                                                                     \
 	X(TOPIC_NOT_FOUND, "topic_not_found", 404)                                                                         \
 	X(GROUP_NOT_FOUND, "group_not_found", 404)                                                                         \
+	X(ROUTER_NOT_FOUND, "router_not_found", 404)                                                                       \
 	X(METHOD_NOT_ALLOWED, "method_not_allowed", 405)                                                                   \
 	X(NOT_ACCEPTABLE, "not_acceptable", 406)                                                                           \
 	X(REQUEST_TIMEOUT, "request_timeout", 408)                                                                         \
@@ -30,6 +31,8 @@
 	X(INVALID_OFFSET, "invalid_offset", 409)                                                                           \
 	X(ALREADY_CLAIMED, "already_claimed", 409)                                                                         \
 	X(NO_PENDING_WORK, "no_pending_work", 409)                                                                         \
+	X(ROUTER_CYCLE, "router_cycle", 409)                                                                               \
+	X(TOPIC_NOT_EMPTY, "topic_not_empty", 409)                                                                         \
 	X(NOT_OWNER, "not_owner", 409)                                                                                     \
 	X(SEQUENCE_CONFLICT, "sequence_conflict", 409)                                                                     \
 	X(PRODUCER_SEQUENCE_GAP, "producer_sequence_gap", 409)                                                             \

@@ -90,5 +90,7 @@ bool jscan_string_decode(arena *a, jscan_string in, str *out); /* false: arena f
 
 /* `raw` is valid JSON text: appends it without insignificant white space. */
 void jscan_compact(str raw, buf *out);
+/* The same as a view: `raw` itself when it has no white space at all, else a copy in the arena. False: arena full. */
+bool jscan_compact_view(arena *a, str raw, str *out);
 
 #endif

@@ -172,3 +172,26 @@ void jscan_compact(str raw, buf *out)
 		}
 	}
 }
+
+static bool has_space(str raw)
+{
+	return memchr(raw.ptr, ' ', raw.len) != NULL || memchr(raw.ptr, '\n', raw.len) != NULL ||
+		   memchr(raw.ptr, '\t', raw.len) != NULL || memchr(raw.ptr, '\r', raw.len) != NULL;
+}
+
+bool jscan_compact_view(arena *a, str raw, str *out)
+{
+	if (!has_space(raw)) {
+		*out = raw;
+		return true;
+	}
+	char *bytes = arena_alloc(a, raw.len);
+	if (bytes == NULL) {
+		return false;
+	}
+	/* The result is never longer than the text, so this buffer never grows and never frees. */
+	buf result = {.ptr = bytes, .capacity = raw.len, .max_bytes = raw.len};
+	jscan_compact(raw, &result);
+	*out = buf_str(&result);
+	return true;
+}

@@ -238,6 +238,14 @@ uint64_t metric_sum(const metric *m)
 	return m->buckets == NULL ? 0 : (uint64_t)atomic_load_explicit(&m->value, memory_order_relaxed);
 }
 
+void metric_add_buckets(const metric *m, uint64_t counts[METRIC_BUCKETS])
+{
+	_Static_assert((int)METRIC_BUCKETS == (int)BOUNDS + 1, "one bucket beyond the bounds");
+	for (size_t i = 0; m->buckets != NULL && i < METRIC_BUCKETS; i++) {
+		counts[i] += bucket_load(m, i);
+	}
+}
+
 /* A bound or a sum in the unit of the metric's name. */
 static void render_quantity(buf *out, const family *f, uint64_t value)
 {

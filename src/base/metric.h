@@ -28,7 +28,10 @@ void metric_add(metric *m, int64_t by);         /* counter, gauge */
 void metric_set(metric *m, int64_t value);      /* gauge */
 void metric_observe(metric *m, uint64_t value); /* histogram: microseconds when is_seconds */
 int64_t metric_value(const metric *m);          /* counter, gauge; a histogram's count */
-uint64_t metric_sum(const metric *m);           /* histogram: sum of observed values */
+enum { METRIC_BUCKETS = 33 };                   /* the bounds 2^0 to 2^31, then one without a bound */
+/* Adds a histogram's buckets, each apart, to counts; the sum is the number of observations. */
+void metric_add_buckets(const metric *m, uint64_t counts[METRIC_BUCKETS]);
+uint64_t metric_sum(const metric *m); /* histogram: sum of observed values */
 
 void metric_render(metric_registry *r, buf *out);
 

@@ -212,33 +212,38 @@ static bool start_auth(service *s, err *e)
 	return auth_guard_listen(s->listen, s->listen_count, auth_is_required(s->auth), c->allow_public_without_auth, e);
 }
 
-static void on_notification(void *context, str payload)
+static void hear_auth(void *context, str payload)
 {
 	auth_on_notify(context, payload);
+}
+
+static void hear_watch(void *context, str payload)
+{
+	api_on_watch_notify(context, payload);
 }
 
 static bool start_engine(service *s, err *e)
 {
 	const config *c = s->config;
-	log_engine_options options = {.database_url = c->database_url,
-								  .pool = s->pool,
-								  .lanes = (uint32_t)c->lanes,
-								  .lane_connections = (uint32_t)c->lane_connections,
-								  .lane_queue_bytes = (uint64_t)c->lane_queue_bytes,
-								  .database_timeout_ms = (uint32_t)c->database_timeout_ms,
-								  .poll_interval_ms = (uint32_t)c->poll_interval_ms,
-								  .janitor_interval_ms = (uint32_t)c->janitor_interval_ms,
-								  .janitor = c->janitor,
-								  .duty = api_duty,
-								  .duty_context = &s->api,
-								  .max_topics = c->max_topics,
-								  .max_subscriptions = (uint32_t)c->max_streams,
-								  .extra_channel = AUTH_CHANNEL,
-								  .on_notification = on_notification,
-								  .notification_context = s->auth,
-								  .timer = s->timer,
-								  .log = s->log,
-								  .metrics = s->metrics};
+	log_engine_options options = {
+		.database_url = c->database_url,
+		.pool = s->pool,
+		.lanes = (uint32_t)c->lanes,
+		.lane_connections = (uint32_t)c->lane_connections,
+		.lane_queue_bytes = (uint64_t)c->lane_queue_bytes,
+		.database_timeout_ms = (uint32_t)c->database_timeout_ms,
+		.poll_interval_ms = (uint32_t)c->poll_interval_ms,
+		.janitor_interval_ms = (uint32_t)c->janitor_interval_ms,
+		.janitor = c->janitor,
+		.duty = api_duty,
+		.duty_context = &s->api,
+		.max_topics = c->max_topics,
+		.max_routers = c->max_routers,
+		.max_subscriptions = (uint32_t)c->max_subscriptions,
+		.channels = {{AUTH_CHANNEL, hear_auth, s->auth}, {API_WATCH_CHANNEL, hear_watch, &s->api}},
+		.timer = s->timer,
+		.log = s->log,
+		.metrics = s->metrics};
 	return log_engine_new(&options, &s->engine, e);
 }
 
@@ -364,11 +369,12 @@ static bool stop(service *s)
 		db_pool_stop(s->pool);
 	}
 	timer_free(s->timer);
+	http_server_free(s->http);
+	log_engine_free(s->engine);
+	/* Its listener may speak to the API up to here. */
 	if (s->api.log != NULL) {
 		api_dispose(&s->api);
 	}
-	http_server_free(s->http);
-	log_engine_free(s->engine);
 	db_pool_free(s->pool);
 	auth_free(s->auth);
 	auth_jwt_free(s->jwt);

@@ -61,6 +61,19 @@
 	X(NUMBER, max_topics, 100000, 0, 10000000, "topics per tenant; 0 = no limit") \
 	X(NUMBER, webhook_timeout_ms, 10000, 100, 60000, "one webhook delivery; beyond, it counts as failed and is tried again") \
 	X(SWITCH, webhook_allow_localhost, false, "webhooks may go to http://localhost and 127.0.0.0/8; for development, `tidegate dev` allows it") \
+	X(NUMBER, max_routers, 10000, 0, 1000000, "routers per tenant; 0 = no limit") \
+	X(NUMBER, topics_max_batch_records, 10000, 1, 10000, "/v0: records of one write; beyond, 400") \
+	X(NUMBER, topics_max_record_bytes, 1048576, 1, 1048576, "/v0: data and meta of one record; beyond, 400") \
+	X(NUMBER, topics_max_meta_bytes, 16384, 2, 1048576, "/v0: meta of one record; beyond, 400") \
+	X(NUMBER, topics_max_tag_bytes, 256, 1, 1024, "/v0: a record's tag; beyond, 400") \
+	X(NUMBER, topics_max_node_bytes, 128, 1, 1024, "/v0: a node's name; beyond, 400") \
+	X(NUMBER, topics_max_limit, 1000, 1, 10000, "/v0: records of one diff; a larger limit counts as this one") \
+	X(NUMBER, topics_max_watch_topics, 256, 1, 10000, "/v0: topics of one watch session or WebSocket; beyond, 400") \
+	X(NUMBER, topics_max_watch_sessions, 10000, 0, 10000000, "/v0: watch sessions of a tenant; beyond, 429; 0 = no limit") \
+	X(NUMBER, topics_watch_session_ttl_ms, 300000, 1000, 86400000, "/v0: a watch session without a stream is forgotten after this") \
+	X(NUMBER, topics_max_sse_connections, 10000, 0, 1000000, "/v0: open watch, work and WebSocket connections of a worker; beyond, 429; 0 = no limit") \
+	X(NUMBER, topics_max_sse_connections_per_key, 1000, 0, 1000000, "the same for one key") \
+	X(NUMBER, max_subscriptions, 200000, 1, 10000000, "topics followed by live readers, each reader counted; beyond, 429") \
 	X(NUMBER, shutdown_timeout_ms, 10000, 0, 600000, "how long a stop may take to finish what was accepted")
 /* clang-format on */
 

@@ -68,6 +68,7 @@ struct log_append {
 	int64_t committed_ms;
 	log_producer producer_state; /* after the operation; for a duplicate the highest accepted */
 	bool is_closed;
+	bool feeds_routers; /* the topic is the source of some */
 
 	/* the lane's */
 	log_append *next;

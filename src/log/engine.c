@@ -33,7 +33,9 @@ bool log_engine_new(const log_engine_options *options, log_engine **out, err *e)
 	engine->topics = topic_cache_new();
 	engine->wakes = wake_registry_new(engine);
 	engine->tails = tail_registry_new(engine);
-	if (engine->database_url == NULL || engine->topics == NULL || engine->wakes == NULL || engine->tails == NULL) {
+	engine->routes = route_clerk_new(engine);
+	if (engine->database_url == NULL || engine->topics == NULL || engine->wakes == NULL || engine->tails == NULL ||
+		engine->routes == NULL) {
 		err_set(e, ERR_NO_MEMORY, "out of memory");
 		goto fail;
 	}
@@ -63,6 +65,9 @@ void log_engine_stop(log_engine *engine, int64_t deadline_ms)
 	for (size_t i = 0; i < engine->lane_count; i++) {
 		lane_stop(engine->lanes[i], deadline_ms);
 	}
+	if (engine->routes != NULL) {
+		route_clerk_stop(engine->routes);
+	}
 	if (engine->link != NULL) {
 		notify_link_stop_polling(engine->link);
 	}
@@ -83,6 +88,7 @@ void log_engine_free(log_engine *engine)
 	/* The listener's thread wakes watchers, and feeds among them. */
 	notify_link_free(engine->link);
 	tail_registry_free(engine->tails);
+	route_clerk_free(engine->routes);
 	wake_registry_free(engine->wakes);
 	topic_cache_free(engine->topics);
 	free(engine->database_url);
@@ -92,6 +98,14 @@ void log_engine_free(log_engine *engine)
 bool log_engine_is_ready(log_engine *engine)
 {
 	return db_pool_is_ready(engine->options.pool) && notify_link_is_up(engine->link);
+}
+
+void log_engine_writer_stats(log_engine *engine, log_writer_stats *out)
+{
+	*out = (log_writer_stats){0};
+	for (size_t i = 0; i < engine->lane_count; i++) {
+		lane_add_stats(engine->lanes[i], out);
+	}
 }
 
 timer *log_engine_timer(log_engine *engine)

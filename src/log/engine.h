@@ -12,6 +12,16 @@
 #include "base/timer.h"
 #include "log/topic.h"
 
+enum { LOG_CHANNELS_MAX = 4 };
+
+/* Notifications for somebody else. */
+typedef struct log_channel {
+	const char *name; /* a literal */
+	/* On the listener's thread: must not block. STR_NONE after each reconnect: something may have been missed. */
+	void (*hear)(void *context, str payload);
+	void *context;
+} log_channel;
+
 typedef struct log_engine_options {
 	str database_url;     /* for lanes, listener, notifier and janitor, which have connections of their own */
 	struct db_pool *pool; /* the readers; the caller's, freed after log_engine_stop() */
@@ -26,13 +36,10 @@ typedef struct log_engine_options {
 	 * sets *more when it found more than its step. On the janitor's thread; may be NULL. */
 	bool (*duty)(void *context, struct log_engine *engine, log_conn *conn, bool *more, err *e);
 	void *duty_context;
-	int64_t max_topics; /* per tenant; 0 = no limit */
+	int64_t max_topics;  /* per tenant; 0 = no limit */
+	int64_t max_routers; /* per tenant; 0 = no limit */
 	uint32_t max_subscriptions;
-	/* One more channel to listen on, a literal, or NULL; on_notification runs on the listener's thread, must not block,
-	 * and is called with STR_NONE after each reconnect. */
-	const char *extra_channel;
-	void (*on_notification)(void *context, str payload);
-	void *notification_context;
+	log_channel channels[LOG_CHANNELS_MAX]; /* to be listened to besides the log's own; those without a name are none */
 	timer *timer;
 	slog *log;
 	metric_registry *metrics;
@@ -45,6 +52,19 @@ void log_engine_free(log_engine *engine); /* after stop; accepts NULL */
 /* Whether the database answered last time and the schema is current. */
 bool log_engine_is_ready(log_engine *engine);
 timer *log_engine_timer(log_engine *engine);
+
+/* What the lanes have done since the process began. */
+typedef struct log_writer_stats {
+	uint64_t operations; /* committed or refused */
+	uint64_t groups;     /* transactions, roughly */
+	uint64_t bytes;      /* of records that were committed */
+	uint64_t queued;     /* operations that wait now */
+	uint64_t queued_peak;
+	uint64_t throttled;                      /* refused because a queue was full */
+	uint64_t durable_groups[METRIC_BUCKETS]; /* groups that waited for the disk, by microseconds */
+	uint64_t durable_us;                     /* their time in all */
+} log_writer_stats;
+void log_engine_writer_stats(log_engine *engine, log_writer_stats *out);
 
 /* Work that needs the database, on a reader thread. Exactly one of run and refuse is called, exactly once. */
 typedef struct log_job {

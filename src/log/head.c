@@ -1,6 +1,7 @@
 #include "log/head.h"
 
 #include "db/array.h"
+#include "sql/erase.h"
 #include "sql/head.h"
 
 bool head_send_lock(db_conn *conn, int64_t topic_id, const int32_t *partitions, size_t count, err *e)
@@ -58,7 +59,9 @@ bool head_receive_lock(db_conn *conn, arena *a, head **heads, size_t *count, hea
 						 .cap_floor = db_i64(r, row, 7),
 						 .ttl_floor = db_i64(r, row, 8),
 						 .live_records = db_i64(r, row, 9),
-						 .live_bytes = db_i64(r, row, 10)};
+						 .live_bytes = db_i64(r, row, 10),
+						 .source_floor = db_i64(r, row, 13),
+						 .is_source = db_bool(r, row, 14)};
 		str token = db_str(r, row, 11);
 		if (token.ptr != NULL && !arena_copy_str(a, token, &list[i].sequence_token)) {
 			err_set(e, ERR_NO_MEMORY, "out of memory");
@@ -132,7 +135,8 @@ bool head_settle_crash(db_conn *conn, int64_t topic_id, head *h, bool *changed, 
 	h->live_records = 0;
 	h->live_bytes = 0;
 	*changed = true;
-	return head_mark(conn, topic_id, h->partition, e);
+	db_param_i64(&p, h->next_offset);
+	return db_do(conn, &SQL_ERASE_FORGET_TAGS, &p, NULL, e) && head_mark(conn, topic_id, h->partition, e);
 }
 
 void head_bind_update(const head *h, int64_t topic_id, db_params *p)
@@ -149,6 +153,7 @@ void head_bind_update(const head *h, int64_t topic_id, db_params *p)
 	db_param_i64(p, h->live_bytes);
 	db_param_bool(p, h->is_closed);
 	db_param_str(p, h->sequence_token);
+	db_param_i64(p, h->source_floor);
 }
 
 bool head_update(db_conn *conn, const head *h, int64_t topic_id, err *e)

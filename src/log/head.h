@@ -19,9 +19,11 @@ typedef struct head {
 	int64_t last_ms;
 	int64_t cap_floor;
 	int64_t ttl_floor;
+	int64_t source_floor; /* below it, records were lost before a router could copy them */
 	int64_t live_records;
 	int64_t live_bytes;
 	str sequence_token; /* ptr NULL = none */
+	bool is_source;     /* routers copy from here */
 } head;
 
 /* What the topic's configuration says, as of after the lock. */
@@ -36,7 +38,8 @@ typedef struct head_rules {
 
 static inline int64_t head_floor(const head *h)
 {
-	return h->cap_floor > h->ttl_floor ? h->cap_floor : h->ttl_floor;
+	int64_t floor = h->cap_floor > h->ttl_floor ? h->cap_floor : h->ttl_floor;
+	return floor > h->source_floor ? floor : h->source_floor;
 }
 
 /* Two statements of an open pipeline: lock the heads, in order (partitions NULL = all of the topic), then read the

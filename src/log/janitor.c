@@ -15,7 +15,7 @@
 #include "sql/janitor.h"
 #include "sql/retain.h"
 
-enum { PARTITIONS_A_STEP = 100, ROWS_A_STEP = 1000, TOPICS_A_STEP = 10, KEYS_A_STEP = 5000 };
+enum { PARTITIONS_A_STEP = 100, ROWS_A_STEP = 1000, TOPICS_A_STEP = 10, KEYS_A_STEP = 5000, TAGS_A_STEP = 20000 };
 
 struct janitor {
 	log_engine *engine;
@@ -101,6 +101,21 @@ static bool reclaim(janitor *j, db_conn *conn, bool *more, err *e)
 	return ok;
 }
 
+static bool forget_tags(db_conn *conn, int64_t topic_id, bool *more, err *e)
+{
+	db_params p;
+	int64_t tags = 0;
+	db_params_init(&p);
+	db_param_i64(&p, topic_id);
+	db_param_i64(&p, TAGS_A_STEP);
+	*more = true;
+	if (!db_do(conn, &SQL_RETAIN_DELETE_DISCARDED_TAGS, &p, &tags, e)) {
+		return false;
+	}
+	*more = tags == TAGS_A_STEP;
+	return true;
+}
+
 static bool bury_topic(janitor *j, db_conn *conn, int64_t topic_id, bool *more, err *e)
 {
 	db_params p;
@@ -115,6 +130,14 @@ static bool bury_topic(janitor *j, db_conn *conn, int64_t topic_id, bool *more, 
 	}
 	metric_add(j->reclaimed_rows, rows + ephemeral_rows);
 	if (rows == ROWS_A_STEP || ephemeral_rows == ROWS_A_STEP) {
+		*more = true;
+		return true;
+	}
+	bool more_tags = false;
+	if (!forget_tags(conn, topic_id, &more_tags, e)) {
+		return false;
+	}
+	if (more_tags) {
 		*more = true;
 		return true;
 	}
@@ -158,6 +181,12 @@ static bool dialects(janitor *j, db_conn *conn, bool *more, err *e)
 	return o->duty == NULL || o->duty(o->duty_context, j->engine, conn, more, e);
 }
 
+/* What no worker copied when it was due. */
+static bool route(janitor *j, db_conn *conn, bool *more, err *e)
+{
+	return route_sweep(j->engine->routes, conn, more, e);
+}
+
 static bool elect(db_conn *conn, bool *elected, err *e)
 {
 	db_result *r = NULL;
@@ -171,7 +200,7 @@ static bool elect(db_conn *conn, bool *elected, err *e)
 
 static bool run_round(janitor *j, db_conn *conn, bool *more, err *e)
 {
-	static duty *const DUTIES[] = {expire, reclaim, bury, forget_keys, dialects};
+	static duty *const DUTIES[] = {expire, reclaim, bury, forget_keys, route, dialects};
 	int64_t start_us = clock_now_us();
 	*more = false;
 	for (size_t i = 0; i < sizeof DUTIES / sizeof DUTIES[0]; i++) {

@@ -8,8 +8,9 @@
 #include "db/array.h"
 #include "log/commit.h"
 #include "log/outcome.h"
+#include "log/put.h"
 #include "log/retain.h"
-#include "sql/batch.h"
+#include "log/state.h"
 #include "sql/head.h"
 #include "sql/outcome.h"
 
@@ -253,6 +254,18 @@ static void piece_bytes(const row_piece *piece, int64_t *bytes, int64_t *value_b
 	}
 }
 
+/* Where the live records begin, for an error's detail: the floor, if it cannot be found out. */
+static int64_t first_live(const judgement *j, const head *h)
+{
+	log_state *state = NULL;
+	size_t count = 0;
+	err ignored;
+	int64_t floor = head_floor(h);
+	bool is_known = h->partition == 0 &&
+					log_state_peek(j->c->conn, &j->topic_id, 1, j->c->arena, &state, &count, &ignored) && count == 1;
+	return is_known && state->start_offset > floor ? state->start_offset : floor;
+}
+
 static bool refuse_full(const judgement *j, log_append *op, const head *h, bool never_fits)
 {
 	char name[ERR_DETAIL_MAX / 2];
@@ -271,7 +284,7 @@ static bool refuse_full(const judgement *j, log_append *op, const head *h, bool 
 	err_detail(&op->error,
 			   "{\"topic\":%s,\"cap_records\":%lld,\"cap_bytes\":%lld,\"head_seq\":%lld,\"earliest_seq\":%lld}", name,
 			   (long long)j->rules.cap_records, (long long)j->rules.cap_bytes, (long long)h->next_offset,
-			   (long long)head_floor(h) + 1);
+			   (long long)first_live(j, h) + 1);
 	return false;
 }
 
@@ -453,6 +466,7 @@ static bool accept(judgement *j, log_append *op, const row_piece *pieces, err *e
 		h->head.live_bytes += bytes;
 		h->head.last_ms = h->head.last_ms > j->rules.now_ms ? h->head.last_ms : j->rules.now_ms;
 		h->is_changed = true;
+		op->feeds_routers = h->head.is_source;
 		op->end_offset = h->head.next_offset;
 		op->end_byte = h->head.next_byte;
 		op->committed_ms = h->head.last_ms;
@@ -504,25 +518,8 @@ static bool send_rows(judgement *j, judged_head *h, size_t *sent, err *e)
 			}
 		}
 	}
-	row_writer w = {.pieces = pieces, .piece_count = count, .scratch = &j->c->scratch};
-	row r;
-	int64_t offset = h->first_offset;
-	int64_t byte = h->first_byte;
-	while (rows_next(&w, &r)) {
-		db_params p;
-		if (j->c->scratch.failed) {
-			return err_set(e, ERR_NO_MEMORY, "out of memory for a row");
-		}
-		rows_bind_placed(&r, &(row_place){j->topic_id, h->head.partition, offset, byte, h->head.last_ms}, &p);
-		if (!db_pipeline_send(j->c->conn, h->head.is_ephemeral ? &SQL_BATCH_INSERT_EPHEMERAL : &SQL_BATCH_INSERT, &p,
-							  e)) {
-			return false;
-		}
-		offset += r.records;
-		byte += (int64_t)r.value_bytes;
-		(*sent)++;
-	}
-	return true;
+	put_place place = {.offset = h->first_offset, .byte = h->first_byte};
+	return put_send_rows(j->c->conn, j->topic_id, &h->head, pieces, count, &place, &j->c->scratch, sent, e);
 }
 
 static bool send_memories(judgement *j, size_t *sent, err *e)
@@ -563,22 +560,6 @@ static bool send_memories(judgement *j, size_t *sent, err *e)
 	return true;
 }
 
-/* Reads what was sent and ends the pipeline. */
-static bool drain(judgement *j, size_t sent, err *e)
-{
-	if (!db_pipeline_flush(j->c->conn, e)) {
-		return false;
-	}
-	for (size_t i = 0; i < sent; i++) {
-		db_result *r = NULL;
-		if (!db_pipeline_next(j->c->conn, &r, e)) {
-			return false;
-		}
-		db_result_free(r);
-	}
-	return db_pipeline_finish(j->c->conn, e);
-}
-
 static bool write_and_commit(judgement *j, err *e)
 {
 	size_t sent = 0;
@@ -594,7 +575,7 @@ static bool write_and_commit(judgement *j, err *e)
 	}
 	if (evicts) {
 		/* The new records count too, so they have to be there. */
-		if (!drain(j, sent, e)) {
+		if (!put_drain(conn, sent, e)) {
 			return false;
 		}
 		for (size_t i = 0; i < j->head_count; i++) {
@@ -617,7 +598,7 @@ static bool write_and_commit(judgement *j, err *e)
 			sent++;
 		}
 	}
-	return send_memories(j, &sent, e) && db_pipeline_commit(conn, e) && drain(j, sent + 1, e);
+	return send_memories(j, &sent, e) && db_pipeline_commit(conn, e) && put_drain(conn, sent + 1, e);
 }
 
 static bool judge_transaction(committer *c, log_append **ops, size_t count, err *e)

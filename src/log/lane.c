@@ -28,6 +28,9 @@ struct lane {
 	uint64_t queued_bytes;
 	uint32_t busy;    /* workers with a group */
 	int64_t taken_ms; /* when one of them took it last */
+	uint64_t queued_ops;
+	uint64_t queued_ops_peak;
+	bool is_relaxed; /* commits do not wait for the disk */
 	bool is_stopping;
 	int64_t stop_deadline_ms;
 	atomic_bool is_down;   /* the last attempt to connect failed; written under the lock */
@@ -41,6 +44,7 @@ struct lane {
 	metric *group_ops;
 	metric *group_records;
 	metric *commit_seconds;
+	metric *committed_bytes;
 };
 
 /* ---- the queue ---- */
@@ -73,6 +77,8 @@ bool lane_submit(lane *l, log_append *op, err *e)
 		}
 		l->last = op;
 		l->queued_bytes += op->queued_bytes;
+		l->queued_ops++;
+		l->queued_ops_peak = l->queued_ops > l->queued_ops_peak ? l->queued_ops : l->queued_ops_peak;
 		metric_add(l->depth_bytes, (int64_t)op->queued_bytes);
 		if (l->busy < l->worker_count && is_worth_a_commit(l)) {
 			pthread_cond_signal(&l->changed);
@@ -110,6 +116,7 @@ static size_t take_group(lane *l, log_append **ops)
 		l->last = NULL;
 	}
 	l->queued_bytes -= bytes;
+	l->queued_ops -= count;
 	metric_add(l->depth_bytes, -(int64_t)bytes);
 	return count;
 }
@@ -179,7 +186,8 @@ static bool send_run(committer *c, const entry *run, size_t length, uint32_t *ro
 		db_param_i64(&p, (int64_t)r.value_bytes);
 		db_param_i64(&p, (int64_t)r.bytes);
 		rows_bind(&r, &p);
-		if (!db_pipeline_send(c->conn, &SQL_APPEND_BATCH, &p, e)) {
+		bool has_tags = r.columns[ROW_TAGS].ptr != NULL;
+		if (!db_pipeline_send(c->conn, has_tags ? &SQL_APPEND_BATCH_TAGGED : &SQL_APPEND_BATCH, &p, e)) {
 			return false;
 		}
 		(*rows)++;
@@ -193,6 +201,7 @@ static bool receive_run(committer *c, entry *run, size_t length, uint32_t rows, 
 	int64_t base = 0;
 	int64_t base_byte = 0;
 	int64_t committed_ms = 0;
+	bool feeds_routers = false;
 	*taken = true;
 	for (uint32_t i = 0; i < rows; i++) {
 		db_result *r = NULL;
@@ -205,6 +214,7 @@ static bool receive_run(committer *c, entry *run, size_t length, uint32_t rows, 
 			base = db_i64(r, 0, 0);
 			base_byte = db_i64(r, 0, 1);
 			committed_ms = db_i64(r, 0, 2);
+			feeds_routers = db_bool(r, 0, 3);
 		}
 		db_result_free(r);
 	}
@@ -219,6 +229,7 @@ static bool receive_run(committer *c, entry *run, size_t length, uint32_t rows, 
 		op->end_offset = base;
 		op->end_byte = base_byte;
 		op->committed_ms = committed_ms;
+		op->feeds_routers = feeds_routers;
 	}
 	return true;
 }
@@ -399,11 +410,7 @@ static void announce(lane *l, log_append **ops, size_t count)
 			notify_appended(l->engine->link, op->topic->topic_id, op->partition);
 		}
 		for (uint32_t r = 0; r < op->result_count; r++) {
-			wake_topic(l->engine->wakes, op->topic->topic_id, op->results[r].partition);
-			notify_appended(l->engine->link, op->topic->topic_id, op->results[r].partition);
-			if (l->engine->on_append != NULL) {
-				l->engine->on_append(l->engine->on_append_context, op->topic, op->results[r].partition);
-			}
+			route_announce(l->engine, op->topic, op->results[r].partition, op->feeds_routers);
 		}
 	}
 }
@@ -412,14 +419,19 @@ static void finish_group(lane_worker *w, size_t count, int64_t start_us)
 {
 	lane *l = w->lane;
 	uint64_t records = 0;
+	uint64_t bytes = 0;
 	for (size_t i = 0; i < count; i++) {
-		records += w->ops[i]->error.code == ERR_NONE ? w->ops[i]->columns.count : 0;
+		if (w->ops[i]->error.code == ERR_NONE && !w->ops[i]->is_duplicate) {
+			records += w->ops[i]->columns.count;
+			bytes += w->ops[i]->queued_bytes - sizeof *w->ops[i];
+		}
 		if (w->ops[i]->error.code == ERR_INTERNAL) {
 			slog_err(l->engine->options.log, SLOG_ERROR, "lane", "an append failed", &w->ops[i]->error);
 		}
 	}
 	metric_observe(l->group_ops, count);
 	metric_observe(l->group_records, records);
+	metric_add(l->committed_bytes, (int64_t)bytes);
 	metric_observe(l->commit_seconds, (uint64_t)(clock_now_us() - start_us));
 	announce(l, w->ops, count);
 	for (size_t i = 0; i < count; i++) {
@@ -537,6 +549,7 @@ lane *lane_new(log_engine *engine, uint32_t index, bool relaxed, err *e)
 	}
 	snprintf(labels, sizeof labels, "lane=\"%s%u\"", relaxed ? "relaxed-" : "", index);
 	l->engine = engine;
+	l->is_relaxed = relaxed;
 	l->depth_bytes = metric_gauge(m, "tidegate_append_queue_bytes", "bytes of records waiting for a commit", labels);
 	l->throttled =
 		metric_counter(m, "tidegate_append_throttled_total", "appends refused because the queue was full", labels);
@@ -545,6 +558,8 @@ lane *lane_new(log_engine *engine, uint32_t index, bool relaxed, err *e)
 	l->group_records =
 		metric_histogram(m, "tidegate_append_group_records", "records committed together", labels, false);
 	l->commit_seconds = metric_histogram(m, "tidegate_append_commit_seconds", "time of one group commit", labels, true);
+	l->committed_bytes =
+		metric_counter(m, "tidegate_append_bytes_total", "bytes of records that were committed", labels);
 	pthread_mutex_init(&l->lock, NULL);
 	pthread_cond_init(&l->changed, NULL);
 	l->workers = calloc(engine->options.lane_connections, sizeof *l->workers);
@@ -560,6 +575,22 @@ lane *lane_new(log_engine *engine, uint32_t index, bool relaxed, err *e)
 		return NULL;
 	}
 	return l;
+}
+
+void lane_add_stats(lane *l, log_writer_stats *to)
+{
+	pthread_mutex_lock(&l->lock);
+	to->queued += l->queued_ops;
+	to->queued_peak += l->queued_ops_peak;
+	pthread_mutex_unlock(&l->lock);
+	to->operations += metric_sum(l->group_ops);
+	to->groups += (uint64_t)metric_value(l->group_ops);
+	to->bytes += (uint64_t)metric_value(l->committed_bytes);
+	to->throttled += (uint64_t)metric_value(l->throttled);
+	if (!l->is_relaxed) {
+		metric_add_buckets(l->commit_seconds, to->durable_groups);
+		to->durable_us += metric_sum(l->commit_seconds);
+	}
 }
 
 void lane_stop(lane *l, int64_t deadline_ms)

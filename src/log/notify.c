@@ -422,8 +422,23 @@ void notify_link_stop_polling(notify_link *n)
 
 static bool listen_all(notify_link *n, db_conn *conn, err *e)
 {
-	const char *extra = n->engine->options.extra_channel;
-	return db_conn_ensure(conn, e) && db_listen(conn, "tidegate", e) && (extra == NULL || db_listen(conn, extra, e));
+	bool ok = db_conn_ensure(conn, e) && db_listen(conn, "tidegate", e);
+	for (size_t i = 0; i < LOG_CHANNELS_MAX && ok; i++) {
+		const log_channel *c = &n->engine->options.channels[i];
+		ok = c->name == NULL || db_listen(conn, c->name, e);
+	}
+	return ok;
+}
+
+/* For those who listen to the channel, or to everybody when `channel` is STR_NONE. */
+static void pass_on(notify_link *n, str channel, str payload)
+{
+	for (size_t i = 0; i < LOG_CHANNELS_MAX; i++) {
+		const log_channel *c = &n->engine->options.channels[i];
+		if (c->name != NULL && (channel.ptr == NULL || str_equal(channel, str_from_c(c->name)))) {
+			c->hear(c->context, payload);
+		}
+	}
 }
 
 /* Until the connection breaks or the link stops. */
@@ -439,8 +454,8 @@ static void listen_on(notify_link *n, db_conn *conn, err *e)
 		if (db_wait_notification(conn, until_ms, n->wake_fd, &channel, &payload, e)) {
 			if (str_equal(channel, STR("tidegate"))) {
 				hear(n, payload);
-			} else if (o->on_notification != NULL) {
-				o->on_notification(o->notification_context, payload);
+			} else {
+				pass_on(n, channel, payload);
 			}
 		} else if (e->code != ERR_TIMEOUT) {
 			return;
@@ -475,9 +490,7 @@ static void *listener_main(void *context)
 			/* Whatever was said while nobody listened. */
 			topic_cache_clear(n->engine->topics);
 			wake_everything(n->engine->wakes);
-			if (o->on_notification != NULL) {
-				o->on_notification(o->notification_context, STR_NONE);
-			}
+			pass_on(n, STR_NONE, STR_NONE);
 			listen_on(n, conn, &e);
 		}
 		if (atomic_load(&n->is_stopping)) {

@@ -16,6 +16,7 @@ typedef struct wake_registry wake_registry;
 typedef struct notify_link notify_link;
 typedef struct janitor janitor;
 typedef struct tail_registry tail_registry;
+typedef struct route_clerk route_clerk;
 
 struct log_engine {
 	log_engine_options options; /* texts are copies */
@@ -27,6 +28,7 @@ struct log_engine {
 	notify_link *link;
 	janitor *janitor;
 	tail_registry *tails;
+	route_clerk *routes;
 	log_on_append *on_append; /* NULL: nobody listens */
 	void *on_append_context;
 };
@@ -51,6 +53,7 @@ bool lane_submit(lane *l, log_append *op, err *e);
 /* Finishes what is queued until the deadline, refuses the rest. */
 void lane_stop(lane *l, int64_t deadline_ms);
 void lane_free(lane *l);
+void lane_add_stats(lane *l, log_writer_stats *to);
 
 /* ---- wake ---- */
 wake_registry *wake_registry_new(log_engine *engine);
@@ -83,5 +86,17 @@ tail_registry *tail_registry_new(log_engine *engine);
 /* Ends every job and every wait for a next try, so that neither the pool nor the timer is needed any more. */
 void tail_registry_stop(tail_registry *r);
 void tail_registry_free(tail_registry *r);
+
+/* ---- route_clerk ---- */
+route_clerk *route_clerk_new(log_engine *engine);
+/* No more jobs, and those that run are over: the pool may go. */
+void route_clerk_stop(route_clerk *c);
+void route_clerk_free(route_clerk *c);
+/* A commit of this worker added records to a source. Any thread, never blocks. */
+void route_clerk_appended(route_clerk *c, int64_t topic_id, int32_t partition);
+/* The janitor's duty: copies whatever is behind, a bounded part of it. */
+bool route_sweep(route_clerk *c, db_conn *conn, bool *more, err *e) MUST_CHECK;
+/* A commit of this worker added records: tells readers here, other workers, the listener, and the clerk. */
+void route_announce(log_engine *engine, const log_topic *topic, int32_t partition, bool is_source);
 
 #endif

@@ -4,6 +4,7 @@
 #include "log/page.h"
 #include "log/private.h"
 #include "log/retain.h"
+#include "log/route.h"
 #include "sql/batch.h"
 
 /* Rows asked for at first, and how many more each further time: rows hold from 1 to 512 records, and nobody knows
@@ -31,6 +32,9 @@ enum column {
 	NODES,
 	METAS,
 	APPENDS,
+	SOURCE_FLOOR,
+	IS_DEST,
+	HOPS,
 	HAS_MARK
 };
 
@@ -40,6 +44,7 @@ struct log_page {
 	int64_t next_byte;
 	int64_t cap_floor;
 	int64_t ttl_floor;
+	int64_t source_floor;
 	bool is_closed;
 	bool reached_end; /* the rows go up to next_offset */
 
@@ -56,6 +61,7 @@ struct log_page {
 	int64_t last_offset;
 	int64_t byte; /* before the next element */
 	int64_t committed_ms;
+	int32_t hops;
 	int64_t
 		append_end; /* offset of the last record of the append that the next element belongs to; INT64_MAX: not here */
 	db_array_reader keys, values, times, headers, tags, nodes, metas, appends;
@@ -67,7 +73,8 @@ struct log_page {
 
 static int64_t floor_of(const log_page *p)
 {
-	return p->cap_floor > p->ttl_floor ? p->cap_floor : p->ttl_floor;
+	int64_t floor = p->cap_floor > p->ttl_floor ? p->cap_floor : p->ttl_floor;
+	return floor > p->source_floor ? floor : p->source_floor;
 }
 
 /* ---- fetching ---- */
@@ -104,6 +111,7 @@ static void take_head(log_page *p, const db_result *r, bool ephemeral)
 	p->next_byte = db_i64(r, 0, NEXT_BYTE);
 	p->cap_floor = db_i64(r, 0, CAP_FLOOR);
 	p->ttl_floor = db_i64(r, 0, TTL_FLOOR);
+	p->source_floor = db_i64(r, 0, SOURCE_FLOOR);
 	p->is_closed = db_bool(r, 0, IS_CLOSED);
 	if (ephemeral && !db_bool(r, 0, HAS_MARK)) {
 		/* A crash emptied the unlogged batches: everything below the head is lost. */
@@ -137,10 +145,11 @@ static bool find_kept(log_conn *conn, const log_read_request *q, bool ephemeral,
 
 /* The first fetch decides which table holds the topic and settles what has expired meanwhile. Inside the caller's
  * transaction nothing is written: there, what has expired is only passed over. */
-static bool fetch_first(log_conn *conn, log_page *p, bool *ephemeral, err *e)
+static bool fetch_first(log_engine *engine, log_conn *conn, log_page *p, bool *ephemeral, err *e)
 {
 	const log_read_request *q = &p->request;
 	int64_t kept = q->from;
+	bool is_current = db_in_transaction(conn);
 	*ephemeral = q->topic->config.durability == LOG_EPHEMERAL;
 	for (int attempt = 0;; attempt++) {
 		db_result *r = NULL;
@@ -151,6 +160,16 @@ static bool fetch_first(log_conn *conn, log_page *p, bool *ephemeral, err *e)
 			/* The cached topic is behind a change of durability. */
 			*ephemeral = !*ephemeral;
 			db_result_free(r);
+			continue;
+		}
+		if (!is_current && db_bool(r, 0, IS_DEST)) {
+			/* Routers copy to here: what was acknowledged at their sources has to be seen. */
+			is_current = true;
+			db_result_free(r);
+			if (!log_route_catch_up(engine, conn, q->topic->topic_id, e)) {
+				return false;
+			}
+			attempt--;
 			continue;
 		}
 		if (starts_expired(r) && attempt < SETTLE_TRIES) {
@@ -203,7 +222,6 @@ bool log_read(log_engine *engine, log_conn *conn, const log_read_request *reques
 	uint64_t max_bytes = request->max_bytes;
 	uint64_t max_records = request->max_records;
 	int64_t from = request->from;
-	(void)engine;
 	log_page *p = calloc(1, sizeof *p);
 	if (p == NULL) {
 		return err_set(e, ERR_NO_MEMORY, "out of memory");
@@ -212,7 +230,7 @@ bool log_read(log_engine *engine, log_conn *conn, const log_read_request *reques
 	if (p->request.until == 0) {
 		p->request.until = INT64_MAX;
 	}
-	if (!fetch_first(conn, p, &ephemeral, e)) {
+	if (!fetch_first(engine, conn, p, &ephemeral, e)) {
 		goto fail;
 	}
 	from = from > floor_of(p) ? from : floor_of(p);
@@ -286,6 +304,7 @@ static void open_row(log_page *p, const db_result *r)
 	p->last_offset = db_i64(r, p->row, LAST_OFFSET);
 	p->byte = db_i64(r, p->row, BASE_BYTE);
 	p->committed_ms = db_i64(r, p->row, COMMITTED_MS);
+	p->hops = db_i32(r, p->row, HOPS);
 	db_array_open(&p->keys, db_str(r, p->row, KEYS));
 	db_array_open(&p->values, db_str(r, p->row, VALS));
 	db_array_open(&p->times, db_str(r, p->row, TS));
@@ -359,7 +378,8 @@ bool log_page_next(log_page *p, log_record *out)
 			return false;
 		}
 		int64_t time = 0;
-		log_record record = {.offset = p->offset, .committed_ms = p->committed_ms, .partition = p->request.partition};
+		log_record record = {
+			.offset = p->offset, .committed_ms = p->committed_ms, .partition = p->request.partition, .hops = p->hops};
 		record.value = next_text(&p->values);
 		record.key = next_text(&p->keys);
 		record.headers = next_text(&p->headers);
@@ -433,7 +453,8 @@ bool log_page_gap(const log_page *p, log_gap *out)
 	*out = (log_gap){.from = p->request.from,
 					 .to = floor_of(p),
 					 .by_cap = p->cap_floor > p->request.from,
-					 .by_ttl = p->ttl_floor > p->request.from};
+					 .by_ttl = p->ttl_floor > p->request.from,
+					 .by_source = p->source_floor > p->request.from};
 	return true;
 }
 

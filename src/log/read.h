@@ -36,6 +36,7 @@ typedef struct log_gap {
 	int64_t to; /* exclusive */
 	bool by_cap;
 	bool by_ttl;
+	bool by_source; /* lost at the source of a router before they could be copied here */
 } log_gap;
 
 bool log_read(log_engine *engine, log_conn *conn, const log_read_request *request, log_page **out, err *e) MUST_CHECK;

@@ -25,6 +25,7 @@ typedef struct log_record {
 	int64_t end_byte;     /* value bytes of the partition up to here, this record's included; what was deleted singly
 							 need not count */
 	int32_t partition;
+	int32_t hops;     /* routers it has passed */
 	bool ends_append; /* the last record of one append */
 	str key;
 	str value;

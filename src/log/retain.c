@@ -1,5 +1,6 @@
 #include "log/retain.h"
 
+#include "sql/erase.h"
 #include "sql/retain.h"
 
 enum { ROWS_AT_ONCE = 256, SETTLE_ARENA_BYTES = 1 << 20 };
@@ -42,6 +43,39 @@ static bool count_above_floor(db_conn *conn, int64_t topic_id, const head *h, ke
 	return true;
 }
 
+/* A row that has lost its last live record, though not its last element, to a floor inside it: nothing would ever look
+ * at it again. */
+static bool delete_row(db_conn *conn, int64_t topic_id, const head *h, const kept_row *row, err *e)
+{
+	db_params p;
+	db_params_init(&p);
+	db_param_i64(&p, topic_id);
+	db_param_i32(&p, h->partition);
+	db_param_i64(&p, row->base_offset);
+	db_param_i64(&p, row->last_offset + 1);
+	db_param_i64(&p, 1);
+	return db_do(conn, h->is_ephemeral ? &SQL_ERASE_ROWS_EPHEMERAL : &SQL_ERASE_ROWS, &p, NULL, e);
+}
+
+/* All of a row is lost: the floor goes behind its last live record, since what was deleted on purpose is not lost. */
+static bool pass_row(db_conn *conn, int64_t topic_id, const head *h, const kept_row *row, int64_t *floor, err *e)
+{
+	db_result *sizes = NULL;
+	int64_t first = row->base_offset > head_floor(h) ? row->base_offset : head_floor(h);
+	if (row->records == row->last_offset - first + 1) {
+		*floor = row->last_offset + 1;
+		return true;
+	}
+	if (row->records > 0) {
+		if (!fetch_sizes(conn, topic_id, h, row->last_offset, &sizes, e)) {
+			return false;
+		}
+		*floor = db_rows(sizes) > 0 ? db_i64(sizes, db_rows(sizes) - 1, 0) + 1 : *floor;
+		db_result_free(sizes);
+	}
+	return *floor > row->last_offset || delete_row(conn, topic_id, h, row, e);
+}
+
 /* Cuts inside a row: drops its oldest live records while either cap is passed. */
 static bool evict_inside(db_conn *conn, int64_t topic_id, head *h, const kept_row *row, int64_t *excess_records,
 						 int64_t *excess_bytes, err *e)
@@ -51,7 +85,8 @@ static bool evict_inside(db_conn *conn, int64_t topic_id, head *h, const kept_ro
 	if (!fetch_sizes(conn, topic_id, h, row->last_offset, &sizes, e)) {
 		return false;
 	}
-	for (int i = 0; i < db_rows(sizes) && (*excess_records > 0 || *excess_bytes > 0); i++) {
+	int i = 0;
+	for (; i < db_rows(sizes) && (*excess_records > 0 || *excess_bytes > 0); i++) {
 		int64_t offset = db_i64(sizes, i, 0);
 		int64_t bytes = db_i64(sizes, i, 1);
 		if (offset >= floor) {
@@ -62,8 +97,9 @@ static bool evict_inside(db_conn *conn, int64_t topic_id, head *h, const kept_ro
 			h->cap_floor = offset + 1;
 		}
 	}
+	bool is_empty = i == db_rows(sizes) && head_floor(h) <= row->last_offset;
 	db_result_free(sizes);
-	return true;
+	return !is_empty || delete_row(conn, topic_id, h, row, e);
 }
 
 typedef enum walk { WALK_ON, WALK_END, WALK_FAILED } walk;
@@ -109,17 +145,14 @@ static bool walk_rows(db_conn *conn, int64_t topic_id, head *h, walk_row *visit,
 static walk expire_row(db_conn *conn, int64_t topic_id, head *h, const kept_row *row, void *context, err *e)
 {
 	const head_rules *rules = context;
-	(void)conn;
-	(void)topic_id;
-	(void)e;
 	if (row->committed_ms >= rules->now_ms - rules->ttl_ms) {
 		return WALK_END;
 	}
-	if (row->records > 0) {
-		h->ttl_floor = row->last_offset + 1;
-		h->live_records -= row->records;
-		h->live_bytes -= row->bytes;
+	if (!pass_row(conn, topic_id, h, row, &h->ttl_floor, e)) {
+		return WALK_FAILED;
 	}
+	h->live_records -= row->records;
+	h->live_bytes -= row->bytes;
 	return WALK_ON;
 }
 
@@ -146,8 +179,8 @@ static walk evict_row(db_conn *conn, int64_t topic_id, head *h, const kept_row *
 	if ((over->records > 0 && over->records >= row->records) || over->bytes > row->bytes) {
 		/* Its last record still is beyond a cap when its turn comes. With exactly its bytes too many it may not be: it
 		 * may be empty. */
-		if (row->records > 0) {
-			h->cap_floor = row->last_offset + 1;
+		if (!pass_row(conn, topic_id, h, row, &h->cap_floor, e)) {
+			return WALK_FAILED;
 		}
 		h->live_records -= row->records;
 		h->live_bytes -= row->bytes;

@@ -196,4 +196,5 @@ void rows_bind_placed(const row *r, const row_place *at, db_params *p)
 	db_param_i64(p, r->records);
 	db_param_i64(p, (int64_t)r->bytes);
 	rows_bind(r, p);
+	db_param_i32(p, at->hops);
 }

@@ -16,6 +16,7 @@
 enum {
 	ROW_RECORDS = 512,
 	ROW_BYTES = 64 << 10,
+	ROW_TAGS = 4,
 	ROW_COLUMNS = 8,
 	ROW_SCRATCH_BYTES = 512 << 20, /* at most: one record as large as a request may be */
 	ROW_SCRATCH_KEPT = 1 << 20,    /* what is worth keeping from one group to the next */
@@ -52,6 +53,7 @@ typedef struct row_place {
 	int64_t offset;
 	int64_t byte;
 	int64_t committed_ms;
+	int32_t hops; /* routers the records have passed */
 } row_place;
 /* Parameters of SQL_BATCH_INSERT and its twin. */
 void rows_bind_placed(const row *r, const row_place *at, db_params *p);

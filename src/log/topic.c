@@ -3,6 +3,7 @@
 #include "base/jwrite.h"
 #include "log/private.h"
 #include "log/retain.h"
+#include "log/route.h"
 #include "log/topic_row.h"
 #include "sql/head.h"
 #include "sql/retain.h"
@@ -174,15 +175,30 @@ static bool settle_all(log_conn *conn, const log_topic *t, err *e)
 	return true;
 }
 
-bool log_topic_partitions(log_engine *engine, log_conn *conn, const log_topic *t, arena *a, log_partition_info **out,
-						  size_t *count, err *e)
+/* The heads; of a topic that routers copy to, after it was brought up to date. */
+static bool fetch_info(log_engine *engine, log_conn *conn, const log_topic *t, db_result **out, err *e)
 {
 	db_params p;
 	db_result *r = NULL;
-	(void)engine;
 	db_params_init(&p);
 	db_param_i64(&p, t->topic_id);
 	if (!settle_all(conn, t, e) || !db_run(conn, &SQL_HEAD_INFO, &p, &r, e)) {
+		return false;
+	}
+	if (db_rows(r) == 0 || !db_bool(r, 0, 7)) {
+		*out = r;
+		return true;
+	}
+	db_result_free(r);
+	return log_route_catch_up(engine, conn, t->topic_id, e) && settle_all(conn, t, e) &&
+		   db_run(conn, &SQL_HEAD_INFO, &p, out, e);
+}
+
+bool log_topic_partitions(log_engine *engine, log_conn *conn, const log_topic *t, arena *a, log_partition_info **out,
+						  size_t *count, err *e)
+{
+	db_result *r = NULL;
+	if (!fetch_info(engine, conn, t, &r, e)) {
 		return false;
 	}
 	size_t rows = (size_t)db_rows(r);

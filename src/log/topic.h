@@ -109,22 +109,34 @@ typedef struct log_topic_start {
  * log_topic_find() after the commit. */
 bool log_topic_insert(log_engine *engine, log_conn *conn, const log_topic_spec *spec, const log_topic_start *start,
 					  int64_t *topic_id, err *e) MUST_CHECK;
-/* Locks the head of partition 0 against appends and deletion: before any row that a dialect keeps. *exists tells. */
+/* Locks the head of partition 0 against appends and deletion, and the topic's routers: before any row that a dialect
+ * keeps. *exists tells. */
 bool log_topic_lock(log_conn *conn, int64_t topic_id, bool *exists, err *e) MUST_CHECK;
 /* No append any more. */
 bool log_topic_close(log_conn *conn, int64_t topic_id, err *e) MUST_CHECK;
-/* As log_topic_delete(), of one incarnation. ERR_TOPIC_IN_USE. */
-bool log_topic_remove(log_conn *conn, int64_t topic_id, bool *removed, err *e) MUST_CHECK;
+/* Everything of one incarnation, after log_topic_lock(). ERR_TOPIC_IN_USE. */
+bool log_topic_discard(log_conn *conn, int64_t topic_id, bool *discarded, err *e) MUST_CHECK;
 /* After the commit, also of one whose outcome is unknown: other workers look again, whoever waits is woken. What this
  * worker's cache holds is found out to be stale, or forgotten with log_topic_forget(). */
 void log_topic_changed(log_engine *engine, int64_t topic_id);
 
 /* ---- */
 
-/* *deleted is false when there was none. ERR_TOPIC_IN_USE: another topic is built on it (a durable stream's fork). Everything keyed by the topic goes; batches of large topics in the background.
- */
+/* *deleted is false when there was none. ERR_TOPIC_IN_USE: another topic is built on it (a durable stream's fork).
+ * Everything keyed by the topic goes; batches of large topics in the background. */
 bool log_topic_delete(log_engine *engine, log_conn *conn, int64_t tenant_id, str name, bool *deleted,
 					  err *e) MUST_CHECK;
+
+typedef struct log_topic_removal {
+	bool deleted;
+	int64_t records; /* live ones that kept it from being deleted */
+	str *routers;    /* names of the routers that went with it, ascending */
+	size_t router_count;
+} log_topic_removal;
+/* The same for this very topic, and tells about it, in the arena. only_empty: nothing is deleted if it has live records. */
+bool log_topic_remove(log_engine *engine, log_conn *conn, const log_topic *t, bool only_empty, arena *a,
+					  log_topic_removal *out, err *e) MUST_CHECK;
+
 /* Names ascend bytewise, strictly after `after`, only those with `prefix`; at most `limit`. Topics are references in an
  * arena array. */
 bool log_topic_list(log_engine *engine, log_conn *conn, int64_t tenant_id, str prefix, str after, uint32_t limit,

@@ -8,10 +8,12 @@
 
 #include "log/private.h"
 #include "log/retain.h"
+#include "log/route_step.h"
 #include "log/rows.h"
 #include "log/topic_row.h"
 #include "sql/batch.h"
 #include "sql/head.h"
+#include "sql/router.h"
 #include "sql/topic.h"
 
 enum { CHANGE_ARENA_BYTES = 4 << 20 };
@@ -132,7 +134,7 @@ static bool insert_row(log_engine *engine, db_conn *conn, const log_topic_spec *
 	return true;
 }
 
-static bool insert(log_engine *engine, db_conn *conn, const log_topic_spec *spec, bool *created, err *e)
+bool topic_insert(log_engine *engine, db_conn *conn, const log_topic_spec *spec, bool *created, err *e)
 {
 	int64_t topic_id = 0;
 	if (!insert_row(engine, conn, spec, &topic_id, e)) {
@@ -184,7 +186,7 @@ static bool add_records(db_conn *conn, int64_t topic_id, const log_topic_start *
 	row_writer w = {.pieces = &piece, .piece_count = 1, .scratch = &scratch};
 	while (ok && rows_next(&w, &r)) {
 		db_params p;
-		rows_bind_placed(&r, &(row_place){topic_id, 0, offset, byte, committed_ms}, &p);
+		rows_bind_placed(&r, &(row_place){topic_id, 0, offset, byte, committed_ms, 0}, &p);
 		ok = scratch.failed ? err_set(e, ERR_NO_MEMORY, "out of memory for a row")
 							: db_do(conn, &SQL_BATCH_INSERT, &p, NULL, e);
 		offset += r.records;
@@ -224,7 +226,7 @@ bool log_topic_create(log_engine *engine, log_conn *conn, const log_topic_spec *
 			*e = missing;
 			return false;
 		}
-		if (!db_begin(conn, e) || !insert(engine, conn, spec, &made, e) || !db_commit(conn, e)) {
+		if (!db_begin(conn, e) || !topic_insert(engine, conn, spec, &made, e) || !db_commit(conn, e)) {
 			db_rollback(conn);
 			return err_frame(e, "log_topic_create");
 		}
@@ -350,7 +352,9 @@ bool log_topic_lock(log_conn *conn, int64_t topic_id, bool *exists, err *e)
 	db_result *r = NULL;
 	db_params_init(&p);
 	db_param_i64(&p, topic_id);
-	if (!db_run(conn, &SQL_HEAD_LOCK_FIRST, &p, &r, e)) {
+	/* Routers' rows are locked before heads, by everyone. */
+	if (!do_by_id(conn, &SQL_ROUTER_LOCK_OF_TOPIC, topic_id, NULL, e) ||
+		!db_run(conn, &SQL_HEAD_LOCK_FIRST, &p, &r, e)) {
 		return false;
 	}
 	*exists = db_rows(r) == 1;
@@ -363,11 +367,12 @@ bool log_topic_close(log_conn *conn, int64_t topic_id, err *e)
 	return do_by_id(conn, &SQL_HEAD_CLOSE, topic_id, NULL, e);
 }
 
-bool log_topic_remove(log_conn *conn, int64_t topic_id, bool *removed, err *e)
+bool log_topic_discard(log_conn *conn, int64_t topic_id, bool *discarded, err *e)
 {
 	static const db_query *const QUERIES[] = {
-		&SQL_TOPIC_DELETE_HEADS,  &SQL_TOPIC_DELETE_IDEMPOTENCY,      &SQL_TOPIC_DELETE_PRODUCERS,
-		&SQL_TOPIC_DELETE_GROUPS, &SQL_TOPIC_DELETE_GROUP_PARTITIONS, &SQL_TOPIC_DELETE_MARKS};
+		&SQL_TOPIC_DELETE_HEADS,    &SQL_TOPIC_DELETE_IDEMPOTENCY,      &SQL_TOPIC_DELETE_PRODUCERS,
+		&SQL_TOPIC_DELETE_GROUPS,   &SQL_TOPIC_DELETE_GROUP_PARTITIONS, &SQL_TOPIC_DELETE_MARKS,
+		&SQL_ROUTER_DELETE_OF_TOPIC};
 	int64_t affected = 0;
 	if (!do_by_id(conn, &SQL_TOPIC_DELETE, topic_id, &affected, e)) {
 		if (strcmp(e->sqlstate, "23503") == 0) {
@@ -376,8 +381,8 @@ bool log_topic_remove(log_conn *conn, int64_t topic_id, bool *removed, err *e)
 		}
 		return false;
 	}
-	*removed = affected == 1;
-	if (!*removed) {
+	*discarded = affected == 1;
+	if (!*discarded) {
 		return true;
 	}
 	for (size_t i = 0; i < sizeof QUERIES / sizeof QUERIES[0]; i++) {
@@ -388,14 +393,49 @@ bool log_topic_remove(log_conn *conn, int64_t topic_id, bool *removed, err *e)
 	return do_by_id(conn, &SQL_TOPIC_DISCARD, topic_id, NULL, e);
 }
 
-bool log_topic_delete(log_engine *engine, log_conn *conn, int64_t tenant_id, str name, bool *deleted, err *e)
+/* In the caller's transaction. Routers go first, as their rows are locked before heads. */
+static bool remove_topic(db_conn *conn, const log_topic *t, bool only_empty, arena *a, log_topic_removal *out, err *e)
 {
-	const log_topic *t = NULL;
 	head *heads = NULL;
 	size_t count = 0;
 	head_rules rules;
-	bool done = false;
-	bool ok = false;
+	if (!route_delete_of_topic(conn, t, a, &out->routers, &out->router_count, e) ||
+		!head_lock(conn, t->topic_id, NULL, 0, a, &heads, &count, &rules, e) ||
+		(only_empty && !settle(conn, t->topic_id, heads, count, &rules, e))) {
+		return false;
+	}
+	for (size_t i = 0; only_empty && i < count; i++) {
+		out->records += heads[i].live_records;
+	}
+	return out->records > 0 || log_topic_discard(conn, t->topic_id, &out->deleted, e);
+}
+
+bool log_topic_remove(log_engine *engine, log_conn *conn, const log_topic *t, bool only_empty, arena *a,
+					  log_topic_removal *out, err *e)
+{
+	log_topic_removal removed = {0};
+	bool ok = db_begin(conn, e) && remove_topic(conn, t, only_empty, a, &removed, e);
+	if (ok && removed.records > 0) {
+		db_rollback(conn);
+		*out = (log_topic_removal){.records = removed.records};
+		return true;
+	}
+	ok = ok && db_commit(conn, e);
+	if (ok || e->code == ERR_OUTCOME_UNKNOWN) {
+		tell_changed(engine, t);
+	}
+	if (!ok) {
+		db_rollback(conn);
+		return err_frame(e, "log_topic_remove");
+	}
+	*out = removed;
+	return true;
+}
+
+bool log_topic_delete(log_engine *engine, log_conn *conn, int64_t tenant_id, str name, bool *deleted, err *e)
+{
+	const log_topic *t = NULL;
+	log_topic_removal removed;
 	if (!topic_fetch(conn, tenant_id, name, &t, e)) {
 		if (e->code != ERR_TOPIC_NOT_FOUND) {
 			return false;
@@ -404,24 +444,12 @@ bool log_topic_delete(log_engine *engine, log_conn *conn, int64_t tenant_id, str
 		return true;
 	}
 	arena *a = arena_new(CHANGE_ARENA_BYTES);
-	if (a == NULL) {
-		err_set(e, ERR_NO_MEMORY, "out of memory");
-		goto out;
+	bool ok = a != NULL ? log_topic_remove(engine, conn, t, false, a, &removed, e)
+						: err_set(e, ERR_NO_MEMORY, "out of memory");
+	if (ok) {
+		*deleted = removed.deleted;
 	}
-	if (!db_begin(conn, e) || !head_lock(conn, t->topic_id, NULL, 0, a, &heads, &count, &rules, e) ||
-		!log_topic_remove(conn, t->topic_id, &done, e) || !db_commit(conn, e)) {
-		db_rollback(conn);
-		err_frame(e, "log_topic_delete");
-		if (e->code == ERR_OUTCOME_UNKNOWN) {
-			tell_changed(engine, t);
-		}
-		goto out;
-	}
-	tell_changed(engine, t);
-	*deleted = done;
-	ok = true;
-out:
-	log_topic_unref(t);
 	arena_free(a);
+	log_topic_unref(t);
 	return ok;
 }

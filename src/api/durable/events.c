@@ -7,6 +7,7 @@
 #include "api/durable/keep.h"
 #include "api/durable/reply.h"
 #include "api/durable/sse.h"
+#include "api/gate.h"
 #include "api/live.h"
 #include "base/clock.h"
 #include "base/id.h"
@@ -78,7 +79,7 @@ static uint32_t earlier(uint32_t a_ms, uint32_t b_ms)
 /* When the connection ends by itself. */
 static uint32_t age_ms(const durable_fetch *f)
 {
-	uint32_t age = earlier((uint32_t)api_of(f->op.x)->config->durable_sse_ms, live_credential_ms(f->op.x));
+	uint32_t age = earlier((uint32_t)api_of(f->op.x)->config->durable_sse_ms, gate_credential_ms(f->op.x));
 	if (f->stream->has_expiry) {
 		int64_t left_ms = f->stream->expires_ms - clock_wall_ms();
 		age = earlier(age, left_ms < 1 ? 1 : left_ms > UINT32_MAX ? 0 : (uint32_t)left_ms);

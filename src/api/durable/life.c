@@ -76,7 +76,7 @@ static bool end_one(log_conn *conn, int64_t topic_id, durable_end_reason reason,
 	*out = state.is_expired && !state.is_deleted ? DURABLE_ENDED_ABSENT : DURABLE_ENDED_REMOVED;
 	*parent_id = state.parent_id;
 	note(done, topic_id);
-	return log_topic_remove(conn, topic_id, &exists, e);
+	return log_topic_discard(conn, topic_id, &exists, e);
 }
 
 static bool end_all(log_conn *conn, int64_t topic_id, durable_end_reason reason, durable_ended *out, ended *done,

@@ -393,7 +393,7 @@ void leased_open(api_operation *op, const stream_request *request)
 		.heartbeat = heartbeat,
 		.heartbeat_ms = (uint32_t)l->api->config->stream_heartbeat_ms,
 		.stall_ms = (uint32_t)l->api->config->stream_stall_ms,
-		.max_age_ms = live_credential_ms(x),
+		.max_age_ms = gate_credential_ms(x),
 		.context = l,
 		.on_drain = on_drain,
 		.on_expire = on_expire,

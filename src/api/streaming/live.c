@@ -1,5 +1,6 @@
 #include "api/streaming/live.h"
 
+#include "api/gate.h"
 #include "api/live.h"
 #include "api/streaming/position.h"
 #include "api/streaming/stream_life.h"
@@ -67,7 +68,7 @@ void streaming_live_open(api_operation *op, const stream_request *request, const
 		.content_type = request->form->content_type,
 		.first = first,
 		.heartbeat = heartbeat,
-		.max_age_ms = live_credential_ms(x),
+		.max_age_ms = gate_credential_ms(x),
 		.last = last_words,
 		.release = release,
 		.context = r,

@@ -126,21 +126,7 @@ static bool reserve(decoder *d)
 /* JSON text without insignificant white space: itself when it has none. */
 static bool compact(decoder *d, str raw, str *out)
 {
-	bool has_space = memchr(raw.ptr, ' ', raw.len) != NULL || memchr(raw.ptr, '\n', raw.len) != NULL ||
-					 memchr(raw.ptr, '\t', raw.len) != NULL || memchr(raw.ptr, '\r', raw.len) != NULL;
-	if (!has_space) {
-		*out = raw;
-		return true;
-	}
-	char *bytes = arena_alloc(d->arena, raw.len);
-	if (bytes == NULL) {
-		return refuse_memory(d);
-	}
-	/* The result is never longer than the text, so this buffer never grows and never frees. */
-	buf result = {.ptr = bytes, .capacity = raw.len, .max_bytes = raw.len};
-	jscan_compact(raw, &result);
-	*out = buf_str(&result);
-	return true;
+	return jscan_compact_view(d->arena, raw, out) || refuse_memory(d);
 }
 
 static bool read_key(decoder *d, message *m)

@@ -22,11 +22,25 @@ enum {
 static const http_route routes[] = {
 	/* topics */
 	ROUTE(HTTP_PUT, "/v0/topics/{topic}", "topics_put", topics_put_topic, ADMIN, BODY),
+	ROUTE(HTTP_GET, "/v0/topics/{topic}", "topics_get", topics_get_topic, READ, NO_BODY),
+	ROUTE(HTTP_DELETE, "/v0/topics/{topic}", "topics_delete", topics_delete_topic, DELETE, NO_BODY),
+	ROUTE(HTTP_GET, "/v0/topics", "topics_list", topics_list_topics, READ, NO_BODY),
+	ROUTE(HTTP_POST, "/v0/topics/{topic}", "topics_write", topics_write, WRITE, BODY),
+	ROUTE(HTTP_POST, "/v0/topics/{topic}/diff", "topics_diff", topics_diff, READ, BODY),
+	ROUTE(HTTP_POST, "/v0/topics/{topic}/delete", "topics_delete_records", topics_delete_records, DELETE, BODY),
 	/* queues */
 	/* routers */
+	ROUTE(HTTP_PUT, "/v0/routers/{router}", "topics_put_router", topics_put_router, ADMIN, BODY),
+	ROUTE(HTTP_GET, "/v0/routers/{router}", "topics_get_router", topics_get_router, READ, NO_BODY),
+	ROUTE(HTTP_DELETE, "/v0/routers/{router}", "topics_delete_router", topics_delete_router, DELETE, NO_BODY),
+	ROUTE(HTTP_GET, "/v0/routers", "topics_list_routers", topics_list_routers, READ, NO_BODY),
 	/* watch */
+	ROUTE(HTTP_POST, "/v0/watch", "topics_watch", topics_post_watch, READ, BODY),
+	ROUTE(HTTP_GET, "/v0/ws", "topics_ws", topics_ws, 0, NO_BODY),
+	{.method = HTTP_GET, .pattern = "/v0/watch/{wid}", .name = "topics_watch_stream", .handler = topics_watch_stream, .is_open = true, .token_in_query = true},
 	/* probes */
 	{.method = HTTP_GET, .pattern = "/v0/health", .name = "topics_health", .handler = probe_health, .is_open = true},
+	ROUTE(HTTP_GET, "/v0/metrics", "topics_metrics", topics_metrics, READ, NO_BODY),
 	{.method = HTTP_GET, .pattern = "/v0/ready", .name = "topics_ready", .handler = probe_ready, .is_open = true},
 };
 /* clang-format on */

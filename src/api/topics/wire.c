@@ -38,13 +38,18 @@ bool wire_query_switch(const http_exchange *x, const char *name, bool otherwise)
 	return value;
 }
 
-void wire_clamped(body *b, const char *name, uint64_t most, uint64_t *out)
+void wire_read_u32(body *b, const char *name, int64_t most, int64_t *out)
 {
-	int64_t value = -1;
+	int64_t value = 0;
+	body_integer(b, name, 0, UINT32_MAX, &value);
+	*out = value < most ? value : most;
+}
+
+void wire_read_u64(body *b, const char *name, int64_t most, int64_t *out)
+{
+	int64_t value = 0;
 	body_unsigned(b, name, &value);
-	if (value >= 0) {
-		*out = (uint64_t)value < most ? (uint64_t)value : most;
-	}
+	*out = value < most ? value : most;
 }
 
 /* ---- pages of lists ---- */

@@ -23,8 +23,9 @@ bool wire_is_empty(const http_exchange *x);
 /* true/1, false/0; anything else counts as not given. */
 bool wire_query_switch(const http_exchange *x, const char *name, bool otherwise);
 
-/* 0 to `most`; what is larger becomes `most`. A fraction, a sign or another type is refused. */
-void wire_clamped(body *b, const char *name, uint64_t most, uint64_t *out);
+/* An unsigned number of that width; what is larger than `most` becomes `most`. */
+void wire_read_u32(body *b, const char *name, int64_t most, int64_t *out);
+void wire_read_u64(body *b, const char *name, int64_t most, int64_t *out);
 
 /* ---- pages of lists ---- */
 

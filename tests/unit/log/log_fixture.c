@@ -46,9 +46,7 @@ void fixture_open_as(log_fixture *f, const char *url, const fixture_options *o)
 								  .janitor = o->janitor,
 								  .max_topics = o->max_topics,
 								  .max_subscriptions = 10000,
-								  .extra_channel = o->extra_channel,
-								  .on_notification = o->on_notification,
-								  .notification_context = o->notification_context,
+								  .channels = {o->channel},
 								  .timer = f->timer,
 								  .log = f->log,
 								  .metrics = f->metrics};
@@ -172,8 +170,8 @@ const char *fixture_page(log_fixture *f, const log_read_request *q)
 	db_fixture_must(log_read(f->engine, f->conn, q, &page, &e), &e, "read");
 	buf_init(&out, 8 << 20);
 	if (log_page_gap(page, &gap)) {
-		buf_printf(&out, "[%lld-%lld%s%s)", (long long)gap.from, (long long)gap.to, gap.by_cap ? "c" : "",
-				   gap.by_ttl ? "t" : "");
+		buf_printf(&out, "[%lld-%lld%s%s%s)", (long long)gap.from, (long long)gap.to, gap.by_cap ? "c" : "",
+				   gap.by_ttl ? "t" : "", gap.by_source ? "s" : "");
 	}
 	while (log_page_next(page, &r)) {
 		buf_printf(&out, "%s%lld:%.*s", is_first ? "" : ",", (long long)r.offset, STR_ARG(r.value));

@@ -31,9 +31,7 @@ typedef struct fixture_options {
 	uint32_t lane_connections; /* 2 */
 	int64_t max_topics;
 	bool janitor;
-	const char *extra_channel;
-	void (*on_notification)(void *context, str payload);
-	void *notification_context;
+	log_channel channel;
 } fixture_options;
 
 void fixture_open(log_fixture *f);                     /* a new database, migrated, and an engine on it */
@@ -42,7 +40,7 @@ void fixture_open_as(log_fixture *f, const char *url, const fixture_options *o);
 void fixture_close(log_fixture *f);
 
 /* Offsets and values of a page, and where it ends: "[0-2)2:a,3:b|4". The gap's letters tell what it was lost to: c cap,
- * t ttl. In the fixture's arena. */
+ * t ttl, s source. In the fixture's arena. */
 const char *fixture_page(log_fixture *f, const log_read_request *q);
 /* One bigint, on the fixture's own connection; $1 is the topic's id. `place` (0 to 31) tells the statements of a test
  * apart. */

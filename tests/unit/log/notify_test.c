@@ -527,11 +527,9 @@ START_TEST(extra_channel_is_heard_and_each_reconnect_is_told)
 {
 	log_fixture f;
 	heard h = {.lock = PTHREAD_MUTEX_INITIALIZER};
-	fixture_open_as(&f, NULL,
-					&(fixture_options){.poll_interval_ms = NEVER_MS,
-									   .extra_channel = "extra",
-									   .on_notification = hear,
-									   .notification_context = &h});
+	fixture_open_as(
+		&f, NULL,
+		&(fixture_options){.poll_interval_ms = NEVER_MS, .channel = {.name = "extra", .hear = hear, .context = &h}});
 	ck_assert(wait_for(&h.starts, 1));
 	db_fixture_sql(f.url, "NOTIFY extra, 'news'");
 	ck_assert(wait_for(&h.payloads, 1));

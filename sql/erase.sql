@@ -1,0 +1,164 @@
+-- Deleting single records: their elements become NULL, a row without a live record goes. All of it under the head's lock.
+
+-- name: erase_find_equal
+-- $1 bigint topic_id, $2 int partition, $3 bytea tag, $4 bigint from, $5 bigint below, $6 bigint limit
+SELECT record_offset FROM tidegate.batch_tag
+WHERE topic_id = $1 AND partition = $2 AND tag = $3 AND record_offset >= $4 AND record_offset < $5
+ORDER BY record_offset LIMIT $6
+
+-- name: erase_find_prefix
+-- Tags from $3 on and below $4 (NULL: no end), of records in [$5, $6). $1 bigint topic_id, $2 int partition, $7 bigint limit
+SELECT record_offset FROM tidegate.batch_tag
+WHERE topic_id = $1 AND partition = $2 AND tag >= $3 AND ($4::bytea IS NULL OR tag < $4) AND record_offset >= $5
+  AND record_offset < $6
+ORDER BY tag, record_offset LIMIT $7
+
+-- name: erase_forget_tags
+-- Tags of records that a crash took. $1 bigint topic_id, $2 int partition, $3 bigint below
+DELETE FROM tidegate.batch_tag WHERE topic_id = $1 AND partition = $2 AND record_offset < $3
+
+-- name: erase_row_at
+-- The row that holds an offset, or the first one behind it. $1 bigint topic_id, $2 int partition, $3 bigint offset
+SELECT base_offset, last_offset FROM tidegate.batch WHERE topic_id = $1 AND partition = $2 AND last_offset >= $3
+ORDER BY last_offset LIMIT 1
+
+-- name: erase_rows
+-- Whole rows and their tags. $1 bigint topic_id, $2 int partition, $3 bigint from, $4 bigint below, $5 bigint most rows
+WITH gone AS (
+    DELETE FROM tidegate.batch WHERE topic_id = $1 AND partition = $2 AND last_offset IN (
+        SELECT last_offset FROM tidegate.batch WHERE topic_id = $1 AND partition = $2 AND last_offset >= $3 AND last_offset < $4
+          AND base_offset >= $3 ORDER BY last_offset LIMIT $5)
+    RETURNING base_offset, records, bytes, tags),
+untagged AS (
+    DELETE FROM tidegate.batch_tag t
+    USING (SELECT u.tag, g.base_offset + u.element - 1 AS record_offset
+           FROM gone g CROSS JOIN LATERAL unnest(g.tags) WITH ORDINALITY AS u(tag, element)) d
+    WHERE t.topic_id = $1 AND t.partition = $2 AND t.tag = d.tag AND t.record_offset = d.record_offset)
+SELECT count(*), coalesce(sum(records), 0)::bigint, coalesce(sum(bytes), 0)::bigint FROM gone
+
+-- name: erase_records
+-- Makes live records at or above the floor NULL, of the first rows that hold any of those asked for; a row that then keeps
+-- none is deleted. Tells how many records and bytes went, and up to which offset all is done (NULL: everything is).
+-- $1 bigint topic_id, $2 int partition, $3 bigint[] offsets, $4 bigint floor, $5 bigint most rows
+WITH wanted AS MATERIALIZED (
+    SELECT b.last_offset, array_agg(DISTINCT w.record_offset) AS offsets
+    FROM unnest($3::bigint[]) AS w(record_offset)
+    CROSS JOIN LATERAL (SELECT l.last_offset, l.base_offset FROM tidegate.batch l
+                        WHERE l.topic_id = $1 AND l.partition = $2 AND l.last_offset >= w.record_offset
+                        ORDER BY l.last_offset LIMIT 1) b
+    WHERE b.base_offset <= w.record_offset AND w.record_offset >= $4::bigint
+    GROUP BY b.last_offset ORDER BY b.last_offset LIMIT $5),
+after AS MATERIALIZED (
+    SELECT b.last_offset, x.*
+    FROM wanted w
+    JOIN tidegate.batch b ON b.topic_id = $1 AND b.partition = $2 AND b.last_offset = w.last_offset
+    CROSS JOIN LATERAL (
+        SELECT array_agg(u.v ORDER BY u.element) FILTER (WHERE b.vals IS NOT NULL) AS vals,
+               array_agg(u.k ORDER BY u.element) FILTER (WHERE b.keys IS NOT NULL) AS keys,
+               array_agg(u.h ORDER BY u.element) FILTER (WHERE b.headers IS NOT NULL) AS headers,
+               array_agg(u.g ORDER BY u.element) FILTER (WHERE b.tags IS NOT NULL) AS tags,
+               array_agg(u.n ORDER BY u.element) FILTER (WHERE b.nodes IS NOT NULL) AS nodes,
+               array_agg(u.m ORDER BY u.element) FILTER (WHERE b.metas IS NOT NULL) AS metas,
+               count(*) FILTER (WHERE u.v IS NOT NULL) AS records,
+               count(*) FILTER (WHERE u.v IS NOT NULL AND u.record_offset >= $4) AS kept,
+               count(*) FILTER (WHERE u.is_erased) AS erased,
+               coalesce(sum(u.size) FILTER (WHERE u.is_erased), 0) AS erased_bytes,
+               array_agg(u.tag) FILTER (WHERE u.is_erased AND u.tag IS NOT NULL) AS erased_tags,
+               array_agg(u.record_offset) FILTER (WHERE u.is_erased AND u.tag IS NOT NULL) AS erased_offsets
+        FROM (SELECT CASE WHEN d.o IS NULL THEN e.v END AS v, CASE WHEN d.o IS NULL THEN e.k END AS k,
+                     CASE WHEN d.o IS NULL THEN e.h END AS h, CASE WHEN d.o IS NULL THEN e.g END AS g,
+                     CASE WHEN d.o IS NULL THEN e.n END AS n, CASE WHEN d.o IS NULL THEN e.m END AS m,
+                     e.g AS tag, e.element, b.base_offset + e.element - 1 AS record_offset,
+                     d.o IS NOT NULL AND e.v IS NOT NULL AS is_erased,
+                     (octet_length(e.v) + coalesce(octet_length(e.k), 0) + coalesce(octet_length(e.h), 0)
+                      + coalesce(octet_length(e.m), 0))::bigint AS size
+              FROM unnest(b.vals, b.keys, b.headers, b.tags, b.nodes, b.metas) WITH ORDINALITY AS e(v, k, h, g, n, m, element)
+              LEFT JOIN unnest(w.offsets) AS d(o) ON d.o = b.base_offset + e.element - 1) u) x
+    WHERE x.erased > 0),
+gone AS (
+    DELETE FROM tidegate.batch b USING after a
+    WHERE b.topic_id = $1 AND b.partition = $2 AND b.last_offset = a.last_offset AND a.kept = 0),
+thinned AS (
+    UPDATE tidegate.batch b SET vals = a.vals, keys = a.keys, headers = a.headers, tags = a.tags, nodes = a.nodes, metas = a.metas,
+        records = a.records::int, bytes = b.bytes - a.erased_bytes::int
+    FROM after a
+    WHERE b.topic_id = $1 AND b.partition = $2 AND b.last_offset = a.last_offset AND a.kept > 0),
+untagged AS (
+    DELETE FROM tidegate.batch_tag t
+    USING (SELECT unnest(a.erased_tags) AS tag, unnest(a.erased_offsets) AS record_offset FROM after a) d
+    WHERE t.topic_id = $1 AND t.partition = $2 AND t.tag = d.tag AND t.record_offset = d.record_offset)
+SELECT coalesce((SELECT sum(erased) FROM after), 0)::bigint, coalesce((SELECT sum(erased_bytes) FROM after), 0)::bigint,
+       (SELECT max(last_offset) FROM wanted)
+
+-- name: erase_row_at_ephemeral
+-- The row that holds an offset, or the first one behind it. $1 bigint topic_id, $2 int partition, $3 bigint offset
+SELECT base_offset, last_offset FROM tidegate.batch_ephemeral WHERE topic_id = $1 AND partition = $2 AND last_offset >= $3
+ORDER BY last_offset LIMIT 1
+
+-- name: erase_rows_ephemeral
+-- Whole rows and their tags. $1 bigint topic_id, $2 int partition, $3 bigint from, $4 bigint below, $5 bigint most rows
+WITH gone AS (
+    DELETE FROM tidegate.batch_ephemeral WHERE topic_id = $1 AND partition = $2 AND last_offset IN (
+        SELECT last_offset FROM tidegate.batch_ephemeral WHERE topic_id = $1 AND partition = $2 AND last_offset >= $3 AND last_offset < $4
+          AND base_offset >= $3 ORDER BY last_offset LIMIT $5)
+    RETURNING base_offset, records, bytes, tags),
+untagged AS (
+    DELETE FROM tidegate.batch_tag t
+    USING (SELECT u.tag, g.base_offset + u.element - 1 AS record_offset
+           FROM gone g CROSS JOIN LATERAL unnest(g.tags) WITH ORDINALITY AS u(tag, element)) d
+    WHERE t.topic_id = $1 AND t.partition = $2 AND t.tag = d.tag AND t.record_offset = d.record_offset)
+SELECT count(*), coalesce(sum(records), 0)::bigint, coalesce(sum(bytes), 0)::bigint FROM gone
+
+-- name: erase_records_ephemeral
+-- Makes live records at or above the floor NULL, of the first rows that hold any of those asked for; a row that then keeps
+-- none is deleted. Tells how many records and bytes went, and up to which offset all is done (NULL: everything is).
+-- $1 bigint topic_id, $2 int partition, $3 bigint[] offsets, $4 bigint floor, $5 bigint most rows
+WITH wanted AS MATERIALIZED (
+    SELECT b.last_offset, array_agg(DISTINCT w.record_offset) AS offsets
+    FROM unnest($3::bigint[]) AS w(record_offset)
+    CROSS JOIN LATERAL (SELECT l.last_offset, l.base_offset FROM tidegate.batch_ephemeral l
+                        WHERE l.topic_id = $1 AND l.partition = $2 AND l.last_offset >= w.record_offset
+                        ORDER BY l.last_offset LIMIT 1) b
+    WHERE b.base_offset <= w.record_offset AND w.record_offset >= $4::bigint
+    GROUP BY b.last_offset ORDER BY b.last_offset LIMIT $5),
+after AS MATERIALIZED (
+    SELECT b.last_offset, x.*
+    FROM wanted w
+    JOIN tidegate.batch_ephemeral b ON b.topic_id = $1 AND b.partition = $2 AND b.last_offset = w.last_offset
+    CROSS JOIN LATERAL (
+        SELECT array_agg(u.v ORDER BY u.element) FILTER (WHERE b.vals IS NOT NULL) AS vals,
+               array_agg(u.k ORDER BY u.element) FILTER (WHERE b.keys IS NOT NULL) AS keys,
+               array_agg(u.h ORDER BY u.element) FILTER (WHERE b.headers IS NOT NULL) AS headers,
+               array_agg(u.g ORDER BY u.element) FILTER (WHERE b.tags IS NOT NULL) AS tags,
+               array_agg(u.n ORDER BY u.element) FILTER (WHERE b.nodes IS NOT NULL) AS nodes,
+               array_agg(u.m ORDER BY u.element) FILTER (WHERE b.metas IS NOT NULL) AS metas,
+               count(*) FILTER (WHERE u.v IS NOT NULL) AS records,
+               count(*) FILTER (WHERE u.v IS NOT NULL AND u.record_offset >= $4) AS kept,
+               count(*) FILTER (WHERE u.is_erased) AS erased,
+               coalesce(sum(u.size) FILTER (WHERE u.is_erased), 0) AS erased_bytes,
+               array_agg(u.tag) FILTER (WHERE u.is_erased AND u.tag IS NOT NULL) AS erased_tags,
+               array_agg(u.record_offset) FILTER (WHERE u.is_erased AND u.tag IS NOT NULL) AS erased_offsets
+        FROM (SELECT CASE WHEN d.o IS NULL THEN e.v END AS v, CASE WHEN d.o IS NULL THEN e.k END AS k,
+                     CASE WHEN d.o IS NULL THEN e.h END AS h, CASE WHEN d.o IS NULL THEN e.g END AS g,
+                     CASE WHEN d.o IS NULL THEN e.n END AS n, CASE WHEN d.o IS NULL THEN e.m END AS m,
+                     e.g AS tag, e.element, b.base_offset + e.element - 1 AS record_offset,
+                     d.o IS NOT NULL AND e.v IS NOT NULL AS is_erased,
+                     (octet_length(e.v) + coalesce(octet_length(e.k), 0) + coalesce(octet_length(e.h), 0)
+                      + coalesce(octet_length(e.m), 0))::bigint AS size
+              FROM unnest(b.vals, b.keys, b.headers, b.tags, b.nodes, b.metas) WITH ORDINALITY AS e(v, k, h, g, n, m, element)
+              LEFT JOIN unnest(w.offsets) AS d(o) ON d.o = b.base_offset + e.element - 1) u) x
+    WHERE x.erased > 0),
+gone AS (
+    DELETE FROM tidegate.batch_ephemeral b USING after a
+    WHERE b.topic_id = $1 AND b.partition = $2 AND b.last_offset = a.last_offset AND a.kept = 0),
+thinned AS (
+    UPDATE tidegate.batch_ephemeral b SET vals = a.vals, keys = a.keys, headers = a.headers, tags = a.tags, nodes = a.nodes, metas = a.metas,
+        records = a.records::int, bytes = b.bytes - a.erased_bytes::int
+    FROM after a
+    WHERE b.topic_id = $1 AND b.partition = $2 AND b.last_offset = a.last_offset AND a.kept > 0),
+untagged AS (
+    DELETE FROM tidegate.batch_tag t
+    USING (SELECT unnest(a.erased_tags) AS tag, unnest(a.erased_offsets) AS record_offset FROM after a) d
+    WHERE t.topic_id = $1 AND t.partition = $2 AND t.tag = d.tag AND t.record_offset = d.record_offset)
+SELECT coalesce((SELECT sum(erased) FROM after), 0)::bigint, coalesce((SELECT sum(erased_bytes) FROM after), 0)::bigint,
+       (SELECT max(last_offset) FROM wanted)
