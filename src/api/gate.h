@@ -20,8 +20,6 @@ void gate_request(http_exchange *x);
 /* For an open route that judges its callers itself: finds out whose credential the request carries, as for other routes.
  * Calls `then` once, perhaps on another thread: with e NULL and gate_principal() set, or with what is wrong. */
 void gate_identify(http_exchange *x, void (*then)(void *context, const err *e), void *context);
-/* How long the caller's credential lasts, in ms; 0 = for ever. */
-uint32_t gate_credential_ms(const http_exchange *x);
 
 /* Never NULL in a handler of a route that is not open; NULL in one that is. */
 const auth_principal *gate_principal(const http_exchange *x);
@@ -29,5 +27,8 @@ const auth_principal *gate_principal(const http_exchange *x);
 bool gate_check_name(const http_exchange *x, str name, err *e) MUST_CHECK;
 /* ERR_FORBIDDEN when the key lacks one of the scopes: for what a body asks beyond its route's scopes. */
 bool gate_check_scopes(const http_exchange *x, uint32_t scopes, err *e) MUST_CHECK;
+
+/* How long the caller's credential still lasts, in ms, at least 1; 0 = for ever. For streams, which end with it. */
+uint32_t gate_credential_ms(const http_exchange *x);
 
 #endif

@@ -31,6 +31,7 @@
 	X(INVALID_OFFSET, "invalid_offset", 409)                                                                           \
 	X(ALREADY_CLAIMED, "already_claimed", 409)                                                                         \
 	X(NO_PENDING_WORK, "no_pending_work", 409)                                                                         \
+	X(NOT_A_QUEUE, "not_a_queue", 409)                                                                                 \
 	X(ROUTER_CYCLE, "router_cycle", 409)                                                                               \
 	X(TOPIC_NOT_EMPTY, "topic_not_empty", 409)                                                                         \
 	X(NOT_OWNER, "not_owner", 409)                                                                                     \

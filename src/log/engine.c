@@ -34,8 +34,9 @@ bool log_engine_new(const log_engine_options *options, log_engine **out, err *e)
 	engine->wakes = wake_registry_new(engine);
 	engine->tails = tail_registry_new(engine);
 	engine->routes = route_clerk_new(engine);
+	engine->leases = lease_registry_new(engine);
 	if (engine->database_url == NULL || engine->topics == NULL || engine->wakes == NULL || engine->tails == NULL ||
-		engine->routes == NULL) {
+		engine->routes == NULL || engine->leases == NULL) {
 		err_set(e, ERR_NO_MEMORY, "out of memory");
 		goto fail;
 	}
@@ -65,6 +66,9 @@ void log_engine_stop(log_engine *engine, int64_t deadline_ms)
 	for (size_t i = 0; i < engine->lane_count; i++) {
 		lane_stop(engine->lanes[i], deadline_ms);
 	}
+	if (engine->leases != NULL) {
+		lease_registry_stop(engine->leases);
+	}
 	if (engine->routes != NULL) {
 		route_clerk_stop(engine->routes);
 	}
@@ -88,6 +92,7 @@ void log_engine_free(log_engine *engine)
 	/* The listener's thread wakes watchers, and feeds among them. */
 	notify_link_free(engine->link);
 	tail_registry_free(engine->tails);
+	lease_registry_free(engine->leases);
 	route_clerk_free(engine->routes);
 	wake_registry_free(engine->wakes);
 	topic_cache_free(engine->topics);

@@ -13,9 +13,17 @@
 #include "log/private.h"
 #include "log/retain.h"
 #include "sql/janitor.h"
+#include "sql/lease.h"
 #include "sql/retain.h"
 
-enum { PARTITIONS_A_STEP = 100, ROWS_A_STEP = 1000, TOPICS_A_STEP = 10, KEYS_A_STEP = 5000, TAGS_A_STEP = 20000 };
+enum {
+	PARTITIONS_A_STEP = 100,
+	ROWS_A_STEP = 1000,
+	TOPICS_A_STEP = 10,
+	KEYS_A_STEP = 5000,
+	TAGS_A_STEP = 20000,
+	LEASES_A_STEP = 10000
+};
 
 struct janitor {
 	log_engine *engine;
@@ -101,18 +109,18 @@ static bool reclaim(janitor *j, db_conn *conn, bool *more, err *e)
 	return ok;
 }
 
-static bool forget_tags(db_conn *conn, int64_t topic_id, bool *more, err *e)
+/* A step of deleting what else is kept of a topic. */
+static bool forget_some(db_conn *conn, const db_query *query, int64_t topic_id, int64_t limit, bool *more, err *e)
 {
 	db_params p;
-	int64_t tags = 0;
+	int64_t rows = 0;
 	db_params_init(&p);
 	db_param_i64(&p, topic_id);
-	db_param_i64(&p, TAGS_A_STEP);
-	*more = true;
-	if (!db_do(conn, &SQL_RETAIN_DELETE_DISCARDED_TAGS, &p, &tags, e)) {
+	db_param_i64(&p, limit);
+	if (!db_do(conn, query, &p, &rows, e)) {
 		return false;
 	}
-	*more = tags == TAGS_A_STEP;
+	*more = *more || rows == limit;
 	return true;
 }
 
@@ -133,17 +141,19 @@ static bool bury_topic(janitor *j, db_conn *conn, int64_t topic_id, bool *more, 
 		*more = true;
 		return true;
 	}
-	bool more_tags = false;
-	if (!forget_tags(conn, topic_id, &more_tags, e)) {
+	bool more_here = false;
+	if (!forget_some(conn, &SQL_RETAIN_DELETE_DISCARDED_TAGS, topic_id, TAGS_A_STEP, &more_here, e) ||
+		!forget_some(conn, &SQL_LEASE_DELETE_DISCARDED, topic_id, LEASES_A_STEP, &more_here, e)) {
 		return false;
 	}
-	if (more_tags) {
+	if (more_here) {
 		*more = true;
 		return true;
 	}
 	db_params_init(&p);
 	db_param_i64(&p, topic_id);
-	return db_do(conn, &SQL_RETAIN_FORGET_DISCARDED, &p, NULL, e);
+	return db_do(conn, &SQL_LEASE_FORGET_DISCARDED, &p, NULL, e) &&
+		   db_do(conn, &SQL_RETAIN_FORGET_DISCARDED, &p, NULL, e);
 }
 
 static bool bury(janitor *j, db_conn *conn, bool *more, err *e)

@@ -16,6 +16,7 @@ typedef struct wake_registry wake_registry;
 typedef struct notify_link notify_link;
 typedef struct janitor janitor;
 typedef struct tail_registry tail_registry;
+typedef struct lease_registry lease_registry;
 typedef struct route_clerk route_clerk;
 
 struct log_engine {
@@ -28,6 +29,7 @@ struct log_engine {
 	notify_link *link;
 	janitor *janitor;
 	tail_registry *tails;
+	lease_registry *leases;
 	route_clerk *routes;
 	log_on_append *on_append; /* NULL: nobody listens */
 	void *on_append_context;
@@ -87,6 +89,11 @@ tail_registry *tail_registry_new(log_engine *engine);
 void tail_registry_stop(tail_registry *r);
 void tail_registry_free(tail_registry *r);
 
+/* ---- lease ---- */
+lease_registry *lease_registry_new(log_engine *engine);
+/* Serves what waits and refuses what comes; needs the pool. */
+void lease_registry_stop(lease_registry *r);
+void lease_registry_free(lease_registry *r);
 /* ---- route_clerk ---- */
 route_clerk *route_clerk_new(log_engine *engine);
 /* No more jobs, and those that run are over: the pool may go. */

@@ -4,11 +4,13 @@
  */
 #include "api/gate.h"
 #include "api/operation.h"
+#include "api/topics/hub.h"
 #include "api/topics/state_text.h"
 #include "api/topics/topics.h"
 #include "api/topics/wire.h"
 #include "base/clock.h"
 #include "db/conn.h"
+#include "log/lease.h"
 #include "sql/totals.h"
 
 enum { TOPICS_MAX = 1000, CLASSES = 4 };
@@ -47,13 +49,13 @@ static bool read_numbers(api_operation *op, log_conn *conn, numbers *n, err *e)
 	n->bytes = db_i64(r, 0, 6);
 	n->routers = db_i64(r, 0, 7);
 	n->leases = db_i64(r, 0, 8);
-	n->sessions = db_i64(r, 0, 9);
 	db_result_free(r);
-	n->streams = metric_value(metric_gauge(a->metrics, "tidegate_http_streams", "Open event streams.", NULL));
+	n->streams = live_slots_count(a->topics->slots);
 	n->uptime_ms = clock_now_ms() - a->started_ms;
 	n->is_ready = log_engine_is_ready(a->log);
 	log_engine_writer_stats(a->log, &n->writer);
-	return true;
+	return watch_session_count(conn, gate_principal(op->x)->tenant_id, a->config->topics_watch_session_ttl_ms,
+							   &n->sessions, e);
 }
 
 static int64_t topics_of(const numbers *n)
@@ -189,6 +191,7 @@ static void write_label(buf *out, str name)
 typedef struct shown {
 	const log_topic *topics[TOPICS_MAX];
 	log_state *states;
+	log_lease_counts queues[TOPICS_MAX]; /* of those that are */
 	size_t count;
 	bool is_truncated;
 } shown;
@@ -225,6 +228,18 @@ static void write_topic_series(buf *out, const char *name, const shown *s, value
 	}
 }
 
+static void write_queue_series(buf *out, const char *name, const shown *s, bool in_flight)
+{
+	write_type(out, name, "gauge");
+	for (size_t i = 0; i < s->count; i++) {
+		if (s->topics[i]->config.kind == LOG_KIND_QUEUE) {
+			buf_printf(out, "topics_%s{topic=\"", name);
+			write_label(out, s->topics[i]->name);
+			buf_printf(out, "\"} %lld\n", (long long)(in_flight ? s->queues[i].in_flight : s->queues[i].ready));
+		}
+	}
+}
+
 static void write_topics(buf *out, const shown *s)
 {
 	write_series(out, "topic_metrics_truncated", "gauge", s->is_truncated);
@@ -232,6 +247,20 @@ static void write_topics(buf *out, const shown *s)
 	write_topic_series(out, "topic_earliest_seq", s, earliest_seq);
 	write_topic_series(out, "topic_records_live", s, records_live);
 	write_topic_series(out, "topic_bytes_live", s, bytes_live);
+	write_queue_series(out, "topic_queue_ready", s, false);
+	write_queue_series(out, "topic_queue_in_flight", s, true);
+}
+
+static bool count_queues(api_operation *op, log_conn *conn, shown *s, err *e)
+{
+	for (size_t i = 0; i < s->count; i++) {
+		if (s->topics[i]->config.kind == LOG_KIND_QUEUE &&
+			!log_lease_describe(api_of(op->x)->log, conn, s->topics[i], STR_NONE, 0, &s->queues[i], e) &&
+			e->code != ERR_TOPIC_NOT_FOUND) {
+			return false;
+		}
+	}
+	return true;
 }
 
 /* Keeps those that the key may see and that still are. */
@@ -257,7 +286,7 @@ static bool match_states(api_operation *op, log_conn *conn, const log_topic *con
 			s->topics[s->count++] = visible[i];
 		}
 	}
-	return true;
+	return count_queues(op, conn, s, e);
 }
 
 static bool add_topics(api_operation *op, log_conn *conn, err *e)

@@ -14,7 +14,7 @@ enum {
 
 #define ROUTE(m, p, n, h, s, b)                                                                                        \
 	{                                                                                                                  \
-		.method = (m), .pattern = (p), .name = (n), .handler = (h), .scopes = (s), .body = (b)                         \
+		.method = (m), .pattern = (p), .name = (n), .handler = (h), .scopes = (s), .body = (b), .is_counted = true     \
 	}
 
 /* tests/check_openapi.py reads this table: one route a line. */
@@ -29,6 +29,12 @@ static const http_route routes[] = {
 	ROUTE(HTTP_POST, "/v0/topics/{topic}/diff", "topics_diff", topics_diff, READ, BODY),
 	ROUTE(HTTP_POST, "/v0/topics/{topic}/delete", "topics_delete_records", topics_delete_records, DELETE, BODY),
 	/* queues */
+	ROUTE(HTTP_POST, "/v0/topics/{topic}/claim", "topics_claim", topics_claim, READ | WRITE, BODY),
+	ROUTE(HTTP_POST, "/v0/topics/{topic}/ack", "topics_ack", topics_ack, WRITE, BODY),
+	ROUTE(HTTP_POST, "/v0/topics/{topic}/nack", "topics_nack", topics_nack, WRITE, BODY),
+	ROUTE(HTTP_POST, "/v0/topics/{topic}/extend", "topics_extend", topics_extend, WRITE, BODY),
+	{.method = HTTP_GET, .pattern = "/v0/topics/{topic}/work", .name = "topics_work", .handler = topics_work,
+	 .scopes = READ | WRITE, .token_in_query = true},
 	/* routers */
 	ROUTE(HTTP_PUT, "/v0/routers/{router}", "topics_put_router", topics_put_router, ADMIN, BODY),
 	ROUTE(HTTP_GET, "/v0/routers/{router}", "topics_get_router", topics_get_router, READ, NO_BODY),

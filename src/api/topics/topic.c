@@ -4,6 +4,7 @@
 #include "api/gate.h"
 #include "api/operation.h"
 #include "api/topic_config.h"
+#include "api/topics/queue.h"
 #include "api/topics/state_text.h"
 #include "api/topics/topics.h"
 #include "api/topics/touch.h"
@@ -147,16 +148,23 @@ static void write_state(buf *out, const log_topic *t, const log_state *s, int64_
 static bool run_get(api_operation *op, log_conn *conn, err *e)
 {
 	log_state s;
+	log_lease_counts counts = {0};
 	const log_topic *t = op->topic;
 	touch_book *touched = api_of(op->x)->touched;
 	buf *out = http_reply_body(op->x);
 	if ((wire_query_switch(op->x, "touch", true) && !touch_topics(touched, conn, &t->topic_id, 1, e)) ||
-		!log_state_read_one(api_of(op->x)->log, conn, t, http_arena(op->x), &s, e)) {
+		!log_state_read_one(api_of(op->x)->log, conn, t, http_arena(op->x), &s, e) ||
+		(t->config.kind == LOG_KIND_QUEUE &&
+		 !log_lease_describe(api_of(op->x)->log, conn, t, STR_NONE, 0, &counts, e))) {
 		return false;
 	}
 	buf_append_byte(out, '{');
 	write_state(out, t, &s, touch_last_read_ms(touched, &s));
 	buf_append_byte(out, ',');
+	if (t->config.kind == LOG_KIND_QUEUE) {
+		queue_write_state(out, &counts);
+		buf_append_byte(out, ',');
+	}
 	wire_write_performance(out, op->x);
 	buf_append_byte(out, '}');
 	return true;

@@ -27,6 +27,13 @@ void topics_metrics(http_exchange *x);
 void topics_post_watch(http_exchange *x);
 void topics_watch_stream(http_exchange *x);
 void topics_ws(http_exchange *x);
+/* queue.c */
+void topics_claim(http_exchange *x);
+void topics_ack(http_exchange *x);
+void topics_nack(http_exchange *x);
+void topics_extend(http_exchange *x);
+/* work.c */
+void topics_work(http_exchange *x);
 /* router.c, router_list.c */
 void topics_put_router(http_exchange *x);
 void topics_get_router(http_exchange *x);

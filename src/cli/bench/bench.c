@@ -25,6 +25,7 @@ static const bench_case CASES[] = {
 	{"batch", "produce, 1000 records per request", case_batch, false},
 	{"consume", "consume from the start", case_consume, false},
 	{"watch", "produce to SSE event", case_watch, false},
+	{"queue", "claim and acknowledge, 50 workers", case_queue, false},
 	{"idle", "memory of idle SSE watchers", case_idle, false},
 	{"long", "slowdown after long mixed load", case_long, true},
 };
@@ -65,7 +66,8 @@ void bench_note_usage(report_row *row, const load_result *result)
 	row->spent = result->spent;
 }
 
-bool bench_log_new(bench *b, const char *purpose, uint32_t records, uint32_t variants, bench_log **out, err *e)
+static bool log_new(bench *b, const char *purpose, const char *type, uint32_t records, uint32_t variants,
+					bench_log **out, err *e)
 {
 	bool ok = false;
 	payload_options options = {.kind = b->options->random_values ? PAYLOAD_RANDOM : PAYLOAD_TEXT,
@@ -78,7 +80,7 @@ bool bench_log_new(bench *b, const char *purpose, uint32_t records, uint32_t var
 		err_set(e, ERR_NO_MEMORY, "out of memory");
 		goto out;
 	}
-	if (!gateway_topic_create(b->gateway, purpose, &l->topic, e)) {
+	if (!gateway_topic_create(b->gateway, purpose, type, &l->topic, e)) {
 		goto out;
 	}
 	if (b->topic_count < BENCH_TOPICS_MAX) {
@@ -93,6 +95,16 @@ bool bench_log_new(bench *b, const char *purpose, uint32_t records, uint32_t var
 out:
 	bench_log_free(l);
 	return ok;
+}
+
+bool bench_log_new(bench *b, const char *purpose, uint32_t records, uint32_t variants, bench_log **out, err *e)
+{
+	return log_new(b, purpose, "log", records, variants, out, e);
+}
+
+bool bench_queue_new(bench *b, const char *purpose, uint32_t records, uint32_t variants, bench_log **out, err *e)
+{
+	return log_new(b, purpose, "queue", records, variants, out, e);
 }
 
 void bench_log_free(bench_log *l)

@@ -39,6 +39,9 @@ typedef struct bench {
 /* A new topic and a payload rendered for it. */
 bool bench_log_new(bench *b, const char *purpose, uint32_t records, uint32_t variants, bench_log **out,
 				   err *e) MUST_CHECK;
+/* The same as a queue of the topics dialect. */
+bool bench_queue_new(bench *b, const char *purpose, uint32_t records, uint32_t variants, bench_log **out,
+					 err *e) MUST_CHECK;
 void bench_log_free(bench_log *l); /* accepts NULL */
 /* Settles the ledger and reads everything back. */
 bool bench_log_verify(bench *b, bench_log *l, err *e) MUST_CHECK;
@@ -55,6 +58,7 @@ bool case_rate(bench *b, err *e) MUST_CHECK;
 bool case_batch(bench *b, err *e) MUST_CHECK;
 bool case_consume(bench *b, err *e) MUST_CHECK;
 bool case_watch(bench *b, err *e) MUST_CHECK;
+bool case_queue(bench *b, err *e) MUST_CHECK;
 bool case_idle(bench *b, err *e) MUST_CHECK;
 bool case_long(bench *b, err *e) MUST_CHECK;
 

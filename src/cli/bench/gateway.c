@@ -53,6 +53,13 @@ void gateway_render_consume(const gateway *s, const gateway_topic *topic, int64_
 	render(s, "POST", path, NULL, str_from_c(body), out);
 }
 
+void gateway_render_queue(const gateway *s, const gateway_topic *topic, const char *verb, str body, buf *out)
+{
+	char path[GATEWAY_TOPIC_MAX + 32];
+	snprintf(path, sizeof path, "/v0/topics/%s/%s", topic->name, verb);
+	render(s, "POST", path, NULL, body, out);
+}
+
 void gateway_render_watch(const gateway *s, const gateway_topic *topic, int64_t offset, buf *out)
 {
 	char path[GATEWAY_TOPIC_MAX + 80];
@@ -126,16 +133,16 @@ const peer_address *gateway_address(const gateway *s)
 	return &s->address;
 }
 
-bool gateway_topic_create(gateway *s, const char *purpose, gateway_topic *out, err *e)
+bool gateway_topic_create(gateway *s, const char *purpose, const char *type, gateway_topic *out, err *e)
 {
 	gateway_topic topic;
 	char body[256];
 	s->topics++;
 	snprintf(topic.name, sizeof topic.name, "bench-%08x-%u-%s", (unsigned)s->run, s->topics, purpose);
 	snprintf(body, sizeof body,
-			 "{\"name\":\"%s\",\"partitions\":1,\"config\":{\"durability\":"
+			 "{\"name\":\"%s\",\"partitions\":1,\"config\":{\"type\":\"%s\",\"durability\":"
 			 "\"fsync\"}}",
-			 topic.name);
+			 topic.name, type);
 	if (!call(s, "POST", "/topics", str_from_c(body), e)) {
 		return err_frame(e, "creating a topic");
 	}

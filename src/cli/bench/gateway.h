@@ -26,14 +26,16 @@ bool gateway_open(str url, str api_key, gateway **out, err *e) MUST_CHECK;
 void gateway_close(gateway *s); /* accepts NULL */
 const peer_address *gateway_address(const gateway *s);
 
-/* One partition, durability fsync. */
-bool gateway_topic_create(gateway *s, const char *purpose, gateway_topic *out, err *e) MUST_CHECK;
+/* One partition, durability fsync; type is "log" or "queue". */
+bool gateway_topic_create(gateway *s, const char *purpose, const char *type, gateway_topic *out, err *e) MUST_CHECK;
 bool gateway_topic_delete(gateway *s, const gateway_topic *topic, err *e) MUST_CHECK;
 
 /* Requests, appended to *out; buf.failed tells. */
 void gateway_render_produce(const gateway *s, const gateway_topic *topic, str body, buf *out);
 void gateway_render_consume(const gateway *s, const gateway_topic *topic, int64_t offset, uint32_t max_messages,
 							buf *out);
+/* verb: "claim" or "ack". */
+void gateway_render_queue(const gateway *s, const gateway_topic *topic, const char *verb, str body, buf *out);
 void gateway_render_watch(const gateway *s, const gateway_topic *topic, int64_t offset, buf *out);
 
 /* Fills *e with a status that was not expected, and the start of the body. Returns false. */

@@ -1,0 +1,416 @@
+#include "log/lease_book.h"
+
+#include "db/array.h"
+#include "log/retain.h"
+#include "log/route.h"
+#include "sql/lease.h"
+
+enum { ARRAYS_BYTES_MAX = 64 << 20, SETTLE_TRIES = 3 };
+
+/* Columns of SQL_LEASE_OPEN. */
+enum column {
+	NOW_MS,
+	END_OFFSET,
+	FLOOR,
+	LIVE_RECORDS,
+	DURABILITY,
+	LEASES_DURABLE,
+	MAX_DELIVERIES,
+	DEAD_LETTER,
+	CLAIM_JITTER_MS,
+	IS_UNSETTLED,
+	IS_DEST,
+	NEXT_OFFSET,
+	FLOOR_OFFSET,
+	LAST_NUMBER,
+	HELD,
+	POSTPONED,
+	RETURNED,
+	DUE_MS,
+	DEAD_LETTERED,
+	WINDOW_ENDS_MS
+};
+
+static bool no_memory(err *e)
+{
+	return err_set(e, ERR_NO_MEMORY, "out of memory for a group of leases");
+}
+
+static void bind_key(db_params *p, int64_t topic_id, str consumer, int32_t partition)
+{
+	db_params_init(p);
+	db_param_i64(p, topic_id);
+	db_param_str(p, consumer.ptr != NULL ? consumer : STR(""));
+	db_param_i32(p, partition);
+}
+
+static void bind_book(db_params *p, const lease_book *b)
+{
+	bind_key(p, b->topic->topic_id, b->consumer, b->partition);
+}
+
+/* ---- beginning ---- */
+
+bool lease_book_lock(db_conn *conn, int64_t topic_id, str consumer, int32_t partition, err *e)
+{
+	db_params p;
+	bind_key(&p, topic_id, consumer, partition);
+	return db_do(conn, &SQL_LEASE_LOCK, &p, NULL, e);
+}
+
+bool lease_book_forget_erased(db_conn *conn, int64_t topic_id, int32_t partition, int64_t below, err *e)
+{
+	db_params p;
+	db_params_init(&p);
+	db_param_i64(&p, topic_id);
+	db_param_i32(&p, partition);
+	db_param_i64(&p, below);
+	return db_do(conn, &SQL_LEASE_FORGET_ERASED, &p, NULL, e);
+}
+
+static bool take_cursor(lease_book *b, const db_result *r)
+{
+	b->now_ms = db_i64(r, 0, NOW_MS);
+	b->end_offset = db_i64(r, 0, END_OFFSET);
+	b->floor = db_i64(r, 0, FLOOR);
+	b->live_records = db_i64(r, 0, LIVE_RECORDS);
+	b->durability = (log_durability)db_i32(r, 0, DURABILITY);
+	b->leases_durable = db_bool(r, 0, LEASES_DURABLE);
+	b->max_deliveries = db_i64(r, 0, MAX_DELIVERIES);
+	b->claim_jitter_ms = db_i64(r, 0, CLAIM_JITTER_MS);
+	if (db_is_null(r, 0, NEXT_OFFSET)) {
+		b->floor_offset = b->floor;
+		b->next_offset = b->floor;
+	} else {
+		b->next_offset = db_i64(r, 0, NEXT_OFFSET);
+		b->floor_offset = db_i64(r, 0, FLOOR_OFFSET);
+		b->last_number = db_i64(r, 0, LAST_NUMBER);
+		b->count[LEASE_HELD] = db_i64(r, 0, HELD);
+		b->count[LEASE_POSTPONED] = db_i64(r, 0, POSTPONED);
+		b->count[LEASE_RETURNED] = db_i64(r, 0, RETURNED);
+		b->due_ms = db_i64(r, 0, DUE_MS);
+		b->dead_lettered = db_i64(r, 0, DEAD_LETTERED);
+		b->window_ends_ms = db_i64(r, 0, WINDOW_ENDS_MS);
+	}
+	str dead_letter = db_str(r, 0, DEAD_LETTER);
+	return dead_letter.ptr == NULL || arena_copy_str(b->arena, dead_letter, &b->dead_letter);
+}
+
+/* Lock and look, in one round trip. */
+static bool open_book(lease_book *b, bool *is_unsettled, bool *is_dest, err *e)
+{
+	db_params p;
+	db_result *r = NULL;
+	bool ok = false;
+	bind_book(&p, b);
+	if (!db_pipeline_start(b->conn, e) || !db_pipeline_begin(b->conn, e) ||
+		!db_pipeline_send(b->conn, &SQL_LEASE_LOCK, &p, e) || !db_pipeline_send(b->conn, &SQL_LEASE_OPEN, &p, e) ||
+		!db_pipeline_flush(b->conn, e)) {
+		return false;
+	}
+	for (int i = 0; i < 3; i++) {
+		db_result_free(r);
+		r = NULL;
+		if (!db_pipeline_next(b->conn, &r, e)) {
+			return false;
+		}
+	}
+	if (db_rows(r) != 1) {
+		err_set(e, ERR_TOPIC_NOT_FOUND, "there is no such topic");
+	} else if (!take_cursor(b, r)) {
+		no_memory(e);
+	} else {
+		*is_unsettled = db_bool(r, 0, IS_UNSETTLED);
+		*is_dest = db_bool(r, 0, IS_DEST);
+		ok = true;
+	}
+	db_result_free(r);
+	return db_pipeline_finish(b->conn, ok ? e : &(err){0}) && ok;
+}
+
+/* What is over becomes ready, what was lost goes, and the counts are taken anew. */
+static bool settle(lease_book *b, err *e)
+{
+	db_params p;
+	db_result *r = NULL;
+	int64_t freed = 0;
+	bind_book(&p, b);
+	db_param_i64(&p, b->floor);
+	if (b->floor > b->floor_offset && !db_do(b->conn, &SQL_LEASE_DROP_BELOW, &p, NULL, e)) {
+		return false;
+	}
+	bind_book(&p, b);
+	db_param_i64(&p, b->now_ms);
+	if (!db_do(b->conn, &SQL_LEASE_FREE, &p, &freed, e)) {
+		return false;
+	}
+	bind_book(&p, b);
+	if (!db_run(b->conn, &SQL_LEASE_COUNT, &p, &r, e)) {
+		return false;
+	}
+	b->count[LEASE_HELD] = db_i64(r, 0, 0);
+	b->count[LEASE_POSTPONED] = db_i64(r, 0, 1);
+	b->count[LEASE_RETURNED] = db_i64(r, 0, 2);
+	b->due_ms = db_i64(r, 0, 3);
+	db_result_free(r);
+	b->freed_some = b->freed_some || freed > 0 || b->floor > b->floor_offset;
+	b->floor_offset = b->floor;
+	b->next_offset = b->next_offset > b->floor ? b->next_offset : b->floor;
+	return true;
+}
+
+bool lease_book_begin(lease_book *b, log_engine *engine, db_conn *conn, arena *a, const log_topic *t, str consumer,
+					  int32_t partition, err *e)
+{
+	bool is_current = false;
+	for (int attempt = 0;; attempt++) {
+		bool is_unsettled = false;
+		bool is_dest = false;
+		*b = (lease_book){.conn = conn, .arena = a, .topic = t, .consumer = consumer, .partition = partition};
+		if (!open_book(b, &is_unsettled, &is_dest, e)) {
+			return false;
+		}
+		if (attempt == SETTLE_TRIES || !(is_unsettled || (is_dest && !is_current))) {
+			break;
+		}
+		/* Heads are locked behind this lock or without it, never before it. */
+		db_rollback(conn);
+		if ((is_unsettled && !retain_settle(conn, t->topic_id, partition, e)) ||
+			(is_dest && !is_current && !log_route_catch_up(engine, conn, t->topic_id, e))) {
+			return false;
+		}
+		is_current = true;
+	}
+	bool is_due = b->due_ms != 0 && b->due_ms <= b->now_ms;
+	return (!is_due && b->floor <= b->floor_offset) || settle(b, e);
+}
+
+/* ---- entries ---- */
+
+static bool send_offsets(lease_book *b, const db_query *query, const int64_t *offsets, size_t count, db_result **out,
+						 err *e)
+{
+	db_params p;
+	buf array;
+	db_array_builder builder;
+	bool ok = false;
+	buf_init(&array, ARRAYS_BYTES_MAX);
+	db_array_begin(&builder, &array, DB_INT8);
+	for (size_t i = 0; i < count; i++) {
+		db_array_add_i64(&builder, offsets[i]);
+	}
+	db_array_end(&builder);
+	if (array.failed) {
+		no_memory(e);
+	} else {
+		bind_book(&p, b);
+		db_param_str(&p, buf_str(&array));
+		ok = out != NULL ? db_run(b->conn, query, &p, out, e) : db_do(b->conn, query, &p, NULL, e);
+	}
+	buf_dispose(&array);
+	return ok;
+}
+
+/* Row of SQL_LEASE_FIND or SQL_LEASE_FIND_RETURNED. */
+static bool take_entry(lease_book *b, const db_result *r, int row, lease_entry *out)
+{
+	str holder = db_str(r, row, 1);
+	*out = (lease_entry){.offset = db_i64(r, row, 0),
+						 .number = db_i64(r, row, 2),
+						 .free_ms = db_i64(r, row, 3),
+						 .deliveries = db_i64(r, row, 4)};
+	out->class = out->free_ms == 0 ? LEASE_RETURNED : holder.ptr != NULL ? LEASE_HELD : LEASE_POSTPONED;
+	return holder.ptr == NULL || arena_copy_str(b->arena, holder, &out->holder);
+}
+
+bool lease_book_find(lease_book *b, const int64_t *offsets, size_t count, lease_entry **out, err *e)
+{
+	db_result *r = NULL;
+	int row = 0;
+	bool ok = true;
+	lease_entry *entries = arena_alloc_zero(b->arena, (count + 1) * sizeof *entries);
+	if (entries == NULL) {
+		return no_memory(e);
+	}
+	if (count > 0 && !send_offsets(b, &SQL_LEASE_FIND, offsets, count, &r, e)) {
+		return false;
+	}
+	for (size_t i = 0; i < count && ok; i++) {
+		entries[i].offset = offsets[i];
+		if (row < db_rows(r) && db_i64(r, row, 0) == offsets[i]) {
+			ok = take_entry(b, r, row++, &entries[i]);
+		}
+	}
+	db_result_free(r);
+	*out = entries;
+	return ok || no_memory(e);
+}
+
+bool lease_book_find_returned(lease_book *b, int64_t from, size_t limit, lease_entry **out, size_t *count, err *e)
+{
+	db_params p;
+	db_result *r = NULL;
+	bool ok = true;
+	bind_book(&p, b);
+	db_param_i64(&p, from);
+	db_param_i64(&p, (int64_t)limit);
+	if (!db_run(b->conn, &SQL_LEASE_FIND_RETURNED, &p, &r, e)) {
+		return false;
+	}
+	size_t rows = (size_t)db_rows(r);
+	lease_entry *entries = arena_alloc_zero(b->arena, (rows + 1) * sizeof *entries);
+	ok = entries != NULL;
+	for (size_t i = 0; i < rows && ok; i++) {
+		ok = take_entry(b, r, (int)i, &entries[i]);
+	}
+	db_result_free(r);
+	if (!ok) {
+		return no_memory(e);
+	}
+	*out = entries;
+	*count = rows;
+	return true;
+}
+
+int64_t lease_book_number(lease_book *b)
+{
+	int64_t by_clock = b->now_ms * 1000;
+	b->last_number = b->last_number >= by_clock ? b->last_number + 1 : by_clock;
+	return b->last_number;
+}
+
+void lease_book_change(lease_book *b, lease_entry *entry, lease_class class, int64_t free_ms)
+{
+	b->count[entry->class]--;
+	b->count[class]++;
+	b->freed_some = b->freed_some || (entry->class == LEASE_HELD && class != LEASE_HELD);
+	entry->class = class;
+	entry->free_ms = free_ms;
+	entry->is_changed = true;
+	if (class != LEASE_HELD) {
+		entry->holder = STR_NONE;
+	}
+	if (free_ms != 0 && (b->due_ms == 0 || free_ms < b->due_ms)) {
+		b->due_ms = free_ms;
+	}
+}
+
+int64_t lease_book_ready(const lease_book *b)
+{
+	int64_t ready = b->live_records - b->count[LEASE_HELD] - b->count[LEASE_POSTPONED];
+	return ready > 0 ? ready : 0;
+}
+
+/* ---- writing ---- */
+
+/* One array parameter of SQL_LEASE_PUT: the same member of every entry that stays. */
+typedef enum member { OFFSETS, HOLDERS, NUMBERS, FREE_MS, DELIVERIES, MEMBERS } member;
+
+static void add_member(db_array_builder *a, const lease_entry *entry, member m)
+{
+	switch (m) {
+	case OFFSETS:
+		db_array_add_i64(a, entry->offset);
+		break;
+	case HOLDERS:
+		db_array_add_str(a, entry->holder);
+		break;
+	case NUMBERS:
+		db_array_add_i64(a, entry->number);
+		break;
+	case FREE_MS:
+		db_array_add_i64(a, entry->free_ms);
+		break;
+	case DELIVERIES:
+	case MEMBERS:
+		db_array_add_i64(a, entry->deliveries);
+		break;
+	}
+}
+
+static bool put_entries(lease_book *b, const lease_entry *entries, size_t count, err *e)
+{
+	db_params p;
+	buf arrays;
+	size_t starts[MEMBERS + 1];
+	bool ok = false;
+	buf_init(&arrays, ARRAYS_BYTES_MAX);
+	for (int m = 0; m < MEMBERS; m++) {
+		db_array_builder a;
+		starts[m] = arrays.len;
+		db_array_begin(&a, &arrays, m == HOLDERS ? DB_BYTEA : DB_INT8);
+		for (size_t i = 0; i < count; i++) {
+			if (entries[i].is_changed && entries[i].class != LEASE_NONE) {
+				add_member(&a, &entries[i], (member)m);
+			}
+		}
+		db_array_end(&a);
+	}
+	starts[MEMBERS] = arrays.len;
+	if (arrays.failed) {
+		no_memory(e);
+	} else {
+		bind_book(&p, b);
+		for (int m = 0; m < MEMBERS; m++) {
+			db_param_str(&p, (str){arrays.ptr + starts[m], starts[m + 1] - starts[m]});
+		}
+		ok = db_do(b->conn, &SQL_LEASE_PUT, &p, NULL, e);
+	}
+	buf_dispose(&arrays);
+	return ok;
+}
+
+bool lease_book_write(lease_book *b, lease_entry *entries, size_t count, err *e)
+{
+	size_t kept = 0;
+	size_t dropped = 0;
+	int64_t *offsets = arena_alloc_array(b->arena, count + 1, sizeof *offsets);
+	if (offsets == NULL) {
+		return no_memory(e);
+	}
+	for (size_t i = 0; i < count; i++) {
+		if (entries[i].is_changed && entries[i].class == LEASE_NONE) {
+			offsets[dropped++] = entries[i].offset;
+		} else if (entries[i].is_changed) {
+			kept++;
+		}
+	}
+	if ((dropped > 0 && !send_offsets(b, &SQL_LEASE_DROP, offsets, dropped, NULL, e)) ||
+		(kept > 0 && !put_entries(b, entries, count, e))) {
+		return false;
+	}
+	for (size_t i = 0; i < count; i++) {
+		entries[i].is_changed = false;
+	}
+	return true;
+}
+
+bool lease_book_commit(lease_book *b, err *e)
+{
+	db_params p;
+	bool relaxed = !b->leases_durable && (b->durability != LOG_FSYNC || !b->must_be_durable);
+	bind_book(&p, b);
+	db_param_i64(&p, b->next_offset);
+	db_param_i64(&p, b->floor_offset);
+	db_param_i64(&p, b->last_number);
+	db_param_i64(&p, b->count[LEASE_HELD]);
+	db_param_i64(&p, b->count[LEASE_POSTPONED]);
+	db_param_i64(&p, b->count[LEASE_RETURNED]);
+	db_param_i64(&p, b->count[LEASE_HELD] + b->count[LEASE_POSTPONED] > 0 ? b->due_ms : 0);
+	db_param_i64(&p, b->dead_lettered);
+	db_param_i64(&p, b->window_ends_ms);
+	int results = 2 + (relaxed ? 1 : 0);
+	if (!db_pipeline_start(b->conn, e) || (relaxed && !db_pipeline_send(b->conn, &SQL_LEASE_RELAX, NULL, e)) ||
+		!db_pipeline_send(b->conn, &SQL_LEASE_PUT_CURSOR, &p, e) || !db_pipeline_commit(b->conn, e) ||
+		!db_pipeline_flush(b->conn, e)) {
+		return false;
+	}
+	for (int i = 0; i < results; i++) {
+		db_result *r = NULL;
+		if (!db_pipeline_next(b->conn, &r, e)) {
+			return false;
+		}
+		db_result_free(r);
+	}
+	return db_pipeline_finish(b->conn, e);
+}
