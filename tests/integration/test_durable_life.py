@@ -65,6 +65,7 @@ def test_a_fork_inside_what_its_source_inherited(streams, name):
     assert streams.get(name + "-2", token(1, 2)).content == b"ee"
 
 
+@pytest.mark.tsan
 def test_sub_offsets_end_with_the_append_even_when_commits_are_shared(streams, name):
     streams.make(name, type=JSON)
     with concurrent.futures.ThreadPoolExecutor(16) as pool:
@@ -108,6 +109,7 @@ def test_confirming_a_fork(streams, name):
     assert fork(streams, name + "-g", name).status_code == 409
 
 
+@pytest.mark.tsan
 def test_forking_and_deleting_at_once(streams, name):
     """Either the fork is there and the source stays for it, or it was refused and the source is gone."""
     for i in range(12):
@@ -138,12 +140,14 @@ def test_expired_streams_are_gone_at_once_and_swept(streams, name, database):
     assert streams.put(name, type=JSON).status_code == 201
 
 
+@pytest.mark.slow
 def test_appends_and_reads_prolong_a_ttl_and_head_does_not(streams, name):
+    ttl = int(3 * wait.SLOWNESS)
     for way in ("post", "get", "now", "close", "head"):
-        streams.make(f"{name}-{way}", Stream_TTL="2")
+        streams.make(f"{name}-{way}", Stream_TTL=str(ttl))
     begun = time.monotonic()
-    while time.monotonic() < begun + 3.2:
-        time.sleep(0.4)
+    while time.monotonic() < begun + 1.5 * ttl:
+        time.sleep(0.2)
         streams.post(name + "-post", "x")
         assert streams.get(name + "-get").status_code == 200
         assert streams.get(name + "-now", "now").status_code == 200
@@ -154,8 +158,9 @@ def test_appends_and_reads_prolong_a_ttl_and_head_does_not(streams, name):
     assert streams.head(name + "-head").status_code == 404
 
 
+@pytest.mark.tsan
 def test_an_expired_source_stays_for_its_forks_and_goes_with_them(streams, name):
-    soon = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(seconds=1.5)
+    soon = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(seconds=2 * wait.SLOWNESS)
     at = soon.isoformat().replace("+00:00", "Z")
     streams.make(name, "data", Stream_Expires_At=at)
     assert fork(streams, name + "-f", name, Stream_TTL="1000").status_code == 201
@@ -312,3 +317,22 @@ def test_a_large_message_crosses_to_the_streaming_api(streams, client, name):
     streams.make(name, body, "application/octet-stream")
     [message] = client.take(name, partition=0, offset=0)
     assert message["value"] == body.decode()
+
+
+@pytest.mark.slow
+def test_without_a_database_everything_says_when_to_come_again(own_pg, fleet, name):
+    with fleet.start(own_pg.create_database("away")).client() as client:
+        streams = Streams(client)
+        streams.make(name, "a")
+        streams.add(name, "b")
+        own_pg.stop()
+        wait.until(lambda: client.get(f"/v1/stream/{name}").status_code == 503, "the database is missed")
+        for method in ("PUT", "POST", "GET", "HEAD", "DELETE"):
+            answer = client.request(method, f"/v1/stream/{name}", data=b"x", headers={"Content-Type": "text/plain"})
+            assert answer.status_code == 503, method
+            assert int(answer.headers["Retry-After"]) >= 1
+            assert answer.headers["X-Content-Type-Options"] == "nosniff"
+        own_pg.start()
+        wait.until(client.is_ready, "it has found its way back")
+        streams.add(name, "c")
+        assert streams.read(name) == b"abc"
