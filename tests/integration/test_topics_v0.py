@@ -353,3 +353,31 @@ def test_requests_of_one_key_are_limited(fresh_database, fleet):
         for thread in waiting:
             thread.join()
         fine(client.get("/v0/topics"))
+
+
+def test_the_limit_of_bytes_holds_for_all_topics_together(fleet, fresh_database):
+    workers = [fleet.start(fresh_database, max_total_bytes=1000) for _ in range(2)]
+    with V0(workers[0].url) as first, V0(workers[1].url) as second:
+        first.make("a")
+        second.make("b")
+        accepted = []
+
+        def fill(client, topic):
+            for i in range(20):
+                answer = client.write(topic, [{"data": "x" * 48}], idempotency_key=f"{topic}-{i}")
+                if answer.status_code == 200:
+                    accepted.append(topic)
+                else:
+                    assert refused(answer, 429, "throttled")["detail"] == {"limit": "max_total_bytes", "max": 1000}
+
+        threads = [threading.Thread(target=fill, args=pair) for pair in ((first, "a"), (second, "b"))]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert len(accepted) == 20
+        assert first.add("a", [{"data": "x" * 48}], idempotency_key="a-0")["deduped"] is True
+        refused(first.write("new", [{"data": 1}]), 429, "throttled")
+        refused(first.get("/v0/topics/new"), 404, "topic_not_found")
+        fine(first.put_topic("a", cap_bytes=100))
+        fine(second.write("new", [{"data": 1}]), 201)
