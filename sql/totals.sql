@@ -5,7 +5,7 @@ SELECT count(*) FROM tidegate.topic
 
 -- name: totals_read
 -- Topics by class (ephemeral, memory, disk, fsync), queues, live records and bytes, then what the dialect's other tables
--- hold: routers, leases in flight, watch sessions. $1 bigint tenant_id
+-- hold: routers, leases in flight. $1 bigint tenant_id
 SELECT count(*) FILTER (WHERE t.durability = 0), count(*) FILTER (WHERE t.durability = 1),
        count(*) FILTER (WHERE t.durability = 2), count(*) FILTER (WHERE t.durability = 3), count(*) FILTER (WHERE t.kind = 1),
        coalesce(sum(h.live_records), 0)::bigint, coalesce(sum(h.live_bytes), 0)::bigint,
