@@ -9,7 +9,7 @@ SELECT count(*) FROM tidegate.topic
 SELECT count(*) FILTER (WHERE t.durability = 0), count(*) FILTER (WHERE t.durability = 1),
        count(*) FILTER (WHERE t.durability = 2), count(*) FILTER (WHERE t.durability = 3), count(*) FILTER (WHERE t.kind = 1),
        coalesce(sum(h.live_records), 0)::bigint, coalesce(sum(h.live_bytes), 0)::bigint,
-       0::bigint AS routers,
+       (SELECT count(*) FROM tidegate.router WHERE tenant_id = $1) AS routers,
        (SELECT count(*) FROM tidegate.topic q JOIN tidegate.lease l ON l.topic_id = q.topic_id
         WHERE q.tenant_id = $1 AND q.kind = 1 AND l.holder IS NOT NULL
           AND l.free_ms > (extract(epoch FROM clock_timestamp()) * 1000)::bigint) AS leases_in_flight
