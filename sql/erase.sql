@@ -36,44 +36,46 @@ untagged AS (
     WHERE t.topic_id = $1 AND t.partition = $2 AND t.tag = d.tag AND t.record_offset = d.record_offset)
 SELECT count(*), coalesce(sum(records), 0)::bigint, coalesce(sum(bytes), 0)::bigint FROM gone
 
+-- name: erase_find_rows
+-- The first rows that hold any of the offsets. $1 bigint topic_id, $2 int partition, $3 bigint[] offsets, $4 bigint most rows
+SELECT DISTINCT b.last_offset, b.base_offset
+FROM unnest($3::bigint[]) AS w(record_offset)
+CROSS JOIN LATERAL (SELECT l.last_offset, l.base_offset FROM tidegate.batch l
+                    WHERE l.topic_id = $1 AND l.partition = $2 AND l.last_offset >= w.record_offset
+                    ORDER BY l.last_offset LIMIT 1) b
+WHERE b.base_offset <= w.record_offset ORDER BY b.last_offset LIMIT $4
+
 -- name: erase_records
--- Makes live records at or above the floor NULL, of the first rows that hold any of those asked for; a row that then keeps
--- none is deleted. Tells how many records and bytes went, and up to which offset all is done (NULL: everything is).
--- $1 bigint topic_id, $2 int partition, $3 bigint[] offsets, $4 bigint floor, $5 bigint most rows
-WITH wanted AS MATERIALIZED (
-    SELECT b.last_offset, array_agg(DISTINCT w.record_offset) AS offsets
-    FROM unnest($3::bigint[]) AS w(record_offset)
-    CROSS JOIN LATERAL (SELECT l.last_offset, l.base_offset FROM tidegate.batch l
-                        WHERE l.topic_id = $1 AND l.partition = $2 AND l.last_offset >= w.record_offset
-                        ORDER BY l.last_offset LIMIT 1) b
-    WHERE b.base_offset <= w.record_offset AND w.record_offset >= $4::bigint
-    GROUP BY b.last_offset ORDER BY b.last_offset LIMIT $5),
-after AS MATERIALIZED (
+-- Makes records NULL; a row that then keeps none at or above the floor is deleted. Tells how many live records and bytes went.
+-- $1 bigint topic_id, $2 int partition, $3 bigint[] the rows' last offsets, $4 bytea[] a byte per element of each: 1 = erase,
+-- $5 bigint floor
+WITH after AS MATERIALIZED (
     SELECT b.last_offset, x.*
-    FROM wanted w
+    FROM unnest($3::bigint[], $4::bytea[]) AS w(last_offset, mask)
     JOIN tidegate.batch b ON b.topic_id = $1 AND b.partition = $2 AND b.last_offset = w.last_offset
     CROSS JOIN LATERAL (
-        SELECT array_agg(u.v ORDER BY u.element) FILTER (WHERE b.vals IS NOT NULL) AS vals,
+        SELECT array_agg(u.v ORDER BY u.element) AS vals,
                array_agg(u.k ORDER BY u.element) FILTER (WHERE b.keys IS NOT NULL) AS keys,
                array_agg(u.h ORDER BY u.element) FILTER (WHERE b.headers IS NOT NULL) AS headers,
                array_agg(u.g ORDER BY u.element) FILTER (WHERE b.tags IS NOT NULL) AS tags,
                array_agg(u.n ORDER BY u.element) FILTER (WHERE b.nodes IS NOT NULL) AS nodes,
                array_agg(u.m ORDER BY u.element) FILTER (WHERE b.metas IS NOT NULL) AS metas,
                count(*) FILTER (WHERE u.v IS NOT NULL) AS records,
-               count(*) FILTER (WHERE u.v IS NOT NULL AND u.record_offset >= $4) AS kept,
+               count(*) FILTER (WHERE u.v IS NOT NULL AND u.record_offset >= $5::bigint) AS kept,
                count(*) FILTER (WHERE u.is_erased) AS erased,
-               coalesce(sum(u.size) FILTER (WHERE u.is_erased), 0) AS erased_bytes,
+               coalesce(sum(u.size) FILTER (WHERE u.is_erased), 0)::bigint AS erased_bytes,
                array_agg(u.tag) FILTER (WHERE u.is_erased AND u.tag IS NOT NULL) AS erased_tags,
                array_agg(u.record_offset) FILTER (WHERE u.is_erased AND u.tag IS NOT NULL) AS erased_offsets
-        FROM (SELECT CASE WHEN d.o IS NULL THEN e.v END AS v, CASE WHEN d.o IS NULL THEN e.k END AS k,
-                     CASE WHEN d.o IS NULL THEN e.h END AS h, CASE WHEN d.o IS NULL THEN e.g END AS g,
-                     CASE WHEN d.o IS NULL THEN e.n END AS n, CASE WHEN d.o IS NULL THEN e.m END AS m,
+        FROM (SELECT CASE WHEN e.hit = 0 THEN e.v END AS v, CASE WHEN e.hit = 0 THEN e.k END AS k,
+                     CASE WHEN e.hit = 0 THEN e.h END AS h, CASE WHEN e.hit = 0 THEN e.g END AS g,
+                     CASE WHEN e.hit = 0 THEN e.n END AS n, CASE WHEN e.hit = 0 THEN e.m END AS m,
                      e.g AS tag, e.element, b.base_offset + e.element - 1 AS record_offset,
-                     d.o IS NOT NULL AND e.v IS NOT NULL AS is_erased,
+                     e.hit = 1 AND e.v IS NOT NULL AS is_erased,
                      (octet_length(e.v) + coalesce(octet_length(e.k), 0) + coalesce(octet_length(e.h), 0)
                       + coalesce(octet_length(e.m), 0))::bigint AS size
-              FROM unnest(b.vals, b.keys, b.headers, b.tags, b.nodes, b.metas) WITH ORDINALITY AS e(v, k, h, g, n, m, element)
-              LEFT JOIN unnest(w.offsets) AS d(o) ON d.o = b.base_offset + e.element - 1) u) x
+              FROM (SELECT i.*, get_byte(w.mask, i.element::int - 1) AS hit
+                    FROM unnest(b.vals, b.keys, b.headers, b.tags, b.nodes, b.metas) WITH ORDINALITY
+                        AS i(v, k, h, g, n, m, element)) e) u) x
     WHERE x.erased > 0),
 gone AS (
     DELETE FROM tidegate.batch b USING after a
@@ -87,8 +89,7 @@ untagged AS (
     DELETE FROM tidegate.batch_tag t
     USING (SELECT unnest(a.erased_tags) AS tag, unnest(a.erased_offsets) AS record_offset FROM after a) d
     WHERE t.topic_id = $1 AND t.partition = $2 AND t.tag = d.tag AND t.record_offset = d.record_offset)
-SELECT coalesce((SELECT sum(erased) FROM after), 0)::bigint, coalesce((SELECT sum(erased_bytes) FROM after), 0)::bigint,
-       (SELECT max(last_offset) FROM wanted)
+SELECT coalesce(sum(erased), 0)::bigint, coalesce(sum(erased_bytes), 0)::bigint FROM after
 
 -- name: erase_row_at_ephemeral
 -- The row that holds an offset, or the first one behind it. $1 bigint topic_id, $2 int partition, $3 bigint offset
@@ -109,44 +110,46 @@ untagged AS (
     WHERE t.topic_id = $1 AND t.partition = $2 AND t.tag = d.tag AND t.record_offset = d.record_offset)
 SELECT count(*), coalesce(sum(records), 0)::bigint, coalesce(sum(bytes), 0)::bigint FROM gone
 
+-- name: erase_find_rows_ephemeral
+-- The first rows that hold any of the offsets. $1 bigint topic_id, $2 int partition, $3 bigint[] offsets, $4 bigint most rows
+SELECT DISTINCT b.last_offset, b.base_offset
+FROM unnest($3::bigint[]) AS w(record_offset)
+CROSS JOIN LATERAL (SELECT l.last_offset, l.base_offset FROM tidegate.batch_ephemeral l
+                    WHERE l.topic_id = $1 AND l.partition = $2 AND l.last_offset >= w.record_offset
+                    ORDER BY l.last_offset LIMIT 1) b
+WHERE b.base_offset <= w.record_offset ORDER BY b.last_offset LIMIT $4
+
 -- name: erase_records_ephemeral
--- Makes live records at or above the floor NULL, of the first rows that hold any of those asked for; a row that then keeps
--- none is deleted. Tells how many records and bytes went, and up to which offset all is done (NULL: everything is).
--- $1 bigint topic_id, $2 int partition, $3 bigint[] offsets, $4 bigint floor, $5 bigint most rows
-WITH wanted AS MATERIALIZED (
-    SELECT b.last_offset, array_agg(DISTINCT w.record_offset) AS offsets
-    FROM unnest($3::bigint[]) AS w(record_offset)
-    CROSS JOIN LATERAL (SELECT l.last_offset, l.base_offset FROM tidegate.batch_ephemeral l
-                        WHERE l.topic_id = $1 AND l.partition = $2 AND l.last_offset >= w.record_offset
-                        ORDER BY l.last_offset LIMIT 1) b
-    WHERE b.base_offset <= w.record_offset AND w.record_offset >= $4::bigint
-    GROUP BY b.last_offset ORDER BY b.last_offset LIMIT $5),
-after AS MATERIALIZED (
+-- Makes records NULL; a row that then keeps none at or above the floor is deleted. Tells how many live records and bytes went.
+-- $1 bigint topic_id, $2 int partition, $3 bigint[] the rows' last offsets, $4 bytea[] a byte per element of each: 1 = erase,
+-- $5 bigint floor
+WITH after AS MATERIALIZED (
     SELECT b.last_offset, x.*
-    FROM wanted w
+    FROM unnest($3::bigint[], $4::bytea[]) AS w(last_offset, mask)
     JOIN tidegate.batch_ephemeral b ON b.topic_id = $1 AND b.partition = $2 AND b.last_offset = w.last_offset
     CROSS JOIN LATERAL (
-        SELECT array_agg(u.v ORDER BY u.element) FILTER (WHERE b.vals IS NOT NULL) AS vals,
+        SELECT array_agg(u.v ORDER BY u.element) AS vals,
                array_agg(u.k ORDER BY u.element) FILTER (WHERE b.keys IS NOT NULL) AS keys,
                array_agg(u.h ORDER BY u.element) FILTER (WHERE b.headers IS NOT NULL) AS headers,
                array_agg(u.g ORDER BY u.element) FILTER (WHERE b.tags IS NOT NULL) AS tags,
                array_agg(u.n ORDER BY u.element) FILTER (WHERE b.nodes IS NOT NULL) AS nodes,
                array_agg(u.m ORDER BY u.element) FILTER (WHERE b.metas IS NOT NULL) AS metas,
                count(*) FILTER (WHERE u.v IS NOT NULL) AS records,
-               count(*) FILTER (WHERE u.v IS NOT NULL AND u.record_offset >= $4) AS kept,
+               count(*) FILTER (WHERE u.v IS NOT NULL AND u.record_offset >= $5::bigint) AS kept,
                count(*) FILTER (WHERE u.is_erased) AS erased,
-               coalesce(sum(u.size) FILTER (WHERE u.is_erased), 0) AS erased_bytes,
+               coalesce(sum(u.size) FILTER (WHERE u.is_erased), 0)::bigint AS erased_bytes,
                array_agg(u.tag) FILTER (WHERE u.is_erased AND u.tag IS NOT NULL) AS erased_tags,
                array_agg(u.record_offset) FILTER (WHERE u.is_erased AND u.tag IS NOT NULL) AS erased_offsets
-        FROM (SELECT CASE WHEN d.o IS NULL THEN e.v END AS v, CASE WHEN d.o IS NULL THEN e.k END AS k,
-                     CASE WHEN d.o IS NULL THEN e.h END AS h, CASE WHEN d.o IS NULL THEN e.g END AS g,
-                     CASE WHEN d.o IS NULL THEN e.n END AS n, CASE WHEN d.o IS NULL THEN e.m END AS m,
+        FROM (SELECT CASE WHEN e.hit = 0 THEN e.v END AS v, CASE WHEN e.hit = 0 THEN e.k END AS k,
+                     CASE WHEN e.hit = 0 THEN e.h END AS h, CASE WHEN e.hit = 0 THEN e.g END AS g,
+                     CASE WHEN e.hit = 0 THEN e.n END AS n, CASE WHEN e.hit = 0 THEN e.m END AS m,
                      e.g AS tag, e.element, b.base_offset + e.element - 1 AS record_offset,
-                     d.o IS NOT NULL AND e.v IS NOT NULL AS is_erased,
+                     e.hit = 1 AND e.v IS NOT NULL AS is_erased,
                      (octet_length(e.v) + coalesce(octet_length(e.k), 0) + coalesce(octet_length(e.h), 0)
                       + coalesce(octet_length(e.m), 0))::bigint AS size
-              FROM unnest(b.vals, b.keys, b.headers, b.tags, b.nodes, b.metas) WITH ORDINALITY AS e(v, k, h, g, n, m, element)
-              LEFT JOIN unnest(w.offsets) AS d(o) ON d.o = b.base_offset + e.element - 1) u) x
+              FROM (SELECT i.*, get_byte(w.mask, i.element::int - 1) AS hit
+                    FROM unnest(b.vals, b.keys, b.headers, b.tags, b.nodes, b.metas) WITH ORDINALITY
+                        AS i(v, k, h, g, n, m, element)) e) u) x
     WHERE x.erased > 0),
 gone AS (
     DELETE FROM tidegate.batch_ephemeral b USING after a
@@ -160,5 +163,4 @@ untagged AS (
     DELETE FROM tidegate.batch_tag t
     USING (SELECT unnest(a.erased_tags) AS tag, unnest(a.erased_offsets) AS record_offset FROM after a) d
     WHERE t.topic_id = $1 AND t.partition = $2 AND t.tag = d.tag AND t.record_offset = d.record_offset)
-SELECT coalesce((SELECT sum(erased) FROM after), 0)::bigint, coalesce((SELECT sum(erased_bytes) FROM after), 0)::bigint,
-       (SELECT max(last_offset) FROM wanted)
+SELECT coalesce(sum(erased), 0)::bigint, coalesce(sum(erased_bytes), 0)::bigint FROM after

@@ -14,6 +14,7 @@ TABLES = {
     "docs/openapi/durable.yaml": ["src/api/durable/routes.c"],
     "docs/openapi/subscriptions.yaml": ["src/api/durable/subscription/control.c"],
     "docs/openapi/streaming.yaml": ["src/api/streaming/routes.c", "src/api/probe.c"],
+    "docs/openapi/topics.yaml": ["src/api/topics/routes.c"],
 }
 
 ROUTE = re.compile(r'HTTP_([A-Z]+), (?:\.pattern = )?"([^"]+)", (?:\.name = )?"(\w+)"')

@@ -1,5 +1,6 @@
 #include "log/erase.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "db/array.h"
@@ -13,6 +14,8 @@ enum {
 	ROWS_AT_ONCE = 256, /* of which arrays are made anew in one statement: 16 MiB */
 	WHOLE_ROWS_AT_ONCE = 400,
 	STEP_ARENA_BYTES = 1 << 20,
+	ARRAY_BYTES_MAX = 1 << 20,
+	ROW_BYTES_MAX = 64 << 10, /* a byte per record of one row */
 	TAG_BYTES_MAX = 4096
 };
 
@@ -40,8 +43,17 @@ static void take(step *s, int64_t records, int64_t bytes)
 
 /* ---- single records ---- */
 
-static bool bind_offsets(const step *s, const int64_t *offsets, size_t count, buf *array, db_params *p, err *e)
+/* The rows that hold what is to be erased, and which of their elements. */
+typedef struct hits {
+	buf lasts;
+	buf masks;
+	int64_t rows;
+	int64_t last; /* of the last row */
+} hits;
+
+static bool find_rows(step *s, const int64_t *offsets, size_t count, buf *array, db_result **out, err *e)
 {
+	db_params p;
 	db_array_builder builder;
 	buf_clear(array);
 	db_array_begin(&builder, array, DB_INT8);
@@ -49,62 +61,138 @@ static bool bind_offsets(const step *s, const int64_t *offsets, size_t count, bu
 		db_array_add_i64(&builder, offsets[i]);
 	}
 	db_array_end(&builder);
-	db_params_init(p);
-	db_param_i64(p, s->topic_id);
-	db_param_i32(p, s->head->partition);
-	db_param_str(p, buf_str(array));
-	db_param_i64(p, head_floor(s->head));
-	db_param_i64(p, ROWS_AT_ONCE);
-	return !array->failed || err_set(e, ERR_NO_MEMORY, "out of memory");
-}
-
-static size_t drop_done(int64_t *offsets, size_t count, int64_t done)
-{
-	size_t left = 0;
-	for (size_t i = 0; i < count; i++) {
-		if (offsets[i] > done) {
-			offsets[left++] = offsets[i];
-		}
+	db_params_init(&p);
+	db_param_i64(&p, s->topic_id);
+	db_param_i32(&p, s->head->partition);
+	db_param_str(&p, buf_str(array));
+	db_param_i64(&p, ROWS_AT_ONCE);
+	if (array->failed) {
+		return err_set(e, ERR_NO_MEMORY, "out of memory");
 	}
-	return left;
+	return db_run(s->conn, of(s->head, &SQL_ERASE_FIND_ROWS, &SQL_ERASE_FIND_ROWS_EPHEMERAL), &p, out, e);
 }
 
-/* Uses up the list. */
-static bool erase_some(step *s, int64_t *offsets, size_t count, err *e)
+/* Marks the offsets that lie in each row. Rows and offsets ascend. */
+static bool mark(const step *s, const db_result *rows, const int64_t *offsets, size_t count, hits *h, err *e)
 {
-	const db_query *query = of(s->head, &SQL_ERASE_RECORDS, &SQL_ERASE_RECORDS_EPHEMERAL);
-	buf array;
-	bool ok = true;
-	buf_init(&array, 64 + 12 * (size_t)OFFSETS_AT_ONCE);
-	while (ok && count > 0) {
-		db_params p;
-		db_result *r = NULL;
-		ok = bind_offsets(s, offsets, count, &array, &p, e) && db_run(s->conn, query, &p, &r, e);
-		if (ok) {
-			take(s, db_i64(r, 0, 0), db_i64(r, 0, 1));
-			count = db_is_null(r, 0, 2) ? 0 : drop_done(offsets, count, db_i64(r, 0, 2));
+	db_array_builder lasts;
+	db_array_builder masks;
+	buf mask;
+	size_t at = 0;
+	int64_t floor = head_floor(s->head);
+	buf_init(&mask, ROW_BYTES_MAX);
+	db_array_begin(&lasts, &h->lasts, DB_INT8);
+	db_array_begin(&masks, &h->masks, DB_BYTEA);
+	h->rows = db_rows(rows);
+	for (int i = 0; i < db_rows(rows); i++) {
+		h->last = db_i64(rows, i, 0);
+		int64_t base = db_i64(rows, i, 1);
+		size_t span = (size_t)(h->last - base + 1);
+		buf_clear(&mask);
+		if (!buf_reserve(&mask, span)) {
+			break;
 		}
-		db_result_free(r);
+		memset(mask.ptr, 0, span);
+		mask.len = span;
+		for (; at < count && offsets[at] <= h->last; at++) {
+			if (offsets[at] >= base && offsets[at] >= floor) {
+				mask.ptr[offsets[at] - base] = 1;
+			}
+		}
+		db_array_add_i64(&lasts, h->last);
+		db_array_add_str(&masks, buf_str(&mask));
+	}
+	db_array_end(&lasts);
+	db_array_end(&masks);
+	bool ok = !mask.failed && !h->lasts.failed && !h->masks.failed;
+	buf_dispose(&mask);
+	return ok || err_set(e, ERR_NO_MEMORY, "out of memory");
+}
+
+static bool erase_hits(step *s, const hits *h, err *e)
+{
+	db_params p;
+	db_result *r = NULL;
+	if (h->rows == 0) {
+		return true;
+	}
+	db_params_init(&p);
+	db_param_i64(&p, s->topic_id);
+	db_param_i32(&p, s->head->partition);
+	db_param_str(&p, buf_str(&h->lasts));
+	db_param_str(&p, buf_str(&h->masks));
+	db_param_i64(&p, head_floor(s->head));
+	if (!db_run(s->conn, of(s->head, &SQL_ERASE_RECORDS, &SQL_ERASE_RECORDS_EPHEMERAL), &p, &r, e)) {
+		return false;
+	}
+	take(s, db_i64(r, 0, 0), db_i64(r, 0, 1));
+	db_result_free(r);
+	return true;
+}
+
+static int compare_offsets(const void *left, const void *right)
+{
+	int64_t a = *(const int64_t *)left;
+	int64_t b = *(const int64_t *)right;
+	return a < b ? -1 : a > b ? 1 : 0;
+}
+
+/* Ascending offsets, some rows at a time. */
+static bool erase_some(step *s, const int64_t *offsets, size_t count, err *e)
+{
+	hits h = {.rows = ROWS_AT_ONCE};
+	buf array;
+	size_t at = 0;
+	bool ok = true;
+	buf_init(&array, ARRAY_BYTES_MAX);
+	buf_init(&h.lasts, ARRAY_BYTES_MAX);
+	buf_init(&h.masks, (size_t)ROWS_AT_ONCE * ROW_BYTES_MAX);
+	while (ok && at < count && h.rows == ROWS_AT_ONCE) {
+		db_result *rows = NULL;
+		buf_clear(&h.lasts);
+		buf_clear(&h.masks);
+		ok = find_rows(s, offsets + at, count - at, &array, &rows, e) &&
+			 mark(s, rows, offsets + at, count - at, &h, e) && erase_hits(s, &h, e);
+		db_result_free(rows);
+		while (at < count && offsets[at] <= h.last) {
+			at++;
+		}
 	}
 	buf_dispose(&array);
+	buf_dispose(&h.lasts);
+	buf_dispose(&h.masks);
 	return ok;
+}
+
+/* Any number, in any order: each row is touched once. */
+static bool erase_all(step *s, int64_t *offsets, size_t count, err *e)
+{
+	qsort(offsets, count, sizeof *offsets, compare_offsets);
+	for (size_t at = 0; at < count;) {
+		size_t n = count - at < OFFSETS_AT_ONCE ? count - at : OFFSETS_AT_ONCE;
+		if (!erase_some(s, offsets + at, n, e)) {
+			return false;
+		}
+		at += n;
+	}
+	return true;
 }
 
 bool log_erase_offsets(db_conn *conn, int64_t topic_id, head *h, const int64_t *offsets, size_t count, int64_t *erased,
 					   err *e)
 {
-	int64_t some[OFFSETS_AT_ONCE];
 	step s = {.conn = conn, .topic_id = topic_id, .head = h};
-	for (size_t at = 0; at < count;) {
-		size_t n = count - at < OFFSETS_AT_ONCE ? count - at : OFFSETS_AT_ONCE;
-		memcpy(some, offsets + at, n * sizeof *some);
-		if (!erase_some(&s, some, n, e)) {
-			return err_frame(e, "log_erase_offsets");
-		}
-		at += n;
+	int64_t *sorted = malloc((count + 1) * sizeof *sorted);
+	if (sorted == NULL) {
+		return err_set(e, ERR_NO_MEMORY, "out of memory");
 	}
+	if (count > 0) {
+		memcpy(sorted, offsets, count * sizeof *sorted);
+	}
+	bool ok = erase_all(&s, sorted, count, e);
+	free(sorted);
 	*erased = s.erased;
-	return true;
+	return ok || err_frame(e, "log_erase_offsets");
 }
 
 /* ---- by range ---- */
@@ -187,7 +275,8 @@ static str end_of_prefix(str prefix, char *bytes)
 	return (str){bytes, len};
 }
 
-static bool find_tagged(step *s, const log_tag_match *m, int64_t *offsets, size_t *count, err *e)
+/* *out is malloc'd. */
+static bool find_tagged(step *s, const log_tag_match *m, int64_t **out, size_t *count, err *e)
 {
 	db_params p;
 	db_result *r = NULL;
@@ -202,36 +291,30 @@ static bool find_tagged(step *s, const log_tag_match *m, int64_t *offsets, size_
 	}
 	db_param_i64(&p, head_floor(s->head));
 	db_param_i64(&p, s->below);
-	db_param_i64(&p, OFFSETS_AT_ONCE);
+	db_param_i64(&p, LOG_ERASE_STEP);
 	if (!db_run(s->conn, is_prefix ? &SQL_ERASE_FIND_PREFIX : &SQL_ERASE_FIND_EQUAL, &p, &r, e)) {
 		return false;
 	}
 	*count = (size_t)db_rows(r);
-	for (size_t i = 0; i < *count; i++) {
-		offsets[i] = db_i64(r, (int)i, 0);
+	*out = malloc((*count + 1) * sizeof **out);
+	for (size_t i = 0; *out != NULL && i < *count; i++) {
+		(*out)[i] = db_i64(r, (int)i, 0);
 	}
 	db_result_free(r);
-	return true;
+	return *out != NULL || err_set(e, ERR_NO_MEMORY, "out of memory");
 }
 
 static bool erase_tagged(step *s, const log_tag_match *m, err *e)
 {
-	int64_t offsets[OFFSETS_AT_ONCE];
-	size_t count = OFFSETS_AT_ONCE;
+	int64_t *offsets = NULL;
+	size_t count = 0;
 	if (m->text.len > TAG_BYTES_MAX) {
 		return true; /* nobody has such a tag */
 	}
-	while (count == OFFSETS_AT_ONCE && s->erased < LOG_ERASE_STEP) {
-		int64_t before = s->erased;
-		if (!find_tagged(s, m, offsets, &count, e) || !erase_some(s, offsets, count, e)) {
-			return false;
-		}
-		if (s->erased == before) {
-			break;
-		}
-	}
-	s->more = count == OFFSETS_AT_ONCE && s->erased >= LOG_ERASE_STEP;
-	return true;
+	bool ok = find_tagged(s, m, &offsets, &count, e) && erase_all(s, offsets, count, e);
+	free(offsets);
+	s->more = count == LOG_ERASE_STEP && s->erased > 0;
+	return ok;
 }
 
 /* ---- a step ---- */

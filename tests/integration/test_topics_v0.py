@@ -257,7 +257,7 @@ def test_scopes_and_prefixes(keyed):
         assert anyone.get("/v0/health").status_code == 200
         assert anyone.get("/v0/ready").status_code == 200
         refused(anyone.get("/v0/metrics"), 401, "unauthorized")
-    reader, writer = make_key("--scopes", "read"), make_key("--scopes", "write", "--prefixes", "mine.")
+    reader, writer = make_key("--scopes", "read"), make_key("--scopes", "write", "--prefix", "mine.")
     with V0(worker.url, admin) as client:
         client.make("mine.a")
         client.make("theirs")
@@ -273,7 +273,7 @@ def test_scopes_and_prefixes(keyed):
         refused(client.write("mine.c", [{"data": 1}], config={"ttl_ms": 5}), 403, "forbidden")
         refused(client.write("theirs", [{"data": 1}]), 403, "forbidden")
         refused(client.diff("mine.a"), 403, "forbidden")
-    limited = make_key("--scopes", "read", "--prefixes", "mine.")
+    limited = make_key("--scopes", "read", "--prefix", "mine.")
     with V0(worker.url, limited) as client:
         assert [entry["topic"] for entry in fine(client.get("/v0/topics?page_size=1"))["topics"]] == ["mine.a"]
         assert [entry["topic"] for entry in fine(client.get("/v0/topics"))["topics"]] == ["mine.a", "mine.b"]
@@ -326,3 +326,23 @@ def test_records_of_other_dialects_are_shown(client, name):
     [message] = ok(client.post(f"/topics/{name}/consume", json={"offset": 6}))["messages"]
     assert message["value"] == '{"z":1,"a":null}'
     assert seqs(client.read(name, from_seq=6)) == [7]
+
+
+def test_requests_of_one_key_are_limited(fleet, fresh_database):
+    run("migrate", database=fresh_database)
+    keys = [re.search(r"tg_\w+", run("key", "create", "--name", "test", "--scopes", "all", database=fresh_database).stdout)[0]
+            for _ in range(2)]
+    worker = fleet.start(fresh_database, topics_max_inflight_per_key=2)
+    with V0(worker.url, keys[0]) as client, V0(worker.url, keys[1]) as other:
+        client.make("t")
+        waiting = [threading.Thread(target=lambda: V0(worker.url, keys[0]).read("t", wait_ms=30000)) for _ in range(2)]
+        for thread in waiting:
+            thread.start()
+        answer = wait.until(lambda: (got := client.get("/v0/topics")).status_code == 429 and got, "both slots are taken")
+        assert refused(answer, 429, "throttled")["detail"] == {"limit": "max_inflight_per_key", "max": 2}
+        assert client.get("/v0/health").status_code == 200
+        fine(other.get("/v0/topics"))
+        other.add("t", [{"data": 1}])
+        for thread in waiting:
+            thread.join()
+        fine(client.get("/v0/topics"))

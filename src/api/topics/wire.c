@@ -54,14 +54,13 @@ void wire_read_u64(body *b, const char *name, int64_t most, int64_t *out)
 
 /* ---- pages of lists ---- */
 
-static bool read_cursor(http_exchange *x, str *after, err *e)
+bool wire_decode_cursor(arena *a, str cursor, str *after, err *e)
 {
-	str text;
-	*after = STR("");
-	if (!http_request_query(x, STR("cursor"), &text) || text.len == 0) {
+	if (cursor.len == 0) {
+		*after = STR("");
 		return true;
 	}
-	if (text_base64url_decode(http_arena(x), text, after) && after->len > 0 && text_is_utf8(*after) &&
+	if (text_base64url_decode(a, cursor, after) && after->len > 0 && text_is_utf8(*after) &&
 		memchr(after->ptr, '\0', after->len) == NULL) {
 		return true;
 	}
@@ -76,7 +75,11 @@ bool wire_read_page(http_exchange *x, wire_page *out, err *e)
 		size = WIRE_PAGE_DEFAULT;
 	}
 	out->size = size < 1 ? 1 : size > WIRE_PAGE_MAX ? WIRE_PAGE_MAX : (uint32_t)size;
-	return read_cursor(x, &out->after, e);
+	str cursor = STR_NONE;
+	if (!http_request_query(x, STR("cursor"), &cursor)) {
+		cursor = STR_NONE;
+	}
+	return wire_decode_cursor(http_arena(x), cursor, &out->after, e);
 }
 
 void wire_write_cursor(buf *out, str last)

@@ -36,6 +36,8 @@ typedef struct wire_page {
 	str after; /* names up to this one were on earlier pages; "" at the start */
 } wire_page;
 
+/* What a cursor names; "" for an empty one. */
+bool wire_decode_cursor(arena *a, str cursor, str *after, err *e) MUST_CHECK;
 /* page_size, cursor. */
 bool wire_read_page(http_exchange *x, wire_page *out, err *e) MUST_CHECK;
 /* ,"next_cursor":"…" for the next page, which begins behind `last`. */
