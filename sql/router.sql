@@ -78,8 +78,11 @@ SELECT r.router_id FROM tidegate.router r, (SELECT count(*) FROM tenant) AS lock
 WHERE r.topic_id = $1 OR r.dest_id = $1 ORDER BY r.router_id FOR UPDATE OF r
 
 -- name: router_delete_of_topic
--- $1 bigint topic_id
-WITH gone AS (DELETE FROM tidegate.router WHERE topic_id = $1 OR dest_id = $1 RETURNING name)
+-- Locked in the order in which a copying step locks them. $1 bigint topic_id
+WITH locked AS (
+    SELECT topic_id, router_id FROM tidegate.router WHERE topic_id = $1 OR dest_id = $1 ORDER BY router_id FOR UPDATE),
+gone AS (
+    DELETE FROM tidegate.router r USING locked l WHERE r.topic_id = l.topic_id AND r.router_id = l.router_id RETURNING r.name)
 SELECT name FROM gone ORDER BY name
 
 -- name: router_lock_behind

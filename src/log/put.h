@@ -17,8 +17,8 @@ typedef struct put_place {
 	int32_t hops;
 } put_place;
 
-/* Sends a statement a row, and one for its tags, in the open pipeline and counts them in *sent; the place moves behind the records. The time
- * is the head's last_ms. `scratch` holds one row. */
+/* Sends a statement a row, and one for its tags, in the open pipeline and counts them in *sent; the place moves behind
+ * the records. The time is the head's last_ms. `scratch` holds one row. */
 bool put_send_rows(db_conn *conn, int64_t topic_id, const head *h, const row_piece *pieces, size_t count,
 				   put_place *place, buf *scratch, size_t *sent, err *e) MUST_CHECK;
 /* Reads the results of what was sent and ends the pipeline. */

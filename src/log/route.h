@@ -70,8 +70,9 @@ bool log_router_list(log_engine *engine, log_conn *conn, const log_router_query 
 					 size_t *count, err *e) MUST_CHECK;
 
 /* Copies to the topic what was acknowledged upstream before the call, through every chain of routers that leads to it:
- * what is read from the topic afterwards reflects it. log_read() and log_topic_partitions() do it by themselves. Costs one look-up where no router leads
- * to the topic. Gives up after ROUTE_CATCH_UP_MS of a source that is written faster than it can be copied. */
+ * what is read from the topic afterwards reflects it. log_read(), log_state_read() and log_topic_partitions() do it by
+ * themselves. Costs one look-up where no router leads to the topic. Gives up after five seconds of a source that is
+ * written faster than it can be copied. */
 bool log_route_catch_up(log_engine *engine, log_conn *conn, int64_t topic_id, err *e) MUST_CHECK;
 
 #endif

@@ -26,7 +26,8 @@ bool route_key(arena *a, const route_origin *o, str *out)
 	return keep(a, &key, out);
 }
 
-/* Lists the members of an object, each as it stands in the text; false: it is none, or has more than `max` besides the mark. */
+/* Lists the members of an object, each as it stands in the text; false: it is none, or has more than `max` besides the
+ * mark. */
 static bool list_members(str meta, str *list, size_t max, size_t *count)
 {
 	jscan s;

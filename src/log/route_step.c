@@ -1,63 +1,17 @@
 #include "log/route_step.h"
 
-#include <stddef.h>
 #include <stdlib.h>
 
 #include "db/array.h"
 #include "log/outcome.h"
 #include "log/private.h"
-#include "log/put.h"
-#include "log/read.h"
 #include "log/retain.h"
-#include "log/route_copy.h"
+#include "log/route_work.h"
 #include "sql/head.h"
 #include "sql/outcome.h"
 #include "sql/router.h"
 
 enum { STEP_ARENA_BYTES = 256 << 20, KEYS_MAX_BYTES = 4 << 20, OUTCOME_BYTES = 256 };
-
-/* What one position of the source leads to: shared by all routers that stand there. */
-typedef struct route_page {
-	int64_t from;
-	int64_t lost; /* records that retention took first */
-	int64_t position;
-	int64_t end_offset;
-	log_page *page;
-	log_record *records;
-	uint32_t count;
-} route_page;
-
-/* One router, and what it brings to its destination in this step. */
-typedef struct route_work {
-	log_router rule;
-	int64_t router_id;
-	log_topic dest; /* as much as telling of it needs */
-	int32_t dest_partition;
-	int64_t source_epoch;
-	int64_t from;
-	bool dest_is_queue;
-	bool dest_is_synced;
-	route_page *page;
-
-	/* the copies */
-	log_columns columns;
-	uint32_t *picked; /* which records of the page, ascending */
-	str *keys;        /* exactly_once: one per copy */
-	bool *is_known;   /* exactly_once: the destination has it already */
-	uint32_t *index;  /* the copies to write */
-	uint32_t count;   /* of them */
-
-	/* the destination */
-	head head;
-	head_rules rules;
-	bool has_head;
-	put_place place;
-	bool is_changed;
-
-	int64_t position; /* after the step */
-	int64_t forwarded;
-	bool is_stuck; /* the destination takes no more */
-} route_work;
 
 typedef struct step {
 	log_engine *engine;
@@ -72,6 +26,7 @@ typedef struct step {
 	size_t page_count;
 	bool is_postponed; /* a router waits for the next step, as another one of this step goes to the same place */
 	bool is_synced;    /* the commit waits for the disk */
+	bool is_settled;   /* what expired at the source is written down */
 } step;
 
 static bool no_memory(err *e)
@@ -155,7 +110,7 @@ static bool lock_routers(step *s, route_outcome *out, err *e)
 
 /* ---- the source ---- */
 
-static bool read_page(step *s, route_page *p, err *e)
+static bool read_page(step *s, route_page *p, bool *expired, err *e)
 {
 	log_gap gap;
 	log_read_request q = {.topic = &s->source,
@@ -172,6 +127,7 @@ static bool read_page(step *s, route_page *p, err *e)
 	}
 	if (log_page_gap(p->page, &gap)) {
 		p->lost = gap.to - gap.from;
+		*expired = *expired || gap.by_ttl;
 	}
 	while (p->count < ROUTE_PAGE_RECORDS && log_page_next(p->page, &p->records[p->count])) {
 		p->count++;
@@ -181,7 +137,8 @@ static bool read_page(step *s, route_page *p, err *e)
 	return true;
 }
 
-static bool read_source(step *s, err *e)
+/* *expired: something was lost to age. */
+static bool read_source(step *s, bool *expired, err *e)
 {
 	for (size_t i = 0; i < s->work_count; i++) {
 		route_work *w = &s->works[i];
@@ -191,7 +148,7 @@ static bool read_source(step *s, err *e)
 		if (w->page == NULL) {
 			w->page = &s->pages[s->page_count++];
 			w->page->from = w->from;
-			if (!read_page(s, w->page, e)) {
+			if (!read_page(s, w->page, expired, e)) {
 				return false;
 			}
 		}
@@ -199,110 +156,7 @@ static bool read_source(step *s, err *e)
 	return true;
 }
 
-/* ---- the copies ---- */
-
-static bool has_any(const log_record *records, uint32_t count, size_t member)
-{
-	for (uint32_t i = 0; i < count; i++) {
-		if (((const str *)(const void *)((const char *)&records[i] + member))->ptr != NULL) {
-			return true;
-		}
-	}
-	return false;
-}
-
-/* One column of the copies; NULL when no record of the page has it. */
-static bool copy_column(step *s, const route_work *w, uint32_t count, size_t member, const str **out)
-{
-	const route_page *page = w->page;
-	if (!has_any(page->records, page->count, member)) {
-		return true;
-	}
-	str *column = arena_alloc_array(s->arena, count, sizeof *column);
-	for (uint32_t i = 0; column != NULL && i < count; i++) {
-		column[i] = *(const str *)(const void *)((const char *)&page->records[w->picked[i]] + member);
-	}
-	*out = column;
-	return column != NULL;
-}
-
-static bool copy_times(step *s, route_work *w, uint32_t count)
-{
-	const log_record *records = w->page->records;
-	int64_t *times = NULL;
-	for (uint32_t i = 0; i < count; i++) {
-		const log_record *r = &records[w->picked[i]];
-		if (r->timestamp_ms == r->committed_ms) {
-			continue;
-		}
-		if (times == NULL && (times = arena_alloc_zero(s->arena, count * sizeof *times)) == NULL) {
-			return false;
-		}
-		times[i] = r->timestamp_ms;
-	}
-	w->columns.timestamps_ms = times;
-	return true;
-}
-
-static bool mark_copies(step *s, route_work *w, uint32_t count)
-{
-	str *metas = arena_alloc_array(s->arena, count, sizeof *metas);
-	w->keys = arena_alloc_array(s->arena, count, sizeof *w->keys);
-	w->is_known = arena_alloc_zero(s->arena, count);
-	if (metas == NULL || w->keys == NULL || w->is_known == NULL) {
-		return false;
-	}
-	for (uint32_t i = 0; i < count; i++) {
-		const log_record *r = &w->page->records[w->picked[i]];
-		route_origin origin = {.router = w->rule.name,
-							   .source = w->rule.source,
-							   .source_id = s->request->source_id,
-							   .source_epoch = w->source_epoch,
-							   .source_seq = r->offset + 1};
-		if (!route_key(s->arena, &origin, &w->keys[i]) ||
-			!route_mark_meta(s->arena, r->meta, &origin, w->keys[i], &metas[i])) {
-			return false;
-		}
-	}
-	w->columns.metas = metas;
-	return true;
-}
-
-/* Everything the router takes of its page; how much of it fits is seen under the destination's lock. */
-static bool make_copies(step *s, route_work *w, err *e)
-{
-	const route_page *page = w->page;
-	uint32_t count = 0;
-	w->picked = arena_alloc_array(s->arena, (size_t)page->count + 1, sizeof *w->picked);
-	w->index = arena_alloc_array(s->arena, (size_t)page->count + 1, sizeof *w->index);
-	if (w->picked == NULL || w->index == NULL) {
-		return no_memory(e);
-	}
-	for (uint32_t i = 0; i < page->count; i++) {
-		if (route_takes(&w->rule, &page->records[i])) {
-			w->picked[count++] = i;
-		}
-	}
-	w->columns.count = count;
-	if (count == 0) {
-		return true;
-	}
-	bool ok = copy_column(s, w, count, offsetof(log_record, value), &w->columns.values) &&
-			  copy_column(s, w, count, offsetof(log_record, key), &w->columns.keys) &&
-			  copy_column(s, w, count, offsetof(log_record, headers), &w->columns.headers) && copy_times(s, w, count);
-	ok = ok && (!w->rule.preserve_tag || copy_column(s, w, count, offsetof(log_record, tag), &w->columns.tags));
-	ok = ok && (!w->rule.preserve_node || copy_column(s, w, count, offsetof(log_record, node), &w->columns.nodes));
-	ok = ok && (w->rule.exactly_once ? mark_copies(s, w, count)
-									 : copy_column(s, w, count, offsetof(log_record, meta), &w->columns.metas));
-	return ok || no_memory(e);
-}
-
 /* ---- the destinations ---- */
-
-static bool needs_head(const route_work *w)
-{
-	return w->columns.count > 0 || w->page->lost > 0;
-}
 
 static int compare_dests(const void *left, const void *right)
 {
@@ -356,8 +210,8 @@ static bool lock_dests(step *s, err *e)
 	}
 	for (size_t i = 0; i < s->work_count; i++) {
 		const route_work *w = &s->works[i];
-		if (needs_head(w) && (!head_send_lock(s->conn, w->dest.topic_id, &w->dest_partition, 1, e) ||
-							  (w->keys != NULL && !send_find_keys(s, w, e)))) {
+		if (route_work_needs_head(w) && (!head_send_lock(s->conn, w->dest.topic_id, &w->dest_partition, 1, e) ||
+										 (w->keys != NULL && !send_find_keys(s, w, e)))) {
 			return false;
 		}
 	}
@@ -368,7 +222,7 @@ static bool lock_dests(step *s, err *e)
 		route_work *w = &s->works[i];
 		head *heads = NULL;
 		size_t count = 0;
-		if (!needs_head(w)) {
+		if (!route_work_needs_head(w)) {
 			continue;
 		}
 		if (!head_receive_lock(s->conn, s->arena, &heads, &count, &w->rules, e) ||
@@ -383,68 +237,11 @@ static bool lock_dests(step *s, err *e)
 	return db_pipeline_finish(s->conn, e);
 }
 
-static bool has_caps(const route_work *w)
-{
-	return w->rules.cap_records > 0 || w->rules.cap_bytes > 0;
-}
-
-static bool has_room(const route_work *w, int64_t bytes)
-{
-	return w->rules.discard_old || ((w->rules.cap_records == 0 || w->head.live_records + 1 <= w->rules.cap_records) &&
-									(w->rules.cap_bytes == 0 || w->head.live_bytes + bytes <= w->rules.cap_bytes));
-}
-
-/* Offsets for what never came. A reader who crosses them is told, so nothing below can stay; but jobs have no cursor
- * that crosses anything, and are kept. */
-static void burn(route_work *w)
-{
-	head *h = &w->head;
-	if (w->page->lost == 0) {
-		return;
-	}
-	h->next_offset += w->page->lost;
-	if (!w->dest_is_queue || h->live_records == 0) {
-		h->source_floor = h->next_offset;
-		h->live_records = 0;
-		h->live_bytes = 0;
-	}
-	w->position = w->from + w->page->lost;
-	w->is_changed = true;
-}
-
-/* Gives the copies their places, as many as there is room for. */
-static void fill(route_work *w)
-{
-	head *h = &w->head;
-	burn(w);
-	w->place = (put_place){.offset = h->next_offset, .byte = h->next_byte};
-	h->last_ms = h->last_ms > w->rules.now_ms ? h->last_ms : w->rules.now_ms;
-	for (uint32_t i = 0; i < w->columns.count; i++) {
-		int64_t bytes = (int64_t)rows_record_bytes(&w->columns, i);
-		bool is_known = w->is_known != NULL && w->is_known[i];
-		if (!is_known && !has_room(w, bytes)) {
-			w->position = w->page->records[w->picked[i]].offset;
-			w->is_stuck = true;
-			return;
-		}
-		w->forwarded++;
-		if (!is_known) {
-			w->index[w->count++] = i;
-			h->next_offset++;
-			h->next_byte += (int64_t)w->columns.values[i].len;
-			h->live_records++;
-			h->live_bytes += bytes;
-			w->is_changed = true;
-		}
-	}
-	w->position = w->page->position;
-}
-
 static bool settle_dests(step *s, err *e)
 {
 	for (size_t i = 0; i < s->work_count; i++) {
 		route_work *w = &s->works[i];
-		if (!needs_head(w)) {
+		if (!route_work_needs_head(w)) {
 			w->position = w->page->position;
 			continue;
 		}
@@ -453,10 +250,10 @@ static bool settle_dests(step *s, err *e)
 			continue;
 		}
 		if (!head_settle_crash(s->conn, w->dest.topic_id, &w->head, &w->is_changed, e) ||
-			(has_caps(w) && !retain_expire(s->conn, w->dest.topic_id, &w->head, &w->rules, e))) {
+			(route_work_has_caps(w) && !retain_expire(s->conn, w->dest.topic_id, &w->head, &w->rules, e))) {
 			return false;
 		}
-		fill(w);
+		route_work_fill(w);
 		s->is_synced = s->is_synced || (w->is_changed && w->dest_is_synced);
 	}
 	return true;
@@ -550,7 +347,7 @@ static bool evict(step *s, size_t *sent, err *e)
 {
 	bool any = false;
 	for (size_t i = 0; i < s->work_count && !any; i++) {
-		any = s->works[i].is_changed && s->works[i].rules.discard_old && has_caps(&s->works[i]);
+		any = s->works[i].is_changed && s->works[i].rules.discard_old && route_work_has_caps(&s->works[i]);
 	}
 	if (!any) {
 		return true;
@@ -662,8 +459,11 @@ static bool is_moved(const step *s)
 
 /* ---- the step ---- */
 
-static bool run(step *s, route_outcome *out, err *e)
+/* *unsettled: nothing was done, as the source has to be settled first: a reader in a transaction passes over what has
+ * expired, and does not tell exactly where that ends. */
+static bool run(step *s, route_outcome *out, bool *unsettled, err *e)
 {
+	bool expired = false;
 	if (!db_begin(s->conn, e) || !lock_routers(s, out, e)) {
 		return false;
 	}
@@ -672,11 +472,16 @@ static bool run(step *s, route_outcome *out, err *e)
 		return true;
 	}
 	qsort(s->works, s->work_count, sizeof *s->works, compare_dests);
-	if (!read_source(s, e)) {
+	if (!read_source(s, &expired, e)) {
 		return false;
 	}
+	if (expired && !s->is_settled) {
+		db_rollback(s->conn);
+		*unsettled = true;
+		return true;
+	}
 	for (size_t i = 0; i < s->work_count; i++) {
-		if (!make_copies(s, &s->works[i], e)) {
+		if (!route_work_make_copies(&s->works[i], s->request->source_id, s->arena, e)) {
 			return false;
 		}
 	}
@@ -703,7 +508,8 @@ static void announce(const step *s, route_outcome *out)
 	}
 }
 
-bool route_step(log_engine *engine, db_conn *conn, const route_request *request, route_outcome *out, err *e)
+static bool attempt(log_engine *engine, db_conn *conn, const route_request *request, bool is_settled,
+					route_outcome *out, bool *unsettled, err *e)
 {
 	bool ok = false;
 	step *s = calloc(1, sizeof *s);
@@ -711,12 +517,16 @@ bool route_step(log_engine *engine, db_conn *conn, const route_request *request,
 	if (s == NULL) {
 		return no_memory(e);
 	}
-	*s = (step){.engine = engine, .conn = conn, .arena = arena_new(STEP_ARENA_BYTES), .request = request};
+	*s = (step){.engine = engine,
+				.conn = conn,
+				.arena = arena_new(STEP_ARENA_BYTES),
+				.request = request,
+				.is_settled = is_settled};
 	buf_init(&s->scratch, ROW_SCRATCH_BYTES);
-	ok = s->arena != NULL ? run(s, out, e) : no_memory(e);
-	if (ok) {
+	ok = s->arena != NULL ? run(s, out, unsettled, e) : no_memory(e);
+	if (ok && !*unsettled) {
 		announce(s, out);
-	} else {
+	} else if (!ok) {
 		db_rollback(conn);
 		err_frame(e, "route_step");
 	}
@@ -727,6 +537,15 @@ bool route_step(log_engine *engine, db_conn *conn, const route_request *request,
 	buf_dispose(&s->scratch);
 	free(s);
 	return ok;
+}
+
+bool route_step(log_engine *engine, db_conn *conn, const route_request *request, route_outcome *out, err *e)
+{
+	bool unsettled = false;
+	bool still_unsettled = false;
+	return attempt(engine, conn, request, false, out, &unsettled, e) &&
+		   (!unsettled || (retain_settle(conn, request->source_id, request->partition, e) &&
+						   attempt(engine, conn, request, true, out, &still_unsettled, e)));
 }
 
 bool route_pass(log_engine *engine, db_conn *conn, int64_t source_id, int32_t partition, int64_t dest_id, bool *more,

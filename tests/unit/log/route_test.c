@@ -261,7 +261,9 @@ START_TEST(every_partition_is_copied_in_order)
 	for (int32_t p = 0; p < 3; p++) {
 		ck_assert_int_eq(fixture_append_texts(&f, a, p, p == 0 ? "x" : p == 1 ? "y" : "z", 2, &e), 0);
 	}
-	ck_assert_str_eq(page_of(&f, "b", 0), "0:x0,1:x1,2:z0,3:z1|4");
+	/* Between two partitions of the source no order is promised. */
+	const char *both = page_of(&f, "b", 0);
+	ck_assert_msg(strcmp(both, "0:x0,1:x1,2:z0,3:z1|4") == 0 || strcmp(both, "0:z0,1:z1,2:x0,3:x1|4") == 0, "%s", both);
 	const log_topic *b = find(&f, "b");
 	ck_assert_str_eq(fixture_read(&f, b, 1, 0, 100), "y0,y1");
 	log_topic_unref(a);
@@ -281,7 +283,9 @@ START_TEST(a_deleted_topic_takes_its_routers_along)
 	join(&f, "2", "a", "b");
 	join(&f, "1", "b", "c");
 	join(&f, "3", "a", "d");
-	ck_assert(log_topic_remove(f.engine, f.conn, 1, STR("b"), f.arena, &removed, &e));
+	const log_topic *b = find(&f, "b");
+	ck_assert(log_topic_remove(f.engine, f.conn, b, false, f.arena, &removed, &e));
+	log_topic_unref(b);
 	ck_assert(removed.deleted);
 	ck_assert_uint_eq(removed.router_count, 2);
 	ck_assert_view_eq(removed.routers[0], STR("1"));
