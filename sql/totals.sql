@@ -12,8 +12,7 @@ SELECT count(*) FILTER (WHERE t.durability = 0), count(*) FILTER (WHERE t.durabi
        (SELECT count(*) FROM tidegate.router WHERE tenant_id = $1) AS routers,
        (SELECT count(*) FROM tidegate.topic q JOIN tidegate.lease l ON l.topic_id = q.topic_id
         WHERE q.tenant_id = $1 AND q.kind = 1 AND l.holder IS NOT NULL
-          AND l.free_ms > (extract(epoch FROM clock_timestamp()) * 1000)::bigint) AS leases_in_flight,
-       (SELECT count(*) FROM tidegate.watch_session WHERE tenant_id = $1) AS watch_sessions
+          AND l.free_ms > (extract(epoch FROM clock_timestamp()) * 1000)::bigint) AS leases_in_flight
 FROM tidegate.topic t
 LEFT JOIN LATERAL (SELECT sum(live_records) AS live_records, sum(live_bytes) AS live_bytes FROM tidegate.head
                    WHERE topic_id = t.topic_id) h ON true
