@@ -60,6 +60,26 @@ bool lease_book_lock(db_conn *conn, int64_t topic_id, str consumer, int32_t part
 	return db_do(conn, &SQL_LEASE_LOCK, &p, NULL, e);
 }
 
+bool lease_book_bury(db_conn *conn, int64_t topic_id, int64_t limit, bool *more, err *e)
+{
+	db_params one;
+	db_params both;
+	int64_t rows = 0;
+	db_params_init(&one);
+	db_param_i64(&one, topic_id);
+	db_params_init(&both);
+	db_param_i64(&both, topic_id);
+	db_param_i64(&both, limit);
+	if (!db_begin(conn, e) || !lease_book_lock(conn, topic_id, STR(""), 0, e) ||
+		!db_do(conn, &SQL_LEASE_DELETE_DISCARDED, &both, &rows, e) ||
+		!db_do(conn, &SQL_LEASE_FORGET_DISCARDED, &one, NULL, e) || !db_commit(conn, e)) {
+		db_rollback(conn);
+		return false;
+	}
+	*more = *more || rows == limit;
+	return true;
+}
+
 bool lease_book_forget_erased(db_conn *conn, int64_t topic_id, int32_t partition, int64_t below, err *e)
 {
 	db_params p;

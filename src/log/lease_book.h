@@ -103,4 +103,7 @@ bool lease_book_lock(db_conn *conn, int64_t topic_id, str consumer, int32_t part
 /* Behind it, under the head's lock: leases of records below an offset that are gone now go, too. */
 bool lease_book_forget_erased(db_conn *conn, int64_t topic_id, int32_t partition, int64_t below, err *e) MUST_CHECK;
 
+/* What is left of a deleted topic, at most `limit` leases at a time. A turn that began before the deletion is over then. */
+bool lease_book_bury(db_conn *conn, int64_t topic_id, int64_t limit, bool *more, err *e) MUST_CHECK;
+
 #endif
