@@ -7,6 +7,7 @@ import pytest
 from harness import wait
 from harness.client import refused
 from harness.gateway import run
+from harness.live import Stream
 from harness.v0 import V0, bare, fine, seqs
 
 
@@ -500,6 +501,41 @@ def test_idle_readers_of_a_dest_are_woken(gateways, names):
         writer.add(a, numbers("x"))
         thread.join(10 * wait.SLOWNESS)
         assert not thread.is_alive() and [r["data"] for r in got[0]["records"]] == ["x"]
+
+
+def test_watchers_of_a_dest_see_copies_and_what_was_lost(gateways, names):
+    one, two = gateways(2)
+    a, b = names("a"), names("b")
+    with Routed(one.url) as writer, Routed(two.url) as reader:
+        writer.make(a, cap_records=3)
+        writer.join(a, b)
+        writer.add(a, numbers(1))
+        session = fine(reader.post("/v0/watch", json={"topics": {b: {"from_seq": 0}}}))
+        assert session["topics"][b]["head_seq"] == 1
+        with Stream(reader, session["stream_url"]) as stream:
+            def until(number):
+                """The tombstones and data up to a record."""
+                gone, got = [], []
+                while number not in got:
+                    event = stream.next()
+                    if event.kind == "record":
+                        got += [r["data"] for r in event.data["records"]]
+                    elif event.kind == "tombstone":
+                        gone.append((event.data["reason"], event.data["gap_from"], event.data["gap_to"]))
+                return gone, got
+
+            assert until(1) == ([], [1])
+            writer.add(a, numbers(2))
+            assert until(2) == ([], [2])
+            writer.add(a, numbers(*range(3, 13)))
+            assert until(12) == ([("source_trim", 3, 9)], [10, 11, 12])
+
+
+def test_metrics_count_routers(fresh_database, fleet):
+    with Routed(fleet.start(fresh_database).url) as v0:
+        v0.join("a", "b")
+        v0.join("a", "c")
+        assert v0.get("/v0/metrics", headers={"Accept": "application/json"}).json()["routers"] == 2
 
 
 def test_two_hundred_routers_on_one_source(v0, names):

@@ -201,13 +201,7 @@ static bool read_records(diff *d, log_conn *conn, err *e)
 
 static const char *reason_of(const diff *d)
 {
-	if (d->is_recreated) {
-		return "recreated";
-	}
-	if (d->gap.by_cap || d->gap.by_ttl) {
-		return d->gap.by_cap && d->gap.by_ttl ? "mixed" : d->gap.by_cap ? "cap" : "ttl";
-	}
-	return "source_trim";
+	return d->is_recreated ? "recreated" : state_gap_reason(&d->gap);
 }
 
 static void write_tombstone(buf *out, const diff *d, int64_t start_offset)

@@ -39,3 +39,11 @@ int64_t state_priority(const log_topic_config *c, int64_t last_read_ms, int64_t 
 	}
 	return llround(TOUCHED_PRIORITY * exp2(-(double)idle_ms / HALF_LIFE_MS));
 }
+
+const char *state_gap_reason(const log_gap *gap)
+{
+	if (gap->by_cap && gap->by_ttl) {
+		return "mixed";
+	}
+	return gap->by_cap ? "cap" : gap->by_ttl ? "ttl" : "source_trim";
+}

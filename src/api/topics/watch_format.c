@@ -93,11 +93,6 @@ static void message_caught_up(buf *out, const log_topic *t, const log_position *
 	caught_up(out, WATCH_MESSAGES, t, at);
 }
 
-const char *watch_gap_reason(const log_gap *gap)
-{
-	return gap->by_cap && gap->by_ttl ? "mixed" : gap->by_ttl ? "ttl" : "cap";
-}
-
 void watch_write_tombstone(buf *out, watch_surface surface, str topic, const watch_tombstone *t)
 {
 	begin(out, surface, "tombstone", "tombstone", topic);

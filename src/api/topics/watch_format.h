@@ -33,8 +33,6 @@ typedef struct watch_tombstone {
 	int64_t head_seq;
 } watch_tombstone;
 
-/* Why: "cap", "ttl" or "mixed". */
-const char *watch_gap_reason(const log_gap *gap);
 void watch_write_tombstone(buf *out, watch_surface surface, str topic, const watch_tombstone *t);
 void watch_write_deleted(buf *out, watch_surface surface, str topic, int64_t head_seq);
 

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "api/topics/state_text.h"
 #include "api/topics/watch_cursor.h"
 #include "base/jwrite.h"
 
@@ -152,7 +153,7 @@ static http_push take(entry *en, const log_delivery *d)
 	if (d->frame != NULL) {
 		return deliver(en, d->frame, after);
 	}
-	const watch_tombstone t = {.reason = watch_gap_reason(d->gap),
+	const watch_tombstone t = {.reason = state_gap_reason(d->gap),
 							   .gap_from = d->gap->from + 1,
 							   .gap_to = d->gap->to,
 							   .earliest_seq = d->gap->to + 1,
