@@ -38,12 +38,16 @@ CREATE TABLE tidegate.subscription_link (
     is_glob         boolean NOT NULL,
     acked_offset    bigint NOT NULL,               -- -1: nothing at all
     acked_byte      bigint NOT NULL,
+    noted_offset    bigint NOT NULL,               -- the stream's tail as far as it was noted: pending beyond what is acked
     wake_offset     bigint,                        -- its tail when the wake was made; NULL: not part of it
     wake_byte       bigint,
     wake_generation bigint NOT NULL DEFAULT 0,     -- of the last wake it was part of: the longest left out goes first
     PRIMARY KEY (subscription_id, path)
 ) WITH (fillfactor = 70);
 CREATE INDEX ON tidegate.subscription_link (topic_id);
+-- So that a wake costs what is pending, however many streams the subscription has.
+CREATE INDEX ON tidegate.subscription_link (subscription_id) WHERE noted_offset > greatest(acked_offset, 0);
+CREATE INDEX ON tidegate.subscription_link (subscription_id) WHERE wake_offset IS NOT NULL;
 CREATE INDEX ON tidegate.subscription_link (path) WHERE topic_id IS NULL;
 
 -- A new topic is linked in the transaction that makes it, whatever dialect makes it: before its first record can be seen.
@@ -53,8 +57,9 @@ BEGIN
     PERFORM pg_advisory_xact_lock_shared(7233160, hashint8(NEW.tenant_id));
     UPDATE tidegate.subscription_link l SET topic_id = NEW.topic_id FROM tidegate.subscription s
     WHERE l.path = NEW.name AND l.topic_id IS NULL AND s.subscription_id = l.subscription_id AND s.tenant_id = NEW.tenant_id;
-    INSERT INTO tidegate.subscription_link (subscription_id, path, topic_id, is_explicit, is_glob, acked_offset, acked_byte)
-    SELECT s.subscription_id, NEW.name, NEW.topic_id, false, true, -1, 0 FROM tidegate.subscription s
+    INSERT INTO tidegate.subscription_link (subscription_id, path, topic_id, is_explicit, is_glob, acked_offset, acked_byte,
+        noted_offset)
+    SELECT s.subscription_id, NEW.name, NEW.topic_id, false, true, -1, 0, 0 FROM tidegate.subscription s
     WHERE s.tenant_id = NEW.tenant_id AND s.pattern IS NOT NULL AND s.wake_stream IS DISTINCT FROM NEW.name
       AND CASE WHEN starts_with(NEW.name, s.pattern_head) THEN '/' || NEW.name ~ s.pattern_regex ELSE false END
     ON CONFLICT (subscription_id, path) DO UPDATE SET is_glob = true;

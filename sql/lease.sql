@@ -127,7 +127,7 @@ FROM unnest($5::bigint[], $6::bytea[], $7::bigint[], $8::bigint[]) AS u (claim_i
 
 -- name: lease_claim_list
 -- Those that were dealt nothing yet, in the order of arrival. $1 bigint topic_id, $2 text consumer, $3 int partition
-SELECT claim_id, holder, wanted, lease_ms FROM tidegate.lease_claim
+SELECT claim_id, holder, wanted, lease_ms, ends_ms FROM tidegate.lease_claim
 WHERE topic_id = $1 AND consumer = $2 AND partition = $3 AND offsets IS NULL ORDER BY claim_id
 
 -- name: lease_claim_find

@@ -94,8 +94,13 @@ UNION ALL
  ORDER BY lease_until_ms LIMIT $1)
 
 -- name: subscription_find_missed
--- The next $2 bigint subscriptions after $1 bigint, and whether one is idle although something is pending.
+-- The next $2 bigint subscriptions after $1 bigint, and whether one is idle although something is known to be pending.
 SELECT s.subscription_id, s.wake_id IS NULL AND EXISTS (
-    SELECT FROM tidegate.subscription_link l JOIN tidegate.head h ON h.topic_id = l.topic_id AND h.partition = 0
-    WHERE l.subscription_id = s.subscription_id AND (h.next_offset, h.next_byte) > (greatest(l.acked_offset, 0), l.acked_byte))
+    SELECT FROM tidegate.subscription_link l
+    WHERE l.subscription_id = s.subscription_id AND l.noted_offset > greatest(l.acked_offset, 0))
 FROM tidegate.subscription s WHERE s.subscription_id > $1 ORDER BY s.subscription_id LIMIT $2
+
+-- name: subscription_range
+-- Where a range of $2 bigint subscriptions after $1 bigint ends, and how many they are.
+SELECT coalesce(max(s.subscription_id), 0), count(*)
+FROM (SELECT subscription_id FROM tidegate.subscription WHERE subscription_id > $1 ORDER BY subscription_id LIMIT $2) s

@@ -45,7 +45,3 @@ RETURNING s.wid
 DELETE FROM tidegate.watch_session WHERE wid IN (
     SELECT wid FROM tidegate.watch_session
     WHERE used_ms < (extract(epoch FROM clock_timestamp()) * 1000)::bigint - $1 LIMIT $2 FOR UPDATE SKIP LOCKED)
-
--- name: watch_session_total
--- $1 bigint ttl in ms
-SELECT count(*) FROM tidegate.watch_session WHERE used_ms >= (extract(epoch FROM clock_timestamp()) * 1000)::bigint - $1

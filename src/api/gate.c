@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "api/api.h"
+#include "api/topics/live_slots.h"
 #include "auth/auth.h"
 #include "base/clock.h"
 #include "base/jwrite.h"
@@ -93,6 +94,38 @@ static bool check_route(const http_exchange *x, const http_route *route, const a
 		   check_name(p, http_request_param(x, index), e);
 }
 
+/* ---- requests under way ---- */
+
+typedef struct held_slot {
+	live_slots *slots;
+	live_slot *slot;
+} held_slot;
+
+static void give_back(void *context)
+{
+	const held_slot *held = context;
+	live_slots_give_back(held->slots, held->slot);
+}
+
+/* Counts the request among those of its key, until it has its reply. */
+static bool count_request(http_exchange *x, const http_route *route, const auth_principal *p, err *e)
+{
+	live_slots *slots = api_of(x)->requests;
+	if (route == NULL || !route->is_counted || p->is_development || slots == NULL) {
+		return true;
+	}
+	held_slot *held = arena_alloc(http_arena(x), sizeof *held);
+	if (held == NULL) {
+		return err_set(e, ERR_NO_MEMORY, "out of memory; try again");
+	}
+	held->slots = slots;
+	if (!live_slots_take(slots, p, &held->slot, e)) {
+		return false;
+	}
+	http_on_end(x, give_back, held);
+	return true;
+}
+
 /* ---- the gate's ending ---- */
 
 static void refuse(http_exchange *x, const err *e)
@@ -113,7 +146,7 @@ static void admit(http_exchange *x, const auth_principal *p)
 		return;
 	}
 	http_set_principal(x, copy);
-	if (check_route(x, http_request_route(x), copy, &e)) {
+	if (count_request(x, http_request_route(x), copy, &e) && check_route(x, http_request_route(x), copy, &e)) {
 		http_admit(x);
 	} else {
 		refuse(x, &e);

@@ -10,6 +10,7 @@ enum { REPORT_BYTES_MAX = 1 << 20 };
 typedef struct arguments {
 	const char *url;
 	const char *api_key;
+	const char *peer_url;
 	const char *database_url;
 	const char *server_pid;
 	const char *only;
@@ -57,6 +58,7 @@ static bool take_arguments(const arguments *a, bench_options *o, err *e)
 	}
 	o->api_key = str_from_c(given_or_environment(a->api_key, "TIDEGATE_API_KEY"));
 	o->database_url = str_from_c(given_or_environment(a->database_url, "TIDEGATE_DATABASE_URL"));
+	o->peer_url = str_from_c(a->peer_url);
 	o->only = str_from_c(a->only);
 	o->pgbench = a->pgbench;
 	o->random_values = a->random_values;
@@ -88,6 +90,7 @@ static int run(cli_call *call)
 	bench_options o = bench_options_default();
 	const cli_option options[] = {{"url", &a.url, NULL},
 								  {"api-key", &a.api_key, NULL},
+								  {"peer-url", &a.peer_url, NULL},
 								  {"database-url", &a.database_url, NULL},
 								  {"server-pid", &a.server_pid, NULL},
 								  {"only", &a.only, NULL},
@@ -143,10 +146,13 @@ const cli_command CLI_BENCH = {
 		"  watch    from produce to SSE event, with 1, 100 and 1000 watchers\n"
 		"  queue    claim and acknowledge jobs, 50 workers, one and ten at a time\n"
 		"  idle     memory of a server with many idle SSE watchers\n"
+		"  durable  durable streams: append, read, event streams; against the server at --peer-url\n"
 		"  long     produce and consume before and after a long mixed load (only with --long)\n\n"
 		"Where:\n"
 		"  --url URL              the server (TIDEGATE_URL, http://127.0.0.1:5470)\n"
 		"  --api-key KEY          an API key that may write and read (TIDEGATE_API_KEY)\n"
+		"  --peer-url URL         another server of the durable streams protocol, for the baselines of the case "
+		"durable\n"
 		"  --database-url URL     its Postgres (TIDEGATE_DATABASE_URL), for the baselines; without it there are none\n"
 		"  --server-pid PID       the server's process, for its processor time and memory\n"
 		"  --pgbench FILE         the pgbench to use; else the installed one\n\n"

@@ -22,7 +22,8 @@ static void print_welcome(void *context, const uint16_t *ports, size_t count)
 		printf("%s:%u", i == 1 ? "(also on " : ", ", (unsigned)ports[i]);
 	}
 	printf("%s\n", count > 1 ? ")" : "");
-	printf("  metrics    http://localhost:%u/metrics\n"
+	printf("  durable    http://localhost:%u/v1/stream/\n"
+		   "  metrics    http://localhost:%u/metrics\n"
 		   "  SQL        psql '%s' -c 'SELECT * FROM tidegate.record'\n\n"
 		   "Try:\n"
 		   "  curl --json '{\"name\":\"user-events\",\"partitions\":4}' http://localhost:%u/topics\n"
@@ -30,7 +31,7 @@ static void print_welcome(void *context, const uint16_t *ports, size_t count)
 		   "http://localhost:%u/topics/user-events/produce\n"
 		   "  curl --json '{\"group_id\":\"me\"}' http://localhost:%u/topics/user-events/consume\n"
 		   "  curl -N 'http://localhost:%u/topics/user-events/stream?offset=earliest'\n\n",
-		   port, postgres_url(d->database), port, port, port, port);
+		   port, port, postgres_url(d->database), port, port, port, port);
 	fflush(stdout);
 }
 

@@ -67,6 +67,7 @@
 	X(NUMBER, topics_max_meta_bytes, 16384, 2, 1048576, "/v0: meta of one record; beyond, 400") \
 	X(NUMBER, topics_max_tag_bytes, 256, 1, 1024, "/v0: a record's tag; beyond, 400") \
 	X(NUMBER, topics_max_node_bytes, 128, 1, 1024, "/v0: a node's name; beyond, 400") \
+	X(NUMBER, topics_max_inflight_per_key, 1000, 0, 1000000, "/v0: requests of one key that one worker answers at a time; beyond, 429; 0 = no limit") \
 	X(NUMBER, topics_max_limit, 1000, 1, 10000, "/v0: records of one diff; a larger limit counts as this one") \
 	X(NUMBER, topics_max_watch_topics, 256, 1, 10000, "/v0: topics of one watch session or WebSocket; beyond, 400") \
 	X(NUMBER, topics_max_watch_sessions, 10000, 0, 10000000, "/v0: watch sessions of a tenant; beyond, 429; 0 = no limit") \
@@ -74,6 +75,7 @@
 	X(NUMBER, topics_max_sse_connections, 10000, 0, 1000000, "/v0: open watch, work and WebSocket connections of a worker; beyond, 429; 0 = no limit") \
 	X(NUMBER, topics_max_sse_connections_per_key, 1000, 0, 1000000, "the same for one key") \
 	X(NUMBER, max_subscriptions, 200000, 1, 10000000, "topics followed by live readers, each reader counted; beyond, 429") \
+	X(NUMBER, max_total_bytes, 0, 0, 1152921504606846976, "live bytes of all topics together; beyond, 429; 0 = no limit. A limit makes appends take turns in the whole fleet") \
 	X(NUMBER, shutdown_timeout_ms, 10000, 0, 600000, "how long a stop may take to finish what was accepted")
 /* clang-format on */
 

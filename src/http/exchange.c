@@ -38,8 +38,18 @@ void exchange_drop_body(http_exchange *x)
 	buf_dispose(&x->body);
 }
 
+static void tell_end(http_exchange *x)
+{
+	void (*on_end)(void *context) = x->on_end;
+	x->on_end = NULL;
+	if (on_end != NULL) {
+		on_end(x->on_end_context);
+	}
+}
+
 void exchange_reset(http_exchange *x)
 {
+	tell_end(x);
 	if (x->has_begun) {
 		stats_end_request(x);
 	}
@@ -69,6 +79,9 @@ void exchange_end_turn(http_exchange *x, turn_ending ending)
 {
 	http_server *server = x->server;
 	const http_transport *transport = x->transport;
+	if (ending != ENDING_ADMITTED) {
+		tell_end(x);
+	}
 	x->ending = ending;
 	if (atomic_exchange_explicit(&x->turn, TURN_ENDED, memory_order_acq_rel) == TURN_WAITING) {
 		transport->resume(x);
@@ -215,6 +228,12 @@ int64_t http_started_us(const http_exchange *x)
 void http_set_principal(http_exchange *x, const void *principal)
 {
 	x->principal = principal;
+}
+
+void http_on_end(http_exchange *x, void (*on_end)(void *context), void *context)
+{
+	x->on_end = on_end;
+	x->on_end_context = context;
 }
 
 const void *http_principal(const http_exchange *x)

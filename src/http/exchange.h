@@ -61,6 +61,10 @@ int64_t http_started_us(const http_exchange *x); /* clock_now_us() when the head
 void http_set_principal(http_exchange *x, const void *principal);
 const void *http_principal(const http_exchange *x);
 
+/* Called once, when the exchange has its reply or its client has gone: for what is counted per request. One an exchange;
+ * any thread; it must not block, and must not touch x. */
+void http_on_end(http_exchange *x, void (*on_end)(void *context), void *context);
+
 /* True when the client is seen to have gone. A cheap look at the socket, for long waits. */
 bool http_peer_is_gone(http_exchange *x);
 

@@ -83,6 +83,8 @@ struct http_exchange {
 	table_match match;
 	str media_type;
 	const void *principal;
+	void (*on_end)(void *context); /* http_on_end() */
+	void *on_end_context;
 	str id;
 
 	/* Its body. */

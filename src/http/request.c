@@ -324,7 +324,10 @@ bool request_accept(http_exchange *x)
 		return answer_unrouted(x);
 	}
 	const http_route *route = x->match.entry->route;
-	x->body_limit = route->max_body_bytes > 0 ? route->max_body_bytes : x->server->options.max_body_bytes;
+	x->body_limit = x->server->options.max_body_bytes;
+	if (route->max_body_bytes > 0 && route->max_body_bytes < x->body_limit) {
+		x->body_limit = route->max_body_bytes;
+	}
 	x->is_body_kept = route->body != HTTP_BODY_NONE;
 	if (!x->has_body) {
 		return true;

@@ -19,7 +19,7 @@ typedef void http_handler(http_exchange *x);
 
 enum {
 	HTTP_BODY_NONE = 0,     /* a body is read and dropped */
-	HTTP_BODY_ACCEPTED = 1, /* read up to max_body_bytes of the route, or the server's */
+	HTTP_BODY_ACCEPTED = 1, /* read up to max_body_bytes of the route and of the server */
 };
 
 struct http_route {
@@ -28,9 +28,10 @@ struct http_route {
 	const char *name; /* metrics and logs: "produce" */
 	http_handler *handler;
 	int body;                /* HTTP_BODY_* */
-	uint64_t max_body_bytes; /* after decoding; 0 = the server's */
+	uint64_t max_body_bytes; /* after decoding, where that is less than the server's; 0 = the server's */
 	uint32_t scopes;         /* for the gate: a set of AUTH_SCOPE_*; 0 = any valid credential */
 	bool is_open;            /* for the gate: no credential needed */
+	bool is_counted;         /* for the gate: requests of one key that are under way are limited */
 	bool token_in_query;     /* for the gate: ?token= is accepted (event streams) */
 };
 

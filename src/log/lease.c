@@ -29,6 +29,7 @@ typedef struct desk {
 	size_t count;      /* waiting or parked */
 	log_lease *parked; /* in a claim window, latest first */
 	timer_id timer;    /* of the window's end */
+	int64_t due_ms;    /* when it fires */
 	bool has_job;
 	struct desk *next;
 } desk;
@@ -159,23 +160,7 @@ static size_t take_group(desk *d, log_lease **ops)
 
 static void run_job(void *context, log_conn *conn);
 static void refuse_job(void *context, const err *e);
-
 static void on_window_end(void *context);
-
-/* Those in a claim window wait for its end, then have another turn. Caller holds the lock. */
-static void park(desk *d, log_lease *op)
-{
-	op->next = d->parked;
-	d->parked = op;
-	if (d->timer == 0) {
-		d->timer = timer_schedule(d->registry->engine->options.timer, clock_now_ms() + op->wait_ms, on_window_end, d);
-		if (d->timer == 0) {
-			/* The timer is full: at once is early, but they are not forgotten. */
-			d->parked = op->next;
-			queue_up(d, op);
-		}
-	}
-}
 
 /* Caller holds the lock. */
 static void unpark(desk *d)
@@ -184,6 +169,26 @@ static void unpark(desk *d)
 		log_lease *op = d->parked;
 		d->parked = op->next;
 		queue_up(d, op);
+	}
+}
+
+/* Those in a claim window wait for its end, then have another turn. Caller holds the lock. */
+static void park(desk *d, log_lease *op)
+{
+	timer *t = d->registry->engine->options.timer;
+	int64_t due_ms = clock_now_ms() + op->wait_ms;
+	op->next = d->parked;
+	d->parked = op;
+	if (d->timer != 0 && due_ms < d->due_ms && timer_cancel(t, d->timer)) {
+		d->timer = 0;
+	}
+	if (d->timer == 0) {
+		d->due_ms = due_ms;
+		d->timer = timer_schedule(t, due_ms, on_window_end, d);
+	}
+	if (d->timer == 0) {
+		/* The timer is full: at once is early, but they are not forgotten. */
+		unpark(d);
 	}
 }
 
@@ -197,8 +202,8 @@ static bool start_job(desk *d, err *e)
 	return true;
 }
 
-/* Nobody can serve them: everything that waits gets the error. The caller acts for the desk's job, which ends. */
-static void refuse_all(desk *d, const err *e)
+/* Takes all that waits. */
+static log_lease *take_all(desk *d)
 {
 	lease_registry *r = d->registry;
 	pthread_mutex_lock(&r->lock);
@@ -206,31 +211,30 @@ static void refuse_all(desk *d, const err *e)
 		d->timer = 0;
 	}
 	unpark(d);
-	log_lease *op = d->first;
-	err ignored;
-	bool again = false;
+	log_lease *first = d->first;
 	d->first = NULL;
 	d->last = NULL;
 	d->count = 0;
-	pthread_mutex_unlock(&r->lock);
-	while (op != NULL) {
-		log_lease *next = op->next;
-		op->error = *e;
-		op->job_count = 0;
-		op->done(op);
-		op = next;
-	}
-	pthread_mutex_lock(&r->lock);
-	d->has_job = d->first != NULL && start_job(d, &ignored);
-	if (d->first != NULL && !d->has_job) {
-		d->has_job = true;
-		again = true;
-	} else {
+	if (first == NULL) {
+		d->has_job = false;
 		leave(d);
 	}
 	pthread_mutex_unlock(&r->lock);
-	if (again) {
-		refuse_all(d, e);
+	return first;
+}
+
+/* Nobody can serve them: everything that waits gets the error. The caller acts for the desk's job, which ends. */
+static void refuse_all(desk *d, const err *e)
+{
+	log_lease *op;
+	while ((op = take_all(d)) != NULL) {
+		while (op != NULL) {
+			log_lease *next = op->next;
+			op->error = *e;
+			op->job_count = 0;
+			op->done(op);
+			op = next;
+		}
 	}
 }
 
@@ -362,19 +366,7 @@ void lease_registry_stop(lease_registry *r)
 {
 	pthread_mutex_lock(&r->lock);
 	r->is_stopping = true;
-	/* Whoever waits for a claim window is served now. */
-	for (size_t i = 0; i < BUCKETS; i++) {
-		for (desk *d = r->buckets[i]; d != NULL; d = d->next) {
-			err ignored;
-			if (d->timer != 0 && timer_cancel(r->engine->options.timer, d->timer)) {
-				d->timer = 0;
-				unpark(d);
-				if (!d->has_job && !start_job(d, &ignored)) {
-					d->timer = timer_schedule(r->engine->options.timer, clock_now_ms(), on_window_end, d);
-				}
-			}
-		}
-	}
+	/* Claims in a window wait for its end. */
 	while (r->desk_count > 0) {
 		pthread_cond_wait(&r->idle, &r->lock);
 	}

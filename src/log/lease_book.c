@@ -388,7 +388,7 @@ bool lease_book_write(lease_book *b, lease_entry *entries, size_t count, err *e)
 bool lease_book_commit(lease_book *b, err *e)
 {
 	db_params p;
-	bool relaxed = b->durability != LOG_FSYNC || (!b->must_be_durable && !b->leases_durable);
+	bool relaxed = !b->leases_durable && (b->durability != LOG_FSYNC || !b->must_be_durable);
 	bind_book(&p, b);
 	db_param_i64(&p, b->next_offset);
 	db_param_i64(&p, b->floor_offset);

@@ -152,10 +152,11 @@ static log_lease *stranger(lease_turn *t, const db_result *r, int row)
 }
 
 /* The claims of the window, in the order of arrival, then the turn's other ones. */
-static bool list_cohort(lease_turn *t, const db_result *r, size_t rows, err *e)
+static bool list_cohort(lease_turn *t, const db_result *r, size_t *cohort, err *e)
 {
+	size_t rows = (size_t)db_rows(r);
 	size_t own = t->claim_count;
-	size_t count = rows;
+	size_t count = 0;
 	log_lease **claims = arena_alloc_array(t->arena, rows + own + 1, sizeof(log_lease *));
 	lease_share *shares = arena_alloc_zero(t->arena, (rows + own + 1) * sizeof *shares);
 	bool *is_listed = arena_alloc_zero(t->arena, own + 1);
@@ -165,15 +166,19 @@ static bool list_cohort(lease_turn *t, const db_result *r, size_t rows, err *e)
 	for (size_t i = 0; i < rows; i++) {
 		size_t at = find_claim(t->claims, own, db_i64(r, (int)i, 0));
 		if (at < own) {
-			claims[i] = t->claims[at];
-			shares[i] = t->shares[at];
+			claims[count] = t->claims[at];
+			shares[count++] = t->shares[at];
 			is_listed[at] = true;
-		} else if ((claims[i] = stranger(t, r, (int)i)) == NULL) {
-			return no_memory(e);
-		} else {
-			shares[i].wanted = claims[i]->max;
+		} else if (db_i64(r, (int)i, 4) >= t->book.now_ms - LEASE_COHORT_STRANGER_MS) {
+			claims[count] = stranger(t, r, (int)i);
+			if (claims[count] == NULL) {
+				return no_memory(e);
+			}
+			shares[count].wanted = claims[count]->max;
+			count++;
 		}
 	}
+	*cohort = count;
 	for (size_t i = 0; i < own; i++) {
 		if (!is_listed[i]) {
 			/* Dealt by somebody else: fetched with the next turn. */
@@ -222,8 +227,8 @@ static bool deal(lease_turn *t, err *e)
 	if (!db_run(t->conn, &SQL_LEASE_CLAIM_LIST, &p, &r, e)) {
 		return false;
 	}
-	size_t cohort = (size_t)db_rows(r);
-	bool ok = list_cohort(t, r, cohort, e);
+	size_t cohort = 0;
+	bool ok = list_cohort(t, r, &cohort, e);
 	db_result_free(r);
 	if (!ok || !lease_gather(t, t->shares, cohort, e) || !send_ids(t, &SQL_LEASE_CLAIM_DROP, true, NULL, e)) {
 		return false;

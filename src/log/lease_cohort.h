@@ -13,7 +13,10 @@
 
 #include "log/lease_turn.h"
 
-enum { LEASE_COHORT_KEPT_MS = 60000 };
+enum {
+	LEASE_COHORT_KEPT_MS = 60000,
+	LEASE_COHORT_STRANGER_MS = 5000, /* a claim that its worker did not deal by then has no worker any more */
+};
 
 bool lease_cohort_serve(lease_turn *t, err *e) MUST_CHECK;
 

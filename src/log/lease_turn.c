@@ -85,7 +85,7 @@ static bool find_named(lease_turn *t, log_lease **ops, size_t count, lease_entry
 static void apply_ref(lease_turn *t, const log_lease *op, log_lease_ref *ref, lease_entry *entry)
 {
 	lease_book *b = &t->book;
-	ref->stands = entry->class == LEASE_HELD && str_equal(entry->holder, op->holder) &&
+	ref->stands = entry != NULL && entry->class == LEASE_HELD && str_equal(entry->holder, op->holder) &&
 				  (ref->number == 0 || ref->number == entry->number) && entry->named_by != op;
 	if (!ref->stands) {
 		return;
@@ -246,8 +246,8 @@ void lease_turn_run(lease_turn *t, log_lease **ops, size_t count)
 			return;
 		}
 		db_rollback(t->conn);
-		/* Two transactions that waited for each other, or a dead letter topic that has to be made first. */
-		if (e.code != ERR_TIMEOUT && !lease_dead_is_missing(t, &e)) {
+		/* Two transactions that waited for each other (class 40), or a dead letter topic that has to be made first. */
+		if (strncmp(e.sqlstate, "40", 2) != 0 && !lease_dead_is_missing(t, &e)) {
 			break;
 		}
 	}

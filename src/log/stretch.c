@@ -159,14 +159,20 @@ bool stretch_read(stretch *s, log_conn *conn, int32_t partition, int64_t until, 
 	if (log_page_gap(page, &gap) && !tell_gap(s, partition, &gap, page, e)) {
 		goto out;
 	}
-	s->from = *at;
-	s->mark = (stretch_mark){s->out.len, *at, 0};
+	/* What another topic left is continued. */
+	s->from = s->out.len == 0 ? *at : s->from;
+	s->mark = (stretch_mark){s->out.len, *at, s->byte};
 	if (!write_records(s, page, partition, e)) {
 		goto out;
 	}
 	/* Deleted records at the end move the position without a frame. */
 	*at = log_page_position(page) > *at ? log_page_position(page) : *at;
 	s->byte = log_page_byte(page);
+	if (s->prior_topic_id != 0 && *at >= until) {
+		*more = false;
+		ok = true;
+		goto out;
+	}
 	int64_t end_offset = log_page_end_offset(page);
 	log_frame_end end = {.partition = partition,
 						 .after = s->position,

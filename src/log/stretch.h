@@ -36,7 +36,9 @@ typedef struct stretch {
 	log_position *position; /* its own; moves as records are written */
 	stretch_take *take;
 	void *context;
-	int64_t prior_topic_id; /* whose records are read in the topic's place; 0 = its own */
+	int64_t
+		prior_topic_id; /* whose records are read in the topic's place, up to `until`; 0 = its own. The last frame of
+							   them is left to be continued by the next read. */
 	buf out;
 	uint32_t records;  /* in `out` */
 	int64_t from;      /* where `out` begins */

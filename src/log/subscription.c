@@ -150,13 +150,14 @@ static const log_prior *find_prior(const log_subscription *s, int64_t offset)
 	return NULL;
 }
 
-/* Reads what other topics hold of this one; *pages are left for the topic itself. */
+/* Reads what other topics hold of this one; *pages are left for the topic itself: none when there is more of others. */
 static bool read_prior(log_subscription *s, stretch *own, log_conn *conn, int *pages, err *e)
 {
 	const int64_t *at = &own->position->offsets[0];
 	const log_prior *p = NULL;
 	bool ok = true;
-	while (ok && *pages > 0 && (p = find_prior(s, *at)) != NULL) {
+	/* A frame that is begun has to be completed. */
+	while (ok && (*pages > 0 || own->out.len > 0) && (p = find_prior(s, *at)) != NULL) {
 		int64_t before = *at;
 		bool more = false;
 		own->prior_topic_id = p->topic_id;
@@ -164,9 +165,12 @@ static bool read_prior(log_subscription *s, stretch *own, log_conn *conn, int *p
 		if (ok && *at == before) {
 			ok = err_set(e, ERR_TOPIC_NOT_FOUND, "what this topic begins with is gone");
 		}
-		--*pages;
+		*pages -= *pages > 0 ? 1 : 0;
 	}
 	own->prior_topic_id = 0;
+	if (*pages == 0 && find_prior(s, *at) == NULL) {
+		*pages = 1;
+	}
 	return ok;
 }
 

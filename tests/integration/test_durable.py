@@ -165,6 +165,7 @@ def test_pages_are_cut_only_where_an_append_ends(streams, name):
     assert 4 <= pages <= len(appends)
 
 
+@pytest.mark.tsan
 def test_the_tail_of_a_group_commit_is_each_append_s_own(streams, name):
     """Many writers at once share commits; every answer names the end of its own append, and nobody's twice."""
     streams.make(name)
@@ -229,6 +230,14 @@ def test_a_message_may_be_as_large_as_a_body(streams, name):
     assert streams.tail(name) == token(2, 32 << 20)
 
 
+def test_the_server_s_own_limit_of_bodies_holds_too(fresh_database, fleet, name):
+    with fleet.start(fresh_database, max_body_bytes=4096).client() as client:
+        streams = Streams(client)
+        streams.make(name, b"x" * 4096)
+        assert streams.post(name, b"x" * 4097).status_code == 413
+
+
+@pytest.mark.tsan
 def test_many_may_create_one_stream_and_one_does(streams, name):
     with concurrent.futures.ThreadPoolExecutor(12) as pool:
         answers = list(pool.map(lambda i: streams.put(name, f"{i:02}"), range(24)))
@@ -236,6 +245,7 @@ def test_many_may_create_one_stream_and_one_does(streams, name):
     assert len(streams.read(name)) == 2
 
 
+@pytest.mark.tsan
 def test_two_workers_serve_one_stream(streams, gateways, name):
     workers = [Streams(worker.client()) for worker in gateways(2)]
     workers[0].make(name)

@@ -7,8 +7,9 @@ import time
 import pytest
 
 from harness import wait
-from harness.client import refused
+from harness.client import Client, refused
 from harness.durable import JSON, ZERO, Streams, token
+from harness.gateway import run
 
 SETTINGS = {"janitor_interval_ms": 200, "http_threads": 4}
 
@@ -64,6 +65,7 @@ def test_a_fork_inside_what_its_source_inherited(streams, name):
     assert streams.get(name + "-2", token(1, 2)).content == b"ee"
 
 
+@pytest.mark.tsan
 def test_sub_offsets_end_with_the_append_even_when_commits_are_shared(streams, name):
     streams.make(name, type=JSON)
     with concurrent.futures.ThreadPoolExecutor(16) as pool:
@@ -107,6 +109,7 @@ def test_confirming_a_fork(streams, name):
     assert fork(streams, name + "-g", name).status_code == 409
 
 
+@pytest.mark.tsan
 def test_forking_and_deleting_at_once(streams, name):
     """Either the fork is there and the source stays for it, or it was refused and the source is gone."""
     for i in range(12):
@@ -137,12 +140,14 @@ def test_expired_streams_are_gone_at_once_and_swept(streams, name, database):
     assert streams.put(name, type=JSON).status_code == 201
 
 
+@pytest.mark.slow
 def test_appends_and_reads_prolong_a_ttl_and_head_does_not(streams, name):
+    ttl = int(3 * wait.SLOWNESS)
     for way in ("post", "get", "now", "close", "head"):
-        streams.make(f"{name}-{way}", Stream_TTL="2")
+        streams.make(f"{name}-{way}", Stream_TTL=str(ttl))
     begun = time.monotonic()
-    while time.monotonic() < begun + 3.2:
-        time.sleep(0.4)
+    while time.monotonic() < begun + 1.5 * ttl:
+        time.sleep(0.2)
         streams.post(name + "-post", "x")
         assert streams.get(name + "-get").status_code == 200
         assert streams.get(name + "-now", "now").status_code == 200
@@ -153,8 +158,9 @@ def test_appends_and_reads_prolong_a_ttl_and_head_does_not(streams, name):
     assert streams.head(name + "-head").status_code == 404
 
 
+@pytest.mark.tsan
 def test_an_expired_source_stays_for_its_forks_and_goes_with_them(streams, name):
-    soon = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(seconds=1.5)
+    soon = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(seconds=2 * wait.SLOWNESS)
     at = soon.isoformat().replace("+00:00", "Z")
     streams.make(name, "data", Stream_Expires_At=at)
     assert fork(streams, name + "-f", name, Stream_TTL="1000").status_code == 201
@@ -267,3 +273,66 @@ def test_what_was_acknowledged_survives_kills(fresh_database, fleet, name):
         assert (again.status_code, again.headers["Stream-Closed"], again.headers["Producer-Seq"]) == (204, "true", "60")
         assert streams.post(name, "x", **streams.producer("b", 0, 59)).status_code == 409
         assert streams.read(name).endswith(b"end")
+
+
+# ---- keys ----
+
+@pytest.fixture
+def keyed(fresh_database, fleet):
+    """as_key(scopes, *options) → Streams of a client with a new key, on a gateway that asks for one."""
+    run("migrate", database=fresh_database)
+    run("tenant", "create", "acme", database=fresh_database)
+
+    def new_key(scopes, *options):
+        return run("key", "create", "--tenant", "acme", "--scopes", scopes, *options, database=fresh_database).stdout.strip()
+    new_key("read")
+    worker = fleet.start(fresh_database)
+    return lambda scopes, *options: Streams(Client(worker.url, key=new_key(scopes, *options))), Streams(Client(worker.url))
+
+
+def test_scopes_prefixes_and_private_caching(keyed):
+    as_key, nobody = keyed
+    writer, reader = as_key("write"), as_key("read")
+    narrow = as_key("read,write,delete", "--prefix", "team/")
+    assert writer.put("a/b", "x").status_code == 201
+    assert writer.post("a/b", "y").status_code == 204
+    assert writer.get("a/b").status_code == 403
+    assert fork(writer, "a/c", "a/b").status_code == 403  # forking reads
+    assert reader.get("a/b").headers["Cache-Control"].startswith("private")
+    assert reader.head("a/b").status_code == 200
+    for call in (reader.put, reader.post, reader.delete):
+        assert call("a/b").status_code == 403
+    assert narrow.put("team/x", "z").status_code == 201
+    assert narrow.put("a/x").status_code == 403
+    assert narrow.get("a/b").status_code == 403
+    assert fork(narrow, "team/y", "a/b").status_code == 403
+    assert fork(narrow, "team/y", "team/x").status_code == 201
+    for method in ("GET", "PUT", "POST", "DELETE", "HEAD"):
+        assert nobody.call(method, "a/b").status_code == 401
+    assert nobody.call("OPTIONS", "a/b", Origin="https://example.com").status_code == 204
+
+
+def test_a_large_message_crosses_to_the_streaming_api(streams, client, name):
+    body = b"\x01" * (8 << 20)
+    streams.make(name, body, "application/octet-stream")
+    [message] = client.take(name, partition=0, offset=0)
+    assert message["value"] == body.decode()
+
+
+@pytest.mark.slow
+def test_without_a_database_everything_says_when_to_come_again(own_pg, fleet, name):
+    with fleet.start(own_pg.create_database("away")).client() as client:
+        streams = Streams(client)
+        streams.make(name, "a")
+        streams.add(name, "b")
+        own_pg.stop()
+        wait.until(lambda: client.get(f"/v1/stream/{name}").status_code == 503, "the database is missed")
+        for method in ("PUT", "POST", "GET", "HEAD", "DELETE"):
+            answer = client.request(method, f"/v1/stream/{name}", data=b"x", headers={"Content-Type": "text/plain"})
+            assert answer.status_code == 503, method
+            assert int(answer.headers["Retry-After"]) >= 1
+            assert answer.headers["X-Content-Type-Options"] == "nosniff"
+        own_pg.start()
+        wait.until(client.is_ready, "it has found its way back")
+        streams.add(name, "c")
+        assert streams.read(name) == b"abc"

@@ -550,6 +550,37 @@ def test_a_worker_killed_in_the_middle_of_a_delivery(fresh_database, fleet):
             wait.until(lambda: Desk(client).acked("s")["a"] == tail, "the wake is done")
 
 
+@pytest.mark.slow
+def test_killed_workers_leave_nothing_unprocessed(fresh_database, fleet):
+    """Two workers under load, killed in turn: in the end every message is acknowledged, and no cursor ever went back."""
+    settings = {**SETTINGS, "webhook_timeout_ms": 1000}
+    workers = [fleet.start(fresh_database, **settings) for _ in range(2)]
+    tails, reached = {}, {}
+    lock = threading.Lock()
+
+    def answer(call):
+        with lock:
+            for path, stream in call.streams.items():
+                assert stream["acked_offset"] >= reached.get(path, "-1") or stream["acked_offset"] == "-1"
+                reached[path] = max(reached.get(path, "-1"), stream["acked_offset"])
+        return 200, {"done": True}
+
+    with Receiver(answer) as receiver:
+        with workers[0].client() as client:
+            Desk(client).webhook("s", receiver.url, pattern="s/*", lease_ttl_ms=1000)
+        for turn in range(6):
+            with workers[0].client() as one, workers[1].client() as two:
+                for i in range(24):
+                    path = f"s/{turn}-{i % 6}"
+                    desk = Desk([one, two][i % 2])
+                    tails[path] = desk.put_stream(path, "[1]") if i < 6 else desk.append(path, "[1]")
+            workers[turn % 2].kill()
+            workers[turn % 2].start()
+        with workers[0].client() as client:
+            wait.until(lambda: Desk(client).acked("s") == tails, "everything is acknowledged")
+            assert Desk(client).get("s")["status"] == "active"
+
+
 def test_a_worker_killed_between_append_and_wake(fresh_database, fleet):
     """An append whose hint died with its worker is found by the janitor of another one."""
     with Receiver(lambda call: (200, {"done": True})) as receiver:

@@ -304,6 +304,7 @@ def test_without_a_dead_letter_topic_a_job_comes_for_ever(client, name):
 
 # ---- claim windows ----
 
+@pytest.mark.tsan
 @pytest.mark.parametrize("workers", [1, 2], ids=["one-gateway", "two-gateways"])
 def test_claims_of_one_window_share_fairly(gateways, name, workers):
     clients = [g.client() for g in gateways(workers)]
@@ -338,6 +339,7 @@ def test_a_lone_claim_of_a_window_gets_all_it_wants(client, name):
 
 # ---- several workers ----
 
+@pytest.mark.tsan
 def test_twenty_workers_on_two_gateways_never_share_a_job(gateways, name):
     one, two = gateways(2)
     with one.client() as client:
@@ -574,3 +576,106 @@ def test_metrics_tell_of_queues(ten, client):
     assert f'topics_topic_queue_ready{{topic="{ten.name}"}} 7' in text
     assert f'topics_topic_queue_in_flight{{topic="{ten.name}"}} 3' in text
     assert ok(client.get("/v0/metrics", headers={"Accept": "application/json"}))["queue_leases_in_flight"] >= 3
+
+
+@pytest.mark.parametrize("durability", ["ephemeral", "memory", "disk", "fsync"])
+def test_every_class_has_queues(client, name, durability):
+    queue = Queue(client, name, durability=durability, discard="reject", cap_records=5, max_deliveries=2,
+                  dead_letter=name + "-dead", leases_durable=True)
+    queue.put(range(5))
+    refused(client.post(queue.path, json={"records": [{"data": 0}]}), 422, "topic_full")
+    for _ in range(2):
+        assert queue.seqs("w", 3) == [1, 2, 3]
+        queue.nack("w", [1, 2, 3])
+    assert queue.seqs("w", 3) == [4, 5]
+    assert queue.state() == {"ready": 0, "in_flight": 2, "dead_lettered": 3}
+    assert len(queue.records(name + "-dead")) == 3
+    assert queue.ack("w", [4, 5])["acked"] == 2
+    assert queue.put([6]) == [6]
+    state = ok(client.get(queue.path))
+    assert (state["head_seq"], state["earliest_seq"], state["count"]) == (6, 6, 1)
+
+
+@pytest.mark.tsan
+def test_everything_at_once_comes_to_a_clean_end(gateways, name):
+    """Writers, workers, deletes by tag, returns and dead letters on two gateways: every job ends in exactly one way."""
+    one, two = gateways(2)
+    deleted = []
+    stop = threading.Event()
+    with one.client() as client, two.client() as other:
+        queue = Queue(client, name, max_deliveries=2, dead_letter=name + "-dead", durability="fsync")
+        crew = Crew(queue, [one.client, two.client], workers=8, batch=4).start()
+
+        def spoil():
+            """Returns what it claims, so that some jobs are delivered too often."""
+            with one.client() as own:
+                while not stop.is_set():
+                    seqs = queue.at(own).seqs("spoiler", 5)
+                    queue.at(own).nack("spoiler", seqs)
+
+        def delete():
+            with two.client() as own:
+                while not stop.is_set():
+                    for tag in range(7):
+                        body = ok(own.post(f"{queue.path}/delete", json={"match": f"drop:{tag}"}))
+                        deleted.append(body["deleted"])
+
+        threads = [threading.Thread(target=job) for job in (spoil, delete)]
+        for thread in threads:
+            thread.start()
+        total = 0
+        for batch in range(40):
+            records = [{"data": i, "tag": f"drop:{i % 7}" if i % 5 == 0 else "keep"} for i in range(20)]
+            total += len((queue if batch % 2 else queue.at(other)).write(records))
+        wait.until(lambda: ok(client.get(queue.path))["count"] == 0, "the queue is empty", deadline_s=60 * wait.SLOWNESS)
+        stop.set()
+        for thread in threads:
+            thread.join()
+        crew.finish()
+        dead = ok(client.get(f"/v0/topics/{name}-dead"))["count"] if queue.state()["dead_lettered"] else 0
+        assert crew.failures == 0 and crew.twice_acked == []
+        assert len(crew.acked) + sum(deleted) + dead == total
+        assert queue.state() == {"ready": 0, "in_flight": 0, "dead_lettered": dead}
+        assert queue.counts() == (0, 0)
+
+
+def test_a_queue_that_is_deleted_under_load_ends_its_calls_with_404(client, name):
+    queue = Queue(client, name)
+    queue.put(range(2000))
+    crew = Crew(queue, [lambda: type(client)(client.url)], workers=6, batch=2).start()
+    wait.until(lambda: len(crew.acked) > 50, "the crew is at work")
+    assert ok(client.request("DELETE", queue.path))["deleted"]
+    refused(queue.call("claim", node="w"), 404, "topic_not_found")
+    again = Queue(client, name)
+    assert again.state() == {"ready": 0, "in_flight": 0, "dead_lettered": 0}
+    crew.finish()
+
+
+@pytest.mark.slow
+def test_an_ephemeral_queue_is_empty_after_a_crash_and_so_are_its_leases(own_pg, fleet, name):
+    worker = fleet.start(own_pg.create_database("crash"))
+    with worker.client() as client:
+        queue = Queue(client, name, durability="ephemeral", leases_durable=True)
+        queue.put(range(5))
+        queue.claim("w", 2, lease_ms=LONG)
+        own_pg.kill9()
+        own_pg.start()
+        wait.until(lambda: queue.call("claim", node="w").status_code == 200, "the gateway is back")
+        assert queue.state() == {"ready": 0, "in_flight": 0, "dead_lettered": 0}
+        assert queue.put(["new"]) == [6]
+        assert queue.seqs("x") == [6]
+
+
+def test_without_a_database_calls_are_refused_and_come_right_afterwards(own_pg, fleet, name):
+    worker = fleet.start(own_pg.create_database("away"))
+    with worker.client() as client:
+        queue = Queue(client, name, durability="fsync")
+        queue.put(range(3))
+        queue.claim("w", 1, lease_ms=LONG)
+        own_pg.kill9()
+        for verb in VERBS:
+            answer = queue.call(verb, **body_of(verb))
+            assert answer.status_code == 503 and int(answer.headers["Retry-After"]) >= 1, answer.text
+        own_pg.start()
+        wait.until(lambda: queue.call("ack", node="w", seqs=[]).status_code == 200, "the gateway is back")
+        assert queue.seqs("x", 5) in ([2, 3], [1, 2, 3])

@@ -106,6 +106,7 @@ def test_an_extension_keeps_the_place_taken(queue):
         stays_quiet(stream)
 
 
+@pytest.mark.tsan
 def test_a_dropped_connection_gives_its_own_leases_back_at_once(queue):
     queue.put(range(5))
     with queue.work("w", max=2, lease_ms=LONG) as stream:
@@ -125,6 +126,7 @@ def test_what_a_connection_lost_before_is_not_given_back_twice(queue):
     assert queue.ack("w", [j["$seq"] for j in claimed])["acked"] == len(claimed)
 
 
+@pytest.mark.tsan
 def test_two_streams_share_and_never_repeat(gateways, name):
     one, two = gateways(2)
     with one.client() as first, two.client() as second:
@@ -182,6 +184,7 @@ def test_the_stream_ends_with_its_topic(client, queue):
         assert stream.next() is None and stream.wait_end()
 
 
+@pytest.mark.tsan
 def test_a_stopping_server_says_so_and_gives_the_leases_back(fresh_database, fleet, name):
     one, two = (fleet.start(fresh_database) for _ in range(2))
     with one.client() as first, two.client() as second:
@@ -213,6 +216,7 @@ def test_heartbeats_keep_a_quiet_stream_alive(fresh_database, fleet, name):
         assert all(line.startswith(": hb") for line in stream.comments)
 
 
+@pytest.mark.tsan
 def test_many_streams_on_one_queue(queue):
     streams = [queue.work(f"w{i}", max=2) for i in range(30)]
     try:
@@ -261,13 +265,15 @@ def test_max_is_clamped(queue, query, held):
         stays_quiet(stream)
 
 
-def test_over_the_limit_of_streams(fresh_database, fleet, name):
-    with fleet.start(fresh_database, max_streams=1).client() as client:
+@pytest.mark.parametrize("limit", ["max_streams", "topics_max_sse_connections"])
+def test_over_the_limit_of_streams(fresh_database, fleet, name, limit):
+    with fleet.start(fresh_database, **{limit: 1}).client() as client:
         queue = Queue(client, name)
         queue.put([1])
         with queue.work("a") as stream:
             assert seqs(stream, 1) == [1]
-            refused(client.get(f"{queue.path}/work?node=b"), 429, "throttled")
+            error = refused(client.get(f"{queue.path}/work?node=b"), 429, "throttled")
+            assert limit == "max_streams" or error["detail"] == {"limit": "max_sse_connections", "max": 1}
         wait.until(lambda: queue.state()["in_flight"] == 0, "the place is free")
         with queue.work("b") as stream:
             assert seqs(stream, 1) == [1]

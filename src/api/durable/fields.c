@@ -51,7 +51,7 @@ static bool is_printable(str s)
 
 bool durable_field_content_type(const http_exchange *x, str *out, err *e)
 {
-	str value;
+	str value = STR_NONE;
 	str type;
 	str kind;
 	str parameters;
@@ -80,9 +80,9 @@ static bool read_number(str value, const char *name, int64_t *out, err *e)
 
 bool durable_field_producer(const http_exchange *x, log_producer *out, err *e)
 {
-	str id;
-	str epoch;
-	str seq;
+	str id = STR_NONE;
+	str epoch = STR_NONE;
+	str seq = STR_NONE;
 	log_producer found = {.id = STR_NONE};
 	if (!durable_field(x, "Producer-Id", &id, e) || !durable_field(x, "Producer-Epoch", &epoch, e) ||
 		!durable_field(x, "Producer-Seq", &seq, e)) {
@@ -111,7 +111,7 @@ bool durable_field_producer(const http_exchange *x, log_producer *out, err *e)
 
 bool durable_field_seq(const http_exchange *x, str *out, err *e)
 {
-	str value;
+	str value = STR_NONE;
 	if (!durable_field(x, "Stream-Seq", &value, e)) {
 		return false;
 	}
@@ -137,8 +137,8 @@ static bool parse_plain(str text, uint64_t most, int64_t *out)
 
 bool durable_field_expiry(const http_exchange *x, durable_expiry *out, err *e)
 {
-	str ttl;
-	str instant;
+	str ttl = STR_NONE;
+	str instant = STR_NONE;
 	durable_expiry found = {.has_ttl = false};
 	if (!durable_field(x, "Stream-TTL", &ttl, e) || !durable_field(x, "Stream-Expires-At", &instant, e)) {
 		return false;
@@ -164,9 +164,9 @@ bool durable_field_expiry(const http_exchange *x, durable_expiry *out, err *e)
 
 bool durable_field_fork(const http_exchange *x, durable_fork_request *out, err *e)
 {
-	str source;
-	str offset;
-	str sub;
+	str source = STR_NONE;
+	str offset = STR_NONE;
+	str sub = STR_NONE;
 	durable_fork_request found = {.source = STR_NONE};
 	if (!durable_field(x, "Stream-Forked-From", &source, e) || !durable_field(x, "Stream-Fork-Offset", &offset, e) ||
 		!durable_field(x, "Stream-Fork-Sub-Offset", &sub, e)) {

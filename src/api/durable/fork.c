@@ -95,7 +95,7 @@ static bool adopt(log_conn *conn, const durable_stream *source, err *e)
 static bool resolve(const api *a, log_conn *conn, const durable_fork_request *request, arena *room, durable_fork *f,
 					err *e)
 {
-	durable_state state;
+	durable_state state = {.is_expired = false};
 	bool exists = false;
 	if (!log_topic_lock(conn, f->topic->topic_id, &exists, e)) {
 		return false;

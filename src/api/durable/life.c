@@ -52,7 +52,7 @@ static bool applies(const durable_state *state, durable_end_reason reason)
 static bool end_one(log_conn *conn, int64_t topic_id, durable_end_reason reason, durable_ended *out, int64_t *parent_id,
 					ended *done, err *e)
 {
-	durable_state state;
+	durable_state state = {.is_expired = false};
 	bool exists = false;
 	*parent_id = 0;
 	if (!log_topic_lock(conn, topic_id, &exists, e)) {

@@ -83,7 +83,7 @@ static void answer(api_operation *op)
 static bool run_settle(api_operation *op, log_conn *conn, err *e)
 {
 	post *p = (post *)op;
-	durable_state state;
+	durable_state state = {.is_expired = false};
 	bool ok = durable_state_get(conn, p->stream->topic_id, &state, e) && durable_state_check(&state, e) &&
 			  (p->append.error.code != ERR_NONE || durable_stream_touch(conn, p->stream, &state, e));
 	if (!ok) {
@@ -171,7 +171,7 @@ static void submit(api_operation *op)
 static bool run_look(api_operation *op, log_conn *conn, err *e)
 {
 	post *p = (post *)op;
-	durable_state state;
+	durable_state state = {.is_expired = false};
 	if (!durable_stream_find(api_of(op->x), conn, op->topic, &p->stream, e)) {
 		return false;
 	}

@@ -100,7 +100,7 @@ static bool confirm(put *p, const durable_stream *s, const durable_state *state,
 static bool settle(put *p, log_conn *conn, const log_topic *t, bool *is_settled, err *e)
 {
 	const durable_stream *s = NULL;
-	durable_state state;
+	durable_state state = {.is_expired = false};
 	durable_ended ended;
 	api *a = api_of(p->op.x);
 	bool ok = false;
@@ -190,7 +190,7 @@ static bool insert(put *p, log_conn *conn, durable_fork *fork, int64_t *topic_id
 	int64_t tenant_id = gate_principal(p->op.x)->tenant_id;
 	str content_type = content_type_or_default(p);
 	durable_expiry expiry = p->expiry;
-	log_columns records;
+	log_columns records = {.count = 0};
 	if (p->fork.source.ptr != NULL) {
 		if (!durable_fork_resolve(a, conn, tenant_id, p->source_name, &p->fork, http_arena(p->op.x), fork, e) ||
 			!check_type(p, fork->source, e)) {

@@ -4,7 +4,8 @@
 #include "base/text.h"
 #include "log/read.h"
 
-enum { PAGE_RECORDS = 8192, JSON_DEPTH = 512 };
+/* A page goes a little beyond max_bytes, so that the append that reaches it mostly ends in the same page. */
+enum { PAGE_RECORDS = 8192, PAGE_SLACK_BYTES = 64 << 10, JSON_DEPTH = 512 };
 
 /* The part of the stream that is read now. */
 typedef struct part {
@@ -84,7 +85,8 @@ static bool read_page(const api *a, log_conn *conn, durable_read *r, durable_off
 						  .from = at->count,
 						  .until = p.is_own ? 0 : p.until.count,
 						  .max_records = PAGE_RECORDS,
-						  .max_bytes = r->bytes < r->max_bytes ? r->max_bytes - r->bytes : 1,
+						  .max_bytes =
+							  r->bytes < r->max_bytes ? r->max_bytes - r->bytes + PAGE_SLACK_BYTES : r->max_bytes,
 						  .from_kept = r->from.kind != DURABLE_FROM_TOKEN && r->messages == 0};
 	if (!log_read(a->log, conn, &q, &page, e)) {
 		return false;
@@ -93,7 +95,7 @@ static bool read_page(const api *a, log_conn *conn, durable_read *r, durable_off
 		log_page_free(page);
 		return false;
 	}
-	bool is_cut_off = r->messages > 0 && log_page_start_offset(page) > q.from && p.is_own;
+	bool is_cut_off = r->messages > 0 && log_page_start_offset(page) > q.from;
 	if (is_cut_off) {
 		/* Retention overtook the read: it ends where it had come to. */
 		r->next = *at;
@@ -122,7 +124,7 @@ static bool read_page(const api *a, log_conn *conn, durable_read *r, durable_off
 /* A fork that is only read through by others looks open from its ancestors' part: that one has to be asked. */
 static bool check_deleted(log_conn *conn, const durable_read *r, err *e)
 {
-	durable_state state;
+	durable_state state = {.is_expired = false};
 	return durable_state_get(conn, r->topic->topic_id, &state, e) && (!state.is_deleted || durable_err_gone(e));
 }
 

@@ -61,22 +61,36 @@ static void end_data(buf *out)
 	buf_append_str(out, STR("\n\n"));
 }
 
-/* The rest of a line and further lines; CR, LF and both together end one. */
-static void write_lines(buf *out, str text)
+/* A reader takes one blank behind the colon for a separator: a line that begins with one needs another. */
+static void write_line(buf *out, const char *begin, const char *end, bool is_new)
 {
-	size_t begin = 0;
-	for (size_t i = 0; i < text.len; i++) {
-		if (text.ptr[i] != '\r' && text.ptr[i] != '\n') {
+	if (is_new && begin < end && *begin == ' ') {
+		buf_append_byte(out, ' ');
+	}
+	buf_append(out, begin, (size_t)(end - begin));
+}
+
+/* One line and what follows it; CR, LF and both together end one. is_new: the first one begins here, too. */
+static void write_lines(buf *out, str text, bool is_new)
+{
+	if (text.len == 0) {
+		return;
+	}
+	const char *begin = text.ptr;
+	const char *end = text.ptr + text.len;
+	for (const char *at = begin; at < end; at++) {
+		if (*at != '\r' && *at != '\n') {
 			continue;
 		}
-		buf_append(out, text.ptr + begin, i - begin);
+		write_line(out, begin, at, is_new);
 		buf_append_str(out, STR("\ndata:"));
-		if (text.ptr[i] == '\r' && i + 1 < text.len && text.ptr[i + 1] == '\n') {
-			i++;
+		if (*at == '\r' && at + 1 < end && at[1] == '\n') {
+			at++;
 		}
-		begin = i + 1;
+		begin = at + 1;
+		is_new = true;
 	}
-	buf_append(out, text.ptr + begin, text.len - begin);
+	write_line(out, begin, end, is_new);
 }
 
 /* Whether what was written last is the beginning of a UTF-8 character. It cannot be taken for one: what stands before
@@ -102,14 +116,15 @@ static void text_record(buf *out, const log_topic *t, const log_record *r, const
 {
 	(void)t;
 	(void)after;
-	if (out->len == 0) {
-		begin_data(out);
-	} else if (!ends_inside_character(out)) {
+	bool is_joined = out->len > 0 && ends_inside_character(out);
+	if (out->len > 0 && !is_joined) {
 		end_data(out);
 		write_control_before(out, r);
+	}
+	if (!is_joined) {
 		begin_data(out);
 	}
-	write_lines(out, r->value);
+	write_lines(out, r->value, !is_joined);
 }
 
 static void base64_record(buf *out, const log_topic *t, const log_record *r, const log_position *after)
@@ -148,7 +163,7 @@ static void json_record(buf *out, const log_topic *t, const log_record *r, const
 	buf shown;
 	buf_init(&shown, out->max_bytes);
 	durable_write_message(&shown, &JSON, r->value);
-	write_lines(out, buf_str(&shown));
+	write_lines(out, buf_str(&shown), false);
 	out->failed = out->failed || shown.failed;
 	buf_dispose(&shown);
 }

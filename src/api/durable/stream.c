@@ -205,7 +205,7 @@ bool durable_stream_touch(log_conn *conn, const durable_stream *s, const durable
 
 bool durable_stream_enter(log_conn *conn, const durable_stream *s, err *e)
 {
-	durable_state state;
+	durable_state state = {.is_expired = false};
 	return !durable_stream_expires(s) || (durable_state_get(conn, s->topic_id, &state, e) &&
 										  durable_state_check(&state, e) && durable_stream_touch(conn, s, &state, e));
 }

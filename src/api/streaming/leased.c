@@ -18,8 +18,8 @@ enum {
 	TURN_TAKES = 16, /* frames of one run: others want the reader, too */
 	LOOK_MS = 1000,  /* another member's lease may have ended */
 	ARENA_BYTES = 1 << 20,
-	FRAME_BYTES_MAX = 16 << 20, /* one record of LOG_RECORD_BYTES_MAX, escaped, and room to spare */
-	CONSUMER_ID_BYTES = 12,     /* of randomness */
+	FRAME_BYTES_MAX = 128 << 20, /* one record, as large as any dialect takes, escaped, and room to spare */
+	CONSUMER_ID_BYTES = 12,      /* of randomness */
 	TEXT_BYTES_MAX = 4096,
 };
 

@@ -15,8 +15,7 @@ struct live_slot {
 
 struct live_slots {
 	pthread_mutex_t lock;
-	int64_t most;
-	int64_t most_per_key;
+	live_slots_rule rule;
 	int64_t count;
 	void *root; /* tsearch(3) tree of live_slot by key */
 };
@@ -26,13 +25,12 @@ static int compare_slots(const void *left, const void *right)
 	return str_compare(((const live_slot *)left)->key_id, ((const live_slot *)right)->key_id);
 }
 
-live_slots *live_slots_new(int64_t most, int64_t most_per_key)
+live_slots *live_slots_new(live_slots_rule rule)
 {
 	live_slots *s = calloc(1, sizeof *s);
 	if (s != NULL) {
 		pthread_mutex_init(&s->lock, NULL);
-		s->most = most;
-		s->most_per_key = most_per_key;
+		s->rule = rule;
 	}
 	return s;
 }
@@ -69,9 +67,9 @@ static live_slot *find_or_add(live_slots *s, str key_id)
 	return slot;
 }
 
-static bool refuse(const char *limit, int64_t most, err *e)
+static bool refuse(const live_slots *s, const char *limit, int64_t most, err *e)
 {
-	err_set(e, ERR_THROTTLED, "as many live connections are open as are allowed (%s); close one, or try again later",
+	err_set(e, ERR_THROTTLED, "as many %s as are allowed (%s); wait for one to end, or try again later", s->rule.what,
 			limit);
 	err_detail(e, "{\"limit\":\"%s\",\"max\":%" PRId64 "}", limit, most);
 	return false;
@@ -80,15 +78,15 @@ static bool refuse(const char *limit, int64_t most, err *e)
 /* Caller holds the lock. */
 static bool take(live_slots *s, const auth_principal *p, live_slot **out, err *e)
 {
-	if (s->most > 0 && s->count >= s->most) {
-		return refuse("max_sse_connections", s->most, e);
+	if (s->rule.most > 0 && s->count >= s->rule.most) {
+		return refuse(s, s->rule.name, s->rule.most, e);
 	}
 	live_slot *slot = find_or_add(s, p->key_id);
 	if (slot == NULL) {
 		return err_set(e, ERR_NO_MEMORY, "the server has no memory left for another connection; try again later");
 	}
-	if (s->most_per_key > 0 && !p->is_development && slot->count >= s->most_per_key) {
-		return refuse("max_sse_connections_per_key", s->most_per_key, e);
+	if (s->rule.most_per_key > 0 && !p->is_development && slot->count >= s->rule.most_per_key) {
+		return refuse(s, s->rule.name_per_key, s->rule.most_per_key, e);
 	}
 	slot->count++;
 	s->count++;

@@ -4,6 +4,7 @@
  */
 #include "api/gate.h"
 #include "api/operation.h"
+#include "api/topics/hub.h"
 #include "api/topics/state_text.h"
 #include "api/topics/topics.h"
 #include "api/topics/wire.h"
@@ -48,13 +49,13 @@ static bool read_numbers(api_operation *op, log_conn *conn, numbers *n, err *e)
 	n->bytes = db_i64(r, 0, 6);
 	n->routers = db_i64(r, 0, 7);
 	n->leases = db_i64(r, 0, 8);
-	n->sessions = db_i64(r, 0, 9);
 	db_result_free(r);
-	n->streams = metric_value(metric_gauge(a->metrics, "tidegate_http_streams", "Open event streams.", NULL));
+	n->streams = live_slots_count(a->topics->slots);
 	n->uptime_ms = clock_now_ms() - a->started_ms;
 	n->is_ready = log_engine_is_ready(a->log);
 	log_engine_writer_stats(a->log, &n->writer);
-	return true;
+	return watch_session_count(conn, gate_principal(op->x)->tenant_id, a->config->topics_watch_session_ttl_ms,
+							   &n->sessions, e);
 }
 
 static int64_t topics_of(const numbers *n)

@@ -14,7 +14,7 @@ enum {
 
 #define ROUTE(m, p, n, h, s, b)                                                                                        \
 	{                                                                                                                  \
-		.method = (m), .pattern = (p), .name = (n), .handler = (h), .scopes = (s), .body = (b)                         \
+		.method = (m), .pattern = (p), .name = (n), .handler = (h), .scopes = (s), .body = (b), .is_counted = true     \
 	}
 
 /* tests/check_openapi.py reads this table: one route a line. */

@@ -147,10 +147,14 @@ static bool insert(log_conn *conn, const watch_id *id, const watch_session *s, e
 	return ok;
 }
 
-static bool count(log_conn *conn, const db_query *query, const db_params *p, int64_t *out, err *e)
+bool watch_session_count(log_conn *conn, int64_t tenant_id, int64_t ttl_ms, int64_t *out, err *e)
 {
+	db_params p;
 	db_result *r = NULL;
-	if (!db_run(conn, query, p, &r, e)) {
+	db_params_init(&p);
+	db_param_i64(&p, tenant_id);
+	db_param_i64(&p, ttl_ms);
+	if (!db_run(conn, &SQL_WATCH_SESSION_COUNT, &p, &r, e)) {
 		return false;
 	}
 	*out = db_i64(r, 0, 0);
@@ -170,8 +174,7 @@ static bool check_room(log_conn *conn, int64_t tenant_id, int64_t most, int64_t 
 		return false;
 	}
 	db_result_free(r);
-	db_param_i64(&p, ttl_ms);
-	if (!count(conn, &SQL_WATCH_SESSION_COUNT, &p, &sessions, e)) {
+	if (!watch_session_count(conn, tenant_id, ttl_ms, &sessions, e)) {
 		return false;
 	}
 	if (sessions < most) {
@@ -299,12 +302,4 @@ bool watch_session_forget(log_conn *conn, int64_t ttl_ms, err *e)
 	db_param_i64(&p, ttl_ms);
 	db_param_i64(&p, FORGET_AT_ONCE);
 	return db_do(conn, &SQL_WATCH_SESSION_FORGET, &p, NULL, e);
-}
-
-bool watch_session_total(log_conn *conn, int64_t ttl_ms, int64_t *out, err *e)
-{
-	db_params p;
-	db_params_init(&p);
-	db_param_i64(&p, ttl_ms);
-	return count(conn, &SQL_WATCH_SESSION_TOTAL, &p, out, e);
 }

@@ -56,7 +56,6 @@ bool watch_session_open(log_conn *conn, const watch_id *id, int64_t ttl_ms, aren
 						err *e) MUST_CHECK;
 /* Removes some of those whose time is over. */
 bool watch_session_forget(log_conn *conn, int64_t ttl_ms, err *e) MUST_CHECK;
-/* All sessions of all tenants. */
-bool watch_session_total(log_conn *conn, int64_t ttl_ms, int64_t *count, err *e) MUST_CHECK;
+bool watch_session_count(log_conn *conn, int64_t tenant_id, int64_t ttl_ms, int64_t *count, err *e) MUST_CHECK;
 
 #endif

@@ -7,6 +7,7 @@
  */
 #include "api/gate.h"
 #include "api/operation.h"
+#include "api/topics/hub.h"
 #include "api/topics/queue.h"
 #include "api/topics/queue_body.h"
 #include "api/topics/topics.h"
@@ -21,9 +22,10 @@
 #include <string.h>
 
 enum {
-	RETRY_MS = 250,       /* after passing trouble */
-	LOOK_MS_LEAST = 10,   /* between two looks that only time asks for */
-	LOOK_MS_MOST = 60000, /* a timer that is not too far away */
+	RETRY_MS = 250,        /* after passing trouble */
+	LOOK_MS_LEAST = 10,    /* between two looks that only time asks for */
+	HOLDER_LOOK_MS = 5000, /* should a wake-up be lost: while jobs are held */
+	IDLE_LOOK_MS = 30000,  /* while there are none */
 	FRAME_BYTES_MAX = 64 << 20,
 };
 
@@ -32,6 +34,7 @@ typedef struct work {
 	const log_topic *topic;
 	const auth_principal *principal;
 	http_stream *stream;
+	live_slot *slot;
 	log_watch *wake;
 	_Atomic(auth_watch *) credential; /* whoever takes it stops it */
 	char *node;
@@ -125,16 +128,17 @@ static void arm(work *w, int64_t in_ms)
 	}
 }
 
-/* The look is over; the next one comes when something happens, or after in_ms (-1: never by itself). */
+/* The look is over; the next one comes when something happens, or after in_ms (-1: nothing is known to come). */
 static void rest(work *w, int64_t in_ms)
 {
+	int64_t most_ms = w->held_count > 0 ? HOLDER_LOOK_MS : IDLE_LOOK_MS;
+	int64_t wait_ms = in_ms < 0 || in_ms > most_ms ? most_ms : in_ms < LOOK_MS_LEAST ? LOOK_MS_LEAST : in_ms;
 	pthread_mutex_lock(&w->lock);
 	bool again = w->again || w->is_closed;
 	w->again = false;
 	w->is_busy = again;
-	if (!again && in_ms >= 0) {
-		int64_t wait_ms = in_ms < LOOK_MS_LEAST ? LOOK_MS_LEAST : in_ms;
-		arm(w, wait_ms < LOOK_MS_MOST ? wait_ms : LOOK_MS_MOST);
+	if (!again) {
+		arm(w, wait_ms);
 	}
 	pthread_mutex_unlock(&w->lock);
 	if (again) {
@@ -182,6 +186,7 @@ static void on_closed(void *context, http_stream_end_reason reason)
 {
 	work *w = context;
 	(void)reason;
+	live_slots_give_back(w->api->topics->slots, w->slot);
 	auth_watch_stop(atomic_exchange(&w->credential, NULL));
 	log_watch_stop(w->wake);
 	pthread_mutex_lock(&w->lock);
@@ -418,6 +423,7 @@ static void open_stream(opening *o, work *w)
 		pthread_mutex_unlock(&w->lock);
 		kick(w);
 	} else {
+		live_slots_give_back(w->api->topics->slots, w->slot);
 		log_watch_stop(w->wake);
 		unref(w); /* the stream's: it never was */
 	}
@@ -426,19 +432,34 @@ static void open_stream(opening *o, work *w)
 	frame_unref(heartbeat);
 }
 
+/* Last of all the place among the live connections. NULL with *e filled. */
+static work *work_begin(opening *o, err *e)
+{
+	live_slots *slots = api_of(o->op.x)->topics->slots;
+	live_slot *slot = NULL;
+	if (o->op.topic->config.kind != LOG_KIND_QUEUE) {
+		o->op.is_doubtful = true;
+		queue_refuse_log(e, o->op.topic->name);
+		return NULL;
+	}
+	if (!live_slots_take(slots, gate_principal(o->op.x), &slot, e)) {
+		return NULL;
+	}
+	work *w = work_new(o, e);
+	if (w == NULL) {
+		live_slots_give_back(slots, slot);
+		return NULL;
+	}
+	w->slot = slot;
+	return w;
+}
+
 static void with_topic(api_operation *op)
 {
 	err e;
-	opening *o = (opening *)op;
-	work *w = NULL;
-	if (op->topic->config.kind != LOG_KIND_QUEUE) {
-		op->is_doubtful = true;
-		queue_refuse_log(&e, op->topic->name);
-	} else {
-		w = work_new(o, &e);
-	}
+	work *w = work_begin((opening *)op, &e);
 	if (w != NULL) {
-		open_stream(o, w);
+		open_stream((opening *)op, w);
 	} else if (!api_with_topic_again(op, &e)) {
 		api_fail(op, &e);
 	}

@@ -27,6 +27,7 @@ static const bench_case CASES[] = {
 	{"watch", "produce to SSE event", case_watch, false},
 	{"queue", "claim and acknowledge, 50 workers", case_queue, false},
 	{"idle", "memory of idle SSE watchers", case_idle, false},
+	{"durable", "durable streams, next to another server of the protocol", case_durable, false},
 	{"long", "slowdown after long mixed load", case_long, true},
 };
 

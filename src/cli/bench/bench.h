@@ -16,6 +16,7 @@ typedef enum bench_format { BENCH_TEXT, BENCH_JSON, BENCH_MARKDOWN } bench_forma
 typedef struct bench_options {
 	str url;
 	str api_key;        /* ptr NULL = none */
+	str peer_url;       /* another server of durable streams, to compare with; ptr NULL = none */
 	str database_url;   /* ptr NULL = no baselines */
 	int32_t server_pid; /* 0 = unknown: no processor times, no memory of the server */
 	str only;           /* names of cases, comma-separated; ptr NULL = all but long */

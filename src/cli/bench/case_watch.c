@@ -6,6 +6,7 @@
 #include <sys/resource.h>
 
 #include "cli/bench/cases.h"
+#include "cli/bench/page.h"
 #include "cli/bench/watchers.h"
 
 enum {
@@ -14,15 +15,43 @@ enum {
 	WARMUP_ROUNDS = 5,
 	SETTLE_MS = 1000,
 	SPARE_FILES = 128,
-	IDLE_ROUNDS = 3
+	IDLE_ROUNDS = 3,
+	REQUEST_MAX = 4096
 };
+
+static bool is_event(str line, int64_t *offset)
+{
+	return str_starts_with(line, STR("data:")) && page_find_offset(line, offset);
+}
+
+static bool check_reply(const peer *p, int64_t *offset, err *e)
+{
+	if (peer_status(p) != 200) {
+		return gateway_refused("a produce request", peer_status(p), peer_body(p), e);
+	}
+	return page_check_results(peer_body(p), 1, offset, e);
+}
+
+static const watch_dialect STREAMING = {is_event, check_reply};
+
+/* More watchers, from the end of the log on. */
+static bool add_watchers(const bench *b, const bench_log *l, watchers *w, uint32_t count, err *e)
+{
+	buf request;
+	buf_init(&request, REQUEST_MAX);
+	gateway_render_watch(b->gateway, &l->topic, (int64_t)l->ledger.count, &request);
+	bool ok =
+		request.failed ? err_set(e, ERR_NO_MEMORY, "out of memory") : watchers_add(w, buf_str(&request), count, e);
+	buf_dispose(&request);
+	return ok;
+}
 
 static double milliseconds(const latency *l, double share)
 {
 	return (double)latency_percentile(l, share) / 1e6;
 }
 
-static bool allow_files(uint32_t count, err *e)
+bool bench_allow_files(uint32_t count, err *e)
 {
 	struct rlimit limit;
 	if (getrlimit(RLIMIT_NOFILE, &limit) != 0) {
@@ -83,8 +112,8 @@ static bool watch(bench *b, uint32_t count, double target_ms, watch_times *times
 	watchers *w = NULL;
 	int64_t window_ns = (int64_t)b->options->seconds * 1000000000;
 	bench_progress("  %u watchers for %u s", count, b->options->seconds);
-	if (!allow_files(count, e) || !bench_log_new(b, "watch", 1, WATCH_VARIANTS, &l, e) ||
-		!watchers_new(b->gateway, &l->topic, 0, count, &w, e) || !watchers_add(w, count, e)) {
+	if (!bench_allow_files(count, e) || !bench_log_new(b, "watch", 1, WATCH_VARIANTS, &l, e) ||
+		!watchers_new(gateway_address(b->gateway), &STREAMING, count, &w, e) || !add_watchers(b, l, w, count, e)) {
 		goto out;
 	}
 	for (int i = 0; i < WARMUP_ROUNDS; i++) {
@@ -179,9 +208,9 @@ bool case_idle(bench *b, err *e)
 		goto out;
 	}
 	bench_progress("  %u watchers", count);
-	if (!allow_files(count, e) || !bench_log_new(b, "idle", 1, WATCH_VARIANTS, &l, e) ||
-		!watchers_new(b->gateway, &l->topic, 0, count, &w, e) || !watchers_add(w, first, e) ||
-		!publish(w, l, times, e) || !resident(b, w, &first_bytes, e) || !watchers_add(w, count - first, e) ||
+	if (!bench_allow_files(count, e) || !bench_log_new(b, "idle", 1, WATCH_VARIANTS, &l, e) ||
+		!watchers_new(gateway_address(b->gateway), &STREAMING, count, &w, e) || !add_watchers(b, l, w, first, e) ||
+		!publish(w, l, times, e) || !resident(b, w, &first_bytes, e) || !add_watchers(b, l, w, count - first, e) ||
 		!resident(b, w, &all_bytes, e)) {
 		goto out;
 	}

@@ -53,6 +53,9 @@ double bench_rate(uint64_t count, int64_t elapsed_ns); /* a second */
 /* Processor times of the window. */
 void bench_note_usage(report_row *row, const load_result *result);
 
+/* So many open files more than a process needs anyway. */
+bool bench_allow_files(uint32_t count, err *e) MUST_CHECK;
+
 bool case_latency(bench *b, err *e) MUST_CHECK;
 bool case_rate(bench *b, err *e) MUST_CHECK;
 bool case_batch(bench *b, err *e) MUST_CHECK;
@@ -60,6 +63,7 @@ bool case_consume(bench *b, err *e) MUST_CHECK;
 bool case_watch(bench *b, err *e) MUST_CHECK;
 bool case_queue(bench *b, err *e) MUST_CHECK;
 bool case_idle(bench *b, err *e) MUST_CHECK;
+bool case_durable(bench *b, err *e) MUST_CHECK;
 bool case_long(bench *b, err *e) MUST_CHECK;
 
 #endif

@@ -49,7 +49,7 @@ static bool take_reply(load *l, uint32_t index, err *e)
 	uint32_t records = 0;
 	n->waits = false;
 	l->waiting--;
-	if (peer_status(&n->peer) != 200) {
+	if (peer_status(&n->peer) / 100 != 2) {
 		return gateway_refused("a request", peer_status(&n->peer), peer_body(&n->peer), e);
 	}
 	if (!l->options->client.reply(l->options->client.context, index, peer_body(&n->peer), &records, e)) {

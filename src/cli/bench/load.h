@@ -7,7 +7,7 @@
  *
  * Owns     its connections. Requests are borrowed from `next` until their reply.
  * Threads  the caller's, which it occupies.
- * Errors   those of bench/peer; ERR_INTERNAL a status other than 200; what the client's `reply` reports.
+ * Errors   those of bench/peer; ERR_INTERNAL a status other than 2xx; what the client's `reply` reports.
  */
 #ifndef TIDEGATE_CLI_BENCH_LOAD_H
 #define TIDEGATE_CLI_BENCH_LOAD_H

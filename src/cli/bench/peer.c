@@ -217,6 +217,21 @@ str peer_body(const peer *p)
 	return reply_body(&p->reply, p->block);
 }
 
+str peer_header(const peer *p, str name)
+{
+	str line;
+	str rest = {p->block, p->reply.body_start};
+	while (rest.len > 0) {
+		str found, value;
+		str_split(rest, '\n', &line, &rest);
+		if (str_split(line, ':', &found, &value) && str_equal_ignore_case(found, name)) {
+			value = str_trim(value);
+			return str_take(value, value.len - (str_ends_with(value, STR("\r")) ? 1 : 0));
+		}
+	}
+	return STR_NONE;
+}
+
 bool peer_call(peer *p, str request, uint32_t timeout_ms, err *e)
 {
 	int64_t deadline_ms = clock_now_ms() + timeout_ms;

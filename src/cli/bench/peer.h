@@ -54,6 +54,8 @@ peer_event peer_send(peer *p, str request);
 peer_event peer_continue(peer *p);
 int peer_status(const peer *p);
 str peer_body(const peer *p); /* valid until the next peer_send */
+/* A header of the reply, ptr NULL when absent; valid as the body. */
+str peer_header(const peer *p, str name);
 /* One request and its reply, waiting for it. A status other than 2xx is the caller's business. */
 bool peer_call(peer *p, str request, uint32_t timeout_ms, err *e) MUST_CHECK;
 

@@ -9,8 +9,9 @@ void request_render(const request *r, buf *out)
 	if (r->accept != NULL) {
 		buf_printf(out, "Accept: %s\r\n", r->accept);
 	}
-	if (r->body.ptr != NULL) {
-		buf_printf(out, "Content-Type: application/json\r\nContent-Length: %zu\r\n", r->body.len);
+	if (r->content_type != NULL || r->body.ptr != NULL) {
+		buf_printf(out, "Content-Type: %s\r\nContent-Length: %zu\r\n",
+				   r->content_type != NULL ? r->content_type : "application/json", r->body.len);
 	}
 	buf_append_str(out, STR("\r\n"));
 	if (r->body.ptr != NULL) {

@@ -14,7 +14,8 @@ typedef struct request {
 	str path;
 	str api_key; /* ptr NULL = none */
 	const char *accept;
-	str body; /* JSON; ptr NULL = none */
+	const char *content_type; /* NULL = application/json, when there is a body */
+	str body;                 /* ptr NULL = none */
 } request;
 
 void request_render(const request *r, buf *out);

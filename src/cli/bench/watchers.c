@@ -7,14 +7,11 @@
 #include <sys/epoll.h>
 #include <unistd.h>
 
-#include "cli/bench/page.h"
-
 enum {
 	EVENTS_AT_ONCE = 256,
 	OPENED_AT_ONCE = 64,
 	LINE_MAX_BYTES = 512,
 	READ_BYTES = 65536,
-	REQUEST_MAX = 4096,
 	PRODUCER = -1 /* in an epoll event's data */
 };
 
@@ -32,8 +29,8 @@ typedef struct watcher {
 } watcher;
 
 struct watchers {
-	const gateway *gateway;
-	const gateway_topic *topic;
+	const peer_address *address;
+	const watch_dialect *dialect;
 	int epoll;
 	uint32_t capacity;
 	uint32_t count;   /* opened */
@@ -70,10 +67,10 @@ static bool take_line(watchers *all, watcher *w, str line, int64_t now_ns, err *
 	case WATCHER_STREAM:
 		break;
 	}
-	if (!str_starts_with(line, STR("data:")) || !page_find_offset(line, &offset)) {
+	if (!all->dialect->is_event(line, &offset)) {
 		return true;
 	}
-	if (offset != w->next_offset) {
+	if (offset != WATCH_UNNUMBERED && offset != w->next_offset) {
 		return err_set(e, ERR_INTERNAL, "a watcher expected offset %" PRId64 " and was sent %" PRId64, w->next_offset,
 					   offset);
 	}
@@ -168,13 +165,10 @@ static bool take_acknowledgement(watchers *all, peer_event event, err *e)
 		break;
 	}
 	all->acknowledged_ns = latency_now_ns();
-	if (peer_status(&all->producer) != 200) {
-		return gateway_refused("a produce request", peer_status(&all->producer), peer_body(&all->producer), e);
-	}
-	if (!page_check_results(peer_body(&all->producer), 1, &offset, e)) {
+	if (!all->dialect->check_reply(&all->producer, &offset, e)) {
 		return false;
 	}
-	return offset == all->next_offset - 1 ||
+	return offset == WATCH_UNNUMBERED || offset == all->next_offset - 1 ||
 		   err_set(e, ERR_INTERNAL, "offset %" PRId64 " was acknowledged where %" PRId64 " was expected", offset,
 				   all->next_offset - 1);
 }
@@ -209,7 +203,7 @@ static bool open_one(watchers *all, str request, err *e)
 {
 	watcher *w = &all->list[all->count];
 	int fd = -1;
-	if (!peer_connect(gateway_address(all->gateway), &fd, e)) {
+	if (!peer_connect(all->address, &fd, e)) {
 		return false;
 	}
 	*w = (watcher){.fd = fd, .next_offset = all->next_offset};
@@ -237,8 +231,7 @@ static bool await_ready(watchers *all, uint32_t most, err *e)
 	return true;
 }
 
-bool watchers_new(const gateway *g, const gateway_topic *topic, int64_t offset, uint32_t capacity, watchers **out,
-				  err *e)
+bool watchers_new(const peer_address *address, const watch_dialect *dialect, uint32_t capacity, watchers **out, err *e)
 {
 	bool ok = false;
 	watchers *all = calloc(1, sizeof *all + capacity * sizeof all->list[0]);
@@ -246,10 +239,9 @@ bool watchers_new(const gateway *g, const gateway_topic *topic, int64_t offset, 
 		err_set(e, ERR_NO_MEMORY, "out of memory");
 		goto out;
 	}
-	all->gateway = g;
-	all->topic = topic;
+	all->address = address;
+	all->dialect = dialect;
 	all->capacity = capacity;
-	all->next_offset = offset;
 	peer_init(&all->producer);
 	all->block = malloc(READ_BYTES);
 	all->epoll = epoll_create1(EPOLL_CLOEXEC);
@@ -257,7 +249,7 @@ bool watchers_new(const gateway *g, const gateway_topic *topic, int64_t offset, 
 		err_set(e, ERR_NO_MEMORY, "out of memory or file descriptors");
 		goto out;
 	}
-	if (!peer_open(&all->producer, gateway_address(g), e) || !add_socket(all, all->producer.fd, PRODUCER, e)) {
+	if (!peer_open(&all->producer, address, e) || !add_socket(all, all->producer.fd, PRODUCER, e)) {
 		goto out;
 	}
 	*out = all;
@@ -268,25 +260,17 @@ out:
 	return ok;
 }
 
-bool watchers_add(watchers *all, uint32_t count, err *e)
+bool watchers_add(watchers *all, str request, uint32_t count, err *e)
 {
-	bool ok = false;
-	buf request;
-	buf_init(&request, REQUEST_MAX);
-	gateway_render_watch(all->gateway, all->topic, all->next_offset, &request);
-	if (request.failed || count > all->capacity - all->count) {
-		err_set(e, ERR_NO_MEMORY, "there is no room for %u more watchers", count);
-		goto out;
+	if (count > all->capacity - all->count) {
+		return err_set(e, ERR_NO_MEMORY, "there is no room for %u more watchers", count);
 	}
 	for (uint32_t i = 0; i < count; i++) {
-		if (!open_one(all, buf_str(&request), e) || !await_ready(all, OPENED_AT_ONCE, e)) {
-			goto out;
+		if (!open_one(all, request, e) || !await_ready(all, OPENED_AT_ONCE, e)) {
+			return false;
 		}
 	}
-	ok = await_ready(all, 0, e);
-out:
-	buf_dispose(&request);
-	return ok;
+	return await_ready(all, 0, e);
 }
 
 void watchers_close(watchers *all)

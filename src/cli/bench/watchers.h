@@ -1,5 +1,6 @@
 /*
- * bench/watchers: many event streams of one topic, held by one thread, and the time that a record takes to reach them.
+ * bench/watchers: many event streams of one topic or stream, held by one thread, and the time that a record takes to reach
+ * them.
  *
  * Every watcher must be sent every record once and in order.
  *
@@ -12,9 +13,19 @@
 #define TIDEGATE_CLI_BENCH_WATCHERS_H
 
 #include "cli/bench/latency.h"
-#include "cli/bench/payload.h"
+#include "cli/bench/peer.h"
 
 enum { WATCHERS_TIMEOUT_MS = 20000 };
+
+/* How a dialect tells of a record. */
+typedef struct watch_dialect {
+	/* Whether a line belongs to a record's event, once an event; the record's offset, or WATCH_UNNUMBERED. */
+	bool (*is_event)(str line, int64_t *offset);
+	/* The acknowledgement of the record that was produced last, with its offset, or WATCH_UNNUMBERED. */
+	bool (*check_reply)(const peer *p, int64_t *offset, err *e);
+} watch_dialect;
+
+enum { WATCH_UNNUMBERED = -1 };
 
 typedef struct watchers watchers;
 
@@ -25,11 +36,11 @@ typedef struct watch_times {
 	latency last_from_sent;    /* to the last of the watchers */
 } watch_times;
 
-/* None yet; at most `capacity`. The first record that is produced will have `offset`. */
-bool watchers_new(const gateway *g, const gateway_topic *topic, int64_t offset, uint32_t capacity, watchers **out,
+/* None yet; at most `capacity`. The first record that is produced has the offset 0. */
+bool watchers_new(const peer_address *address, const watch_dialect *dialect, uint32_t capacity, watchers **out,
 				  err *e) MUST_CHECK;
-/* Opens more streams, from the next offset on, and waits until all were accepted. */
-bool watchers_add(watchers *all, uint32_t count, err *e) MUST_CHECK;
+/* Opens more streams with a request that begins at the next offset, and waits until all were accepted. */
+bool watchers_add(watchers *all, str request, uint32_t count, err *e) MUST_CHECK;
 void watchers_close(watchers *all); /* accepts NULL */
 /* Takes what comes (heartbeats) for that long. */
 bool watchers_idle(watchers *all, int64_t ms, err *e) MUST_CHECK;

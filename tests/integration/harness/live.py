@@ -110,7 +110,7 @@ class Stream:
     def _sse_line(self, line, fields):
         if line == "":
             if "data" in fields:
-                self._events.put(Event(fields.get("event", "message"), json.loads(fields["data"]), self.last_id))
+                self._events.put(self._event(fields.get("event", "message"), fields["data"]))
             return {}
         if line.startswith(":"):
             self.comments.append(line)
@@ -128,6 +128,9 @@ class Stream:
         else:
             raise ValueError(f"unknown field in an event stream: {line!r}")
         return fields
+
+    def _event(self, kind, data):
+        return Event(kind, json.loads(data), self.last_id)
 
     def _json_line(self, line):
         if line.strip() == "":

@@ -1,6 +1,7 @@
 #include "api/gate.h"
 
 #include "api/api.h"
+#include "api/topics/live_slots.h"
 #include "auth/auth.h"
 #include "http/route.h"
 #include "suite.h"
@@ -21,6 +22,8 @@ struct http_exchange {
 	err_code refused; /* ERR_NONE: not answered */
 	err error;
 	str challenge;
+	void (*on_end)(void *context);
+	void *on_end_context;
 };
 
 struct auth {
@@ -89,6 +92,12 @@ void http_set_principal(http_exchange *exchange, const void *principal)
 const void *http_principal(const http_exchange *exchange)
 {
 	return exchange->principal;
+}
+
+void http_on_end(http_exchange *exchange, void (*on_end)(void *context), void *context)
+{
+	exchange->on_end = on_end;
+	exchange->on_end_context = context;
 }
 
 void http_admit(http_exchange *exchange)
@@ -160,6 +169,7 @@ static void close_gate(void)
 static const http_route PRODUCE = {.pattern = "/topics/{topic}/produce", .scopes = AUTH_SCOPE_WRITE};
 static const http_route STREAM = {
 	.pattern = "/topics/{topic}/stream", .scopes = AUTH_SCOPE_READ, .token_in_query = true};
+static const http_route COUNTED = {.pattern = "/v0/topics", .is_counted = true};
 static const http_route OPEN = {.pattern = "/healthz", .is_open = true};
 static const http_route ANY = {.pattern = "/whoami"};
 
@@ -222,6 +232,43 @@ START_TEST(the_handler_finds_a_principal_that_lives_as_long_as_its_exchange)
 	ck_assert_view_eq(gate_principal(&x)->tenant, STR("acme"));
 	ck_assert_view_eq(gate_principal(&x)->prefixes[0], STR("orders."));
 	close_gate();
+}
+END_TEST
+
+static bool pass_counted(const http_route *route, http_exchange *kept)
+{
+	open_gate(route, AUTH_SCOPE_ALL, false);
+	x.api_key = STR("good");
+	gate_request(&x);
+	bool is_admitted = x.is_admitted;
+	ck_assert(is_admitted || (x.refused == ERR_THROTTLED && x.on_end == NULL));
+	*kept = x;
+	auth_principal_unref(the_auth.principal);
+	return is_admitted;
+}
+
+START_TEST(requests_of_one_key_are_counted_until_they_end)
+{
+	http_exchange first;
+	http_exchange second;
+	http_exchange third;
+	http_exchange other;
+	the_api.requests = live_slots_new((live_slots_rule){
+		.most_per_key = 2, .name_per_key = "max_inflight_per_key", .what = "requests of this key are under way"});
+	ck_assert(pass_counted(&COUNTED, &first) && pass_counted(&COUNTED, &second));
+	ck_assert(!pass_counted(&COUNTED, &third) && pass_counted(&ANY, &other));
+	arena_free(third.arena);
+	first.on_end(first.on_end_context);
+	ck_assert(pass_counted(&COUNTED, &third));
+	second.on_end(second.on_end_context);
+	third.on_end(third.on_end_context);
+	ck_assert_int_eq(live_slots_count(the_api.requests), 0);
+	live_slots_free(the_api.requests);
+	the_api.requests = NULL;
+	arena_free(first.arena);
+	arena_free(second.arena);
+	arena_free(third.arena);
+	arena_free(other.arena);
 }
 END_TEST
 
@@ -358,6 +405,7 @@ int main(void)
 		an_open_route_needs_nothing_and_asks_nobody,
 		the_credential_is_found_in_its_places_in_order,
 		the_handler_finds_a_principal_that_lives_as_long_as_its_exchange,
+		requests_of_one_key_are_counted_until_they_end,
 		scopes_come_before_the_name,
 		the_name_in_the_path_must_have_a_prefix,
 		a_name_from_a_body_is_named_when_it_is_refused,

@@ -158,6 +158,77 @@ START_TEST(closed_topic_takes_nothing_more)
 }
 END_TEST
 
+START_TEST(only_the_producer_that_closed_may_repeat_its_close)
+{
+	log_fixture f;
+	fixture_open(&f);
+	const log_topic *t = fixture_topic(&f, "orders", 1);
+	const str v = STR("v");
+	const str ids[] = {STR("other"), STR("closer"), STR("closer"), STR("other"), STR("closer")};
+	const bool closes[] = {false, true, false, true, true};
+	const int64_t sequences[] = {0, 0, 0, 0, 1};
+	const err_code codes[] = {ERR_NONE, ERR_NONE, ERR_NONE, ERR_TOPIC_CLOSED, ERR_TOPIC_CLOSED};
+	for (size_t i = 0; i < 5; i++) {
+		log_append op = {.topic = t,
+						 .columns = {.count = 1, .values = &v},
+						 .producer = {ids[i], 0, sequences[i]},
+						 .close = closes[i],
+						 .arena = f.arena};
+		fixture_append(&f, &op);
+		ck_assert_int_eq(op.error.code, codes[i]);
+		ck_assert(op.is_duplicate == (i == 2));
+		ck_assert(op.is_closed == (i > 0));
+	}
+	ck_assert_str_eq(fixture_read(&f, t, 0, 0, 10), "v,v");
+	log_topic_unref(t);
+	fixture_close(&f);
+}
+END_TEST
+
+START_TEST(a_caller_s_own_error_waits_for_its_turn)
+{
+	log_fixture f;
+	err early;
+	err late;
+	fixture_open(&f);
+	const log_topic *t = fixture_topic(&f, "orders", 1);
+	const str v = STR("v");
+	err_set(&early, ERR_CONTENT_TYPE_MISMATCH, "early");
+	err_set(&late, ERR_INVALID_REQUEST, "late");
+	log_append first = {
+		.topic = t, .columns = {.count = 1, .values = &v}, .producer = {STR("p"), 0, 0}, .arena = f.arena};
+	fixture_append(&f, &first);
+	const struct {
+		int64_t sequence;
+		log_refusal_stage stage;
+		err_code code;
+	} cases[] = {{0, LOG_REFUSE_IF_OPEN, ERR_CONTENT_TYPE_MISMATCH},
+				 {0, LOG_REFUSE_LAST, ERR_NONE}, /* a duplicate */
+				 {2, LOG_REFUSE_IF_OPEN, ERR_CONTENT_TYPE_MISMATCH},
+				 {2, LOG_REFUSE_LAST, ERR_PRODUCER_SEQUENCE_GAP},
+				 {1, LOG_REFUSE_LAST, ERR_INVALID_REQUEST},
+				 {1, LOG_REFUSE_NOT, ERR_NONE}}; /* the refused one did not use it up */
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		log_append op = {.topic = t,
+						 .columns = {.count = 1, .values = &v},
+						 .producer = {STR("p"), 0, cases[i].sequence},
+						 .refusal_stage = cases[i].stage,
+						 .refusal = cases[i].stage == LOG_REFUSE_LAST ? &late : &early,
+						 .arena = f.arena};
+		fixture_append(&f, &op);
+		ck_assert_int_eq(op.error.code, cases[i].code);
+	}
+	ck_assert_str_eq(fixture_read(&f, t, 0, 0, 10), "v,v");
+	log_append close = {.topic = t, .close = true, .arena = f.arena};
+	fixture_append(&f, &close);
+	log_append op = {.topic = t, .refusal_stage = LOG_REFUSE_IF_OPEN, .refusal = &early, .arena = f.arena};
+	fixture_append(&f, &op);
+	ck_assert_int_eq(op.error.code, ERR_TOPIC_CLOSED);
+	log_topic_unref(t);
+	fixture_close(&f);
+}
+END_TEST
+
 START_TEST(sequence_token_must_grow)
 {
 	log_fixture f;
@@ -311,6 +382,8 @@ int main(void)
 	tcase_add_test(c, idempotency_key_answers_with_the_first_result);
 	tcase_add_test(c, producer_sequence_is_judged_as_the_contract_says);
 	tcase_add_test(c, closed_topic_takes_nothing_more);
+	tcase_add_test(c, only_the_producer_that_closed_may_repeat_its_close);
+	tcase_add_test(c, a_caller_s_own_error_waits_for_its_turn);
 	tcase_add_test(c, sequence_token_must_grow);
 	tcase_add_test(c, refusing_topic_is_full_at_its_cap);
 	tcase_add_test(c, caps_evict_the_oldest_and_the_gap_is_announced);

@@ -575,9 +575,9 @@ START_TEST(fork_begins_with_the_records_of_others)
 	append_one(&f, older, "d", false);
 	log_prior prior[] = {{oldest->topic_id, 1}, {older->topic_id, 2}};
 	log_subscription *s = subscribe_ends(&f, t, &c, prior, 2);
-	expect(&c, "a<0-1:1>c<1-2:2>");
+	expect(&c, "ac<0-2:2 end>");
 	append_one(&f, t, "e", true);
-	expect(&c, "a<0-1:1>c<1-2:2>e<2-3:3 end closed>.");
+	expect(&c, "ac<0-2:2 end>e<2-3:3 end closed>.");
 	log_unsubscribe(s);
 	buf_dispose(&c.text);
 	log_topic_unref(t);

@@ -50,6 +50,10 @@ static bool take(const claim *c, log_conn *conn, subscription *s, err *e)
 	if (!wake_renew(conn, s, e) || !wake_begin(conn, s, a, e)) {
 		return false;
 	}
+	/* An append of this very moment counts, whether or not its worker has noted it. */
+	if (!wake_is_in_flight(s) && (!wake_look(conn, s, e) || !wake_begin(conn, s, a, e))) {
+		return false;
+	}
 	if (!wake_is_in_flight(s)) {
 		return err_set(e, ERR_NO_PENDING_WORK, "nothing is pending; wait for the next event of the wake stream");
 	}

@@ -1,6 +1,7 @@
 #include "api/durable/subscription/clerk.h"
 
 #include "api/durable/subscription/courier.h"
+#include "api/durable/subscription/sweep.h"
 #include "api/durable/subscription/telling.h"
 #include "api/durable/subscription/wake.h"
 #include "base/clock.h"
@@ -10,7 +11,7 @@
 
 #include <pthread.h>
 
-enum { ATTEND_ARENA_BYTES = 8 << 20, BATCH_MAX = 256, WOKEN_MAX = 1000, DUE_MAX = 200, SWEEP_MAX = 1000 };
+enum { ATTEND_ARENA_BYTES = 8 << 20, BATCH_MAX = 256 };
 
 /* A set of ids in the order in which they came; small enough to be searched through. */
 typedef struct notes {
@@ -22,7 +23,7 @@ struct clerk {
 	api *api;
 	auth_signing *signing;
 	courier *courier;
-	int64_t swept_to;     /* the janitor's thread only */
+	sweep sweep;          /* the janitor's thread only */
 	pthread_mutex_t lock; /* guards what follows */
 	notes topics;
 	notes subscriptions;
@@ -249,8 +250,26 @@ static bool ids_param(const int64_t *ids, size_t count, buf *bytes, db_params *p
 	db_array_end(&builder);
 	db_params_init(p);
 	db_param_str(p, buf_str(bytes));
-	db_param_i64(p, WOKEN_MAX);
 	return !bytes->failed || err_set(e, ERR_NO_MEMORY, "out of memory");
+}
+
+/* Notes the topic's tail with its links; each subscription that has one is to be looked at. */
+static bool note_topic(clerk *c, log_conn *conn, int64_t topic_id, err *e)
+{
+	db_params p;
+	db_result *r = NULL;
+	db_params_init(&p);
+	db_param_i64(&p, topic_id);
+	if (!db_run(conn, &SQL_SUBSCRIPTION_LINK_NOTE_TOPIC, &p, &r, e)) {
+		return false;
+	}
+	pthread_mutex_lock(&c->lock);
+	for (int i = 0; i < db_rows(r); i++) {
+		add_note(&c->subscriptions, db_i64(r, i, 0));
+	}
+	pthread_mutex_unlock(&c->lock);
+	db_result_free(r);
+	return true;
 }
 
 /* What these topics wake becomes a note each. */
@@ -266,15 +285,11 @@ static bool find_woken(clerk *c, log_conn *conn, const int64_t *topics, size_t c
 		return true;
 	}
 	buf_init(&bytes, 64 + 12 * BATCH_MAX);
-	bool ok = ids_param(topics, count, &bytes, &p, e) && db_run(conn, &SQL_SUBSCRIPTION_LINK_WOKEN, &p, &r, e);
-	if (ok) {
-		pthread_mutex_lock(&c->lock);
-		for (int i = 0; i < db_rows(r); i++) {
-			add_note(&c->subscriptions, db_i64(r, i, 0));
-		}
-		pthread_mutex_unlock(&c->lock);
-		db_result_free(r);
+	bool ok = ids_param(topics, count, &bytes, &p, e) && db_run(conn, &SQL_SUBSCRIPTION_LINK_FIND_NEWS, &p, &r, e);
+	for (int i = 0; ok && i < db_rows(r); i++) {
+		ok = note_topic(c, conn, db_i64(r, i, 0), e);
 	}
+	db_result_free(r);
 	buf_dispose(&bytes);
 	return ok;
 }
@@ -315,48 +330,9 @@ static void work(void *context, log_conn *conn)
 	}
 }
 
-/* ---- the janitor's part ---- */
-
-static bool find_due(clerk *c, log_conn *conn, err *e)
-{
-	db_params p;
-	db_result *r = NULL;
-	db_params_init(&p);
-	db_param_i64(&p, DUE_MAX);
-	if (!db_run(conn, &SQL_SUBSCRIPTION_FIND_DUE, &p, &r, e)) {
-		return false;
-	}
-	for (int i = 0; i < db_rows(r); i++) {
-		clerk_note(c, db_i64(r, i, 0));
-	}
-	db_result_free(r);
-	return true;
-}
-
-static bool find_missed(clerk *c, log_conn *conn, err *e)
-{
-	db_params p;
-	db_result *r = NULL;
-	db_params_init(&p);
-	db_param_i64(&p, c->swept_to);
-	db_param_i64(&p, SWEEP_MAX);
-	if (!db_run(conn, &SQL_SUBSCRIPTION_FIND_MISSED, &p, &r, e)) {
-		return false;
-	}
-	int rows = db_rows(r);
-	for (int i = 0; i < rows; i++) {
-		if (db_bool(r, i, 1)) {
-			clerk_note(c, db_i64(r, i, 0));
-		}
-	}
-	c->swept_to = rows == SWEEP_MAX ? db_i64(r, rows - 1, 0) : 0;
-	db_result_free(r);
-	return true;
-}
-
 bool clerk_duty(clerk *c, log_conn *conn, err *e)
 {
-	return find_due(c, conn, e) && find_missed(c, conn, e);
+	return sweep_run(&c->sweep, c, conn, e);
 }
 
 /* ---- life ---- */

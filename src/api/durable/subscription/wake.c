@@ -8,7 +8,9 @@ enum { WAKE_ID_RANDOM_BYTES = 18, WAKE_ID_MAX = 64 };
 
 bool wake_end(db_conn *conn, subscription *s, err *e)
 {
-	if (!subscription_do(conn, &SQL_SUBSCRIPTION_END_WAKE, s->id, NULL, e) ||
+	/* What came to its streams meanwhile is known at once: the next wake need not wait for the clerk. */
+	if (!subscription_do(conn, &SQL_SUBSCRIPTION_LINK_NOTE_WAKE, s->id, NULL, e) ||
+		!subscription_do(conn, &SQL_SUBSCRIPTION_END_WAKE, s->id, NULL, e) ||
 		!subscription_do(conn, &SQL_SUBSCRIPTION_LINK_FORGET_SNAPSHOT, s->id, NULL, e)) {
 		return false;
 	}
@@ -78,6 +80,11 @@ bool wake_begin(db_conn *conn, subscription *s, arena *a, err *e)
 	s->failures = 0;
 	s->lease_until_ms = s->is_webhook ? s->now_ms + s->lease_ttl_ms : 0;
 	return true;
+}
+
+bool wake_look(db_conn *conn, const subscription *s, err *e)
+{
+	return subscription_do(conn, &SQL_SUBSCRIPTION_LINK_NOTE_ALL, s->id, NULL, e);
 }
 
 bool wake_renew(db_conn *conn, subscription *s, err *e)

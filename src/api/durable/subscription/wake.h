@@ -6,6 +6,10 @@
  * leased   lease_until_ms: a worker has it. A webhook's lease begins with the wake, a pull-wake's with its claim.
  *          When it runs out the wake ends as if nothing had happened, unless somebody is still to be told.
  *
+ * Pending is a stream with more messages than are acknowledged. That it has more is noted with its link: by the clerk after
+ * an append, for the streams of a wake when it ends, for all of them by wake_look(). So a wake costs what is pending,
+ * however many streams the subscription has.
+ *
  * All of it inside the caller's transaction, with the row locked; *s is brought up to date.
  *
  * Threads  the one that was given the connection.
@@ -18,7 +22,9 @@
 
 /* Ends a wake whose lease has run out. */
 bool wake_settle(db_conn *conn, subscription *s, err *e) MUST_CHECK;
-/* Makes a wake if none is in flight and something is pending. */
+/* Looks at every stream for news that nobody has noted yet; the cost grows with their number. */
+bool wake_look(db_conn *conn, const subscription *s, err *e) MUST_CHECK;
+/* Makes a wake if none is in flight and something is known to be pending. */
 bool wake_begin(db_conn *conn, subscription *s, arena *a, err *e) MUST_CHECK;
 /* The wake in flight, unclaimed, gets today's tails; it ends when nothing is pending any more. */
 bool wake_renew(db_conn *conn, subscription *s, err *e) MUST_CHECK;

@@ -113,7 +113,8 @@ START_TEST(lines_end_at_cr_lf_and_both)
 		{"a\n", "data:a\ndata:\n"},
 		{"\r", "data:\ndata:\n"},
 		{"\r\r\n\n", "data:\ndata:\ndata:\ndata:\n"},
-		{" a", "data: a\n"},
+		{" a", "data:  a\n"},
+		{"a\n  b\n ", "data:a\ndata:   b\ndata:  \n"},
 		{"a\n\nevent: control\ndata:{\"x\":1}", "data:a\ndata:\ndata:event: control\ndata:data:{\"x\":1}\n"},
 	};
 	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
