@@ -76,10 +76,12 @@ static uint32_t earlier(uint32_t a_ms, uint32_t b_ms)
 	return a_ms == 0 || (b_ms != 0 && b_ms < a_ms) ? b_ms : a_ms;
 }
 
-/* When the connection ends by itself. */
+/* When the connection ends by itself: a little before its time, so that readers who came together part. */
 static uint32_t age_ms(const durable_fetch *f)
 {
-	uint32_t age = earlier((uint32_t)api_of(f->op.x)->config->durable_sse_ms, gate_credential_ms(f->op.x));
+	uint32_t longest_ms = (uint32_t)api_of(f->op.x)->config->durable_sse_ms;
+	uint32_t apart_ms = (uint32_t)(id_random_u64() % (longest_ms / 8 + 1));
+	uint32_t age = earlier(longest_ms - apart_ms, gate_credential_ms(f->op.x));
 	if (f->stream->has_expiry) {
 		int64_t left_ms = f->stream->expires_ms - clock_wall_ms();
 		age = earlier(age, left_ms < 1 ? 1 : left_ms > UINT32_MAX ? 0 : (uint32_t)left_ms);

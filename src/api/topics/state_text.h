@@ -20,7 +20,5 @@ void state_write_sizes(buf *out, const log_state *s);
 const char *state_gap_reason(const log_gap *gap);
 /* The priority in force, from -1000 to 1000. last_read_ms 0 = never. */
 int64_t state_priority(const log_topic_config *c, int64_t last_read_ms, int64_t now_ms);
-/* Why records were lost: "cap", "ttl", "mixed" or "source_trim". */
-const char *state_gap_reason(const log_gap *gap);
 
 #endif
