@@ -238,6 +238,7 @@ static bool start_engine(service *s, err *e)
 		.duty = api_duty,
 		.duty_context = &s->api,
 		.max_topics = c->max_topics,
+		.max_total_bytes = c->max_total_bytes,
 		.max_routers = c->max_routers,
 		.max_subscriptions = (uint32_t)c->max_subscriptions,
 		.channels = {{AUTH_CHANNEL, hear_auth, s->auth}, {API_WATCH_CHANNEL, hear_watch, &s->api}},

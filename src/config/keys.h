@@ -75,6 +75,7 @@
 	X(NUMBER, topics_max_sse_connections, 10000, 0, 1000000, "/v0: open watch, work and WebSocket connections of a worker; beyond, 429; 0 = no limit") \
 	X(NUMBER, topics_max_sse_connections_per_key, 1000, 0, 1000000, "the same for one key") \
 	X(NUMBER, max_subscriptions, 200000, 1, 10000000, "topics followed by live readers, each reader counted; beyond, 429") \
+	X(NUMBER, max_total_bytes, 0, 0, 1152921504606846976, "live bytes of all topics together; beyond, 429; 0 = no limit. A limit makes appends take turns in the whole fleet") \
 	X(NUMBER, shutdown_timeout_ms, 10000, 0, 600000, "how long a stop may take to finish what was accepted")
 /* clang-format on */
 

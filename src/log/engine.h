@@ -36,8 +36,9 @@ typedef struct log_engine_options {
 	 * sets *more when it found more than its step. On the janitor's thread; may be NULL. */
 	bool (*duty)(void *context, struct log_engine *engine, log_conn *conn, bool *more, err *e);
 	void *duty_context;
-	int64_t max_topics;  /* per tenant; 0 = no limit */
-	int64_t max_routers; /* per tenant; 0 = no limit */
+	int64_t max_topics;      /* per tenant; 0 = no limit */
+	int64_t max_routers;     /* per tenant; 0 = no limit */
+	int64_t max_total_bytes; /* live bytes of all topics; 0 = no limit (log/quota) */
 	uint32_t max_subscriptions;
 	log_channel channels[LOG_CHANNELS_MAX]; /* to be listened to besides the log's own; those without a name are none */
 	timer *timer;

@@ -9,6 +9,7 @@
 #include "log/commit.h"
 #include "log/outcome.h"
 #include "log/put.h"
+#include "log/quota.h"
 #include "log/retain.h"
 #include "log/state.h"
 #include "sql/head.h"
@@ -45,7 +46,8 @@ typedef struct judgement {
 	judged_head *heads;
 	size_t head_count;
 	head_rules rules;
-	memory *keys; /* one per op with a key, names may repeat: the first of a name is the one used */
+	int64_t total_bytes; /* of all topics; known only where they are limited */
+	memory *keys;        /* one per op with a key, names may repeat: the first of a name is the one used */
 	size_t key_count;
 	memory *producers;
 	size_t producer_count;
@@ -184,15 +186,18 @@ static bool look(judgement *j, err *e)
 	head *heads = NULL;
 	db_result *begun = NULL;
 	db_conn *conn = j->c->conn;
+	bool is_limited = j->c->engine->options.max_total_bytes > 0;
 	if (!list_partitions(j, &partitions, &partition_count, e) || !list_memories(j, e) || !db_pipeline_start(conn, e) ||
-		!db_pipeline_begin(conn, e) || !head_send_lock(conn, j->topic_id, partitions, partition_count, e) ||
+		!db_pipeline_begin(conn, e) || (is_limited && !quota_send(conn, e)) ||
+		!head_send_lock(conn, j->topic_id, partitions, partition_count, e) ||
 		!send_find(j, &SQL_IDEMPOTENCY_FIND, j->keys, j->key_count, e) ||
 		!send_find(j, &SQL_PRODUCER_FIND, j->producers, j->producer_count, e) || !db_pipeline_flush(conn, e) ||
 		!db_pipeline_next(conn, &begun, e)) {
 		return false;
 	}
 	db_result_free(begun);
-	if (!head_receive_lock(conn, j->c->arena, &heads, &j->head_count, &j->rules, e) ||
+	if ((is_limited && !quota_receive(conn, &j->total_bytes, e)) ||
+		!head_receive_lock(conn, j->c->arena, &heads, &j->head_count, &j->rules, e) ||
 		!receive_memories(j, j->keys, j->key_count, false, e) ||
 		!receive_memories(j, j->producers, j->producer_count, true, e) || !db_pipeline_finish(conn, e)) {
 		return false;
@@ -306,6 +311,20 @@ static bool has_room(const judgement *j, log_append *op, const head *h, const ro
 		return refuse_full(j, op, h, false);
 	}
 	return true;
+}
+
+/* All topics together. */
+static bool has_quota(const judgement *j, log_append *op, const row_piece *pieces)
+{
+	int64_t most = j->c->engine->options.max_total_bytes;
+	int64_t incoming = 0;
+	for (uint32_t r = 0; most > 0 && r < op->result_count; r++) {
+		int64_t bytes;
+		int64_t value_bytes;
+		piece_bytes(&pieces[r], &bytes, &value_bytes);
+		incoming += bytes;
+	}
+	return incoming == 0 || quota_allows(most, j->total_bytes, incoming, &op->error);
 }
 
 static void answer_duplicate(log_append *op, const memory *m, const judged_head *h)
@@ -435,6 +454,9 @@ static verdict judge(judgement *j, log_append *op, const row_piece *pieces)
 			return REFUSE;
 		}
 	}
+	if (!has_quota(j, op, pieces)) {
+		return REFUSE;
+	}
 	return ACCEPT;
 }
 
@@ -464,6 +486,7 @@ static bool accept(judgement *j, log_append *op, const row_piece *pieces, err *e
 		h->head.next_byte += value_bytes;
 		h->head.live_records += pieces[r].count;
 		h->head.live_bytes += bytes;
+		j->total_bytes += bytes;
 		h->head.last_ms = h->head.last_ms > j->rules.now_ms ? h->head.last_ms : j->rules.now_ms;
 		h->is_changed = true;
 		op->feeds_routers = h->head.is_source;

@@ -304,12 +304,13 @@ out:
 
 /* ---- a group ---- */
 
-static bool needs_judgement(const log_append *op)
+static bool needs_judgement(const log_engine *engine, const log_append *op)
 {
 	const log_topic_config *config = &op->topic->config;
-	return op->idempotency_key.ptr != NULL || op->producer.id.ptr != NULL || op->sequence_token.ptr != NULL ||
-		   op->close || op->columns.count == 0 || op->refusal_stage != LOG_REFUSE_NOT || config->cap_records > 0 ||
-		   config->cap_bytes > 0 || config->durability == LOG_EPHEMERAL;
+	return engine->options.max_total_bytes > 0 || op->idempotency_key.ptr != NULL || op->producer.id.ptr != NULL ||
+		   op->sequence_token.ptr != NULL || op->close || op->columns.count == 0 ||
+		   op->refusal_stage != LOG_REFUSE_NOT || config->cap_records > 0 || config->cap_bytes > 0 ||
+		   config->durability == LOG_EPHEMERAL;
 }
 
 static void fail_all(log_append **ops, size_t count, const err *e)
@@ -356,7 +357,7 @@ static void commit_group(lane_worker *w, log_append **ops, size_t count)
 	size_t judged_count = 0;
 	err e;
 	for (size_t i = 0; i < count; i++) {
-		if (needs_judgement(ops[i])) {
+		if (needs_judgement(c->engine, ops[i])) {
 			judged[judged_count++] = ops[i];
 		} else {
 			plain[plain_count++] = ops[i];

@@ -328,17 +328,24 @@ def test_records_of_other_dialects_are_shown(client, name):
     assert seqs(client.read(name, from_seq=6)) == [7]
 
 
-def test_requests_of_one_key_are_limited(fleet, fresh_database):
+def test_requests_of_one_key_are_limited(fresh_database, fleet):
     run("migrate", database=fresh_database)
     keys = [re.search(r"tg_\w+", run("key", "create", "--name", "test", "--scopes", "all", database=fresh_database).stdout)[0]
             for _ in range(2)]
     worker = fleet.start(fresh_database, topics_max_inflight_per_key=2)
     with V0(worker.url, keys[0]) as client, V0(worker.url, keys[1]) as other:
         client.make("t")
-        waiting = [threading.Thread(target=lambda: V0(worker.url, keys[0]).read("t", wait_ms=30000)) for _ in range(2)]
+
+        def poll():
+            """Until it gets a slot: the looks below take one for a moment."""
+            with V0(worker.url, keys[0]) as poller:
+                while poller.diff("t", wait_ms=30000).status_code == 429:
+                    pass
+
+        waiting = [threading.Thread(target=poll) for _ in range(2)]
         for thread in waiting:
             thread.start()
-        answer = wait.until(lambda: (got := client.get("/v0/topics")).status_code == 429 and got, "both slots are taken")
+        [answer] = wait.until(lambda: (got := client.get("/v0/topics")).status_code == 429 and [got], "both slots are taken")
         assert refused(answer, 429, "throttled")["detail"] == {"limit": "max_inflight_per_key", "max": 2}
         assert client.get("/v0/health").status_code == 200
         fine(other.get("/v0/topics"))
@@ -346,3 +353,31 @@ def test_requests_of_one_key_are_limited(fleet, fresh_database):
         for thread in waiting:
             thread.join()
         fine(client.get("/v0/topics"))
+
+
+def test_the_limit_of_bytes_holds_for_all_topics_together(fleet, fresh_database):
+    workers = [fleet.start(fresh_database, max_total_bytes=1000) for _ in range(2)]
+    with V0(workers[0].url) as first, V0(workers[1].url) as second:
+        first.make("a")
+        second.make("b")
+        accepted = []
+
+        def fill(client, topic):
+            for i in range(20):
+                answer = client.write(topic, [{"data": "x" * 48}], idempotency_key=f"{topic}-{i}")
+                if answer.status_code == 200:
+                    accepted.append(topic)
+                else:
+                    assert refused(answer, 429, "throttled")["detail"] == {"limit": "max_total_bytes", "max": 1000}
+
+        threads = [threading.Thread(target=fill, args=pair) for pair in ((first, "a"), (second, "b"))]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert len(accepted) == 20
+        assert first.add("a", [{"data": "x" * 48}], idempotency_key="a-0")["deduped"] is True
+        refused(first.write("new", [{"data": 1}]), 429, "throttled")
+        refused(first.get("/v0/topics/new"), 404, "topic_not_found")
+        fine(first.put_topic("a", cap_bytes=100))
+        fine(second.write("new", [{"data": 1}]), 201)

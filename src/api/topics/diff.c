@@ -199,11 +199,6 @@ static bool read_records(diff *d, log_conn *conn, err *e)
 	}
 }
 
-static const char *reason_of(const diff *d)
-{
-	return d->is_recreated ? "recreated" : state_gap_reason(&d->gap);
-}
-
 static void write_tombstone(buf *out, const diff *d, int64_t start_offset)
 {
 	if (!d->has_gap && !d->is_recreated) {
@@ -217,7 +212,7 @@ static void write_tombstone(buf *out, const diff *d, int64_t start_offset)
 	buf_append_str(out, STR(",\"gap_to\":"));
 	buf_append_i64(out, to);
 	buf_append_str(out, STR(",\"reason\":\""));
-	buf_append_str(out, str_from_c(reason_of(d)));
+	buf_append_str(out, str_from_c(d->is_recreated ? "recreated" : state_gap_reason(&d->gap)));
 	buf_append_str(out, STR("\",\"missed_estimate\":"));
 	buf_append_i64(out, to - from + 1);
 	buf_append_str(out, STR(",\"earliest_seq\":"));

@@ -42,8 +42,8 @@ int64_t state_priority(const log_topic_config *c, int64_t last_read_ms, int64_t 
 
 const char *state_gap_reason(const log_gap *gap)
 {
-	if (gap->by_cap && gap->by_ttl) {
-		return "mixed";
+	if (gap->by_cap || gap->by_ttl) {
+		return gap->by_cap && gap->by_ttl ? "mixed" : gap->by_cap ? "cap" : "ttl";
 	}
-	return gap->by_cap ? "cap" : gap->by_ttl ? "ttl" : "source_trim";
+	return "source_trim";
 }

@@ -5,6 +5,7 @@
 #include "api/topics/wire.h"
 #include "base/clock.h"
 #include "base/jwrite.h"
+#include "log/quota.h"
 
 enum { SEQ_BYTES = 12 }; /* of one seq in an answer, roughly */
 
@@ -53,7 +54,7 @@ static bool check_creation(const topic_write *w, err *e)
 
 static bool make_topic(topic_write *w, log_conn *conn, err *e)
 {
-	if (!check_creation(w, e)) {
+	if (!check_creation(w, e) || !log_quota_check(w->api->log, conn, (int64_t)write_body_bytes(&w->body), e)) {
 		return false;
 	}
 	log_topic_spec spec = {

@@ -62,6 +62,7 @@ bool case_batch(bench *b, err *e) MUST_CHECK;
 bool case_consume(bench *b, err *e) MUST_CHECK;
 bool case_watch(bench *b, err *e) MUST_CHECK;
 bool case_queue(bench *b, err *e) MUST_CHECK;
+bool case_topics(bench *b, err *e) MUST_CHECK;
 bool case_idle(bench *b, err *e) MUST_CHECK;
 bool case_durable(bench *b, err *e) MUST_CHECK;
 bool case_long(bench *b, err *e) MUST_CHECK;

@@ -53,6 +53,13 @@ void gateway_render_consume(const gateway *s, const gateway_topic *topic, int64_
 	render(s, "POST", path, NULL, str_from_c(body), out);
 }
 
+void gateway_render_write(const gateway *s, const gateway_topic *topic, str body, buf *out)
+{
+	char path[GATEWAY_TOPIC_MAX + 32];
+	snprintf(path, sizeof path, "/v0/topics/%s", topic->name);
+	render(s, "POST", path, NULL, body, out);
+}
+
 void gateway_render_queue(const gateway *s, const gateway_topic *topic, const char *verb, str body, buf *out)
 {
 	char path[GATEWAY_TOPIC_MAX + 32];
@@ -151,6 +158,41 @@ bool gateway_topic_create(gateway *s, const char *purpose, const char *type, gat
 	}
 	*out = topic;
 	return true;
+}
+
+bool gateway_topic_set_class(gateway *s, const gateway_topic *topic, const char *durability, err *e)
+{
+	char path[GATEWAY_TOPIC_MAX + 32];
+	char body[64];
+	snprintf(path, sizeof path, "/v0/topics/%s", topic->name);
+	snprintf(body, sizeof body, "{\"durability\":\"%s\"}", durability);
+	if (!call(s, "PUT", path, str_from_c(body), e)) {
+		return err_frame(e, "changing a topic");
+	}
+	return peer_status(&s->control) == 200 ||
+		   gateway_refused("PUT /v0/topics", peer_status(&s->control), peer_body(&s->control), e);
+}
+
+bool gateway_topic_head(gateway *s, const gateway_topic *topic, uint64_t *out, err *e)
+{
+	static const str member = {"\"head_seq\":", sizeof "\"head_seq\":" - 1};
+	char path[GATEWAY_TOPIC_MAX + 32];
+	size_t at;
+	snprintf(path, sizeof path, "/v0/topics/%s?touch=false", topic->name);
+	if (!call(s, "GET", path, STR_NONE, e)) {
+		return err_frame(e, "reading a topic");
+	}
+	str rest = peer_body(&s->control);
+	if (peer_status(&s->control) != 200 || !str_find(rest, member, &at)) {
+		return gateway_refused("GET /v0/topics", peer_status(&s->control), rest, e);
+	}
+	rest = str_skip(rest, at + member.len);
+	size_t digits = 0;
+	while (digits < rest.len && rest.ptr[digits] >= '0' && rest.ptr[digits] <= '9') {
+		digits++;
+	}
+	return str_parse_u64(str_take(rest, digits), UINT64_MAX, out) ||
+		   gateway_refused("GET /v0/topics", peer_status(&s->control), rest, e);
 }
 
 bool gateway_topic_delete(gateway *s, const gateway_topic *topic, err *e)

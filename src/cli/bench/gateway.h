@@ -28,13 +28,19 @@ const peer_address *gateway_address(const gateway *s);
 
 /* One partition, durability fsync; type is "log" or "queue". */
 bool gateway_topic_create(gateway *s, const char *purpose, const char *type, gateway_topic *out, err *e) MUST_CHECK;
+/* Changes the durability class. */
+bool gateway_topic_set_class(gateway *s, const gateway_topic *topic, const char *durability, err *e) MUST_CHECK;
+/* The number of its last record. */
+bool gateway_topic_head(gateway *s, const gateway_topic *topic, uint64_t *out, err *e) MUST_CHECK;
 bool gateway_topic_delete(gateway *s, const gateway_topic *topic, err *e) MUST_CHECK;
 
 /* Requests, appended to *out; buf.failed tells. */
 void gateway_render_produce(const gateway *s, const gateway_topic *topic, str body, buf *out);
 void gateway_render_consume(const gateway *s, const gateway_topic *topic, int64_t offset, uint32_t max_messages,
 							buf *out);
-/* verb: "claim" or "ack". */
+/* One write of the topics dialect. */
+void gateway_render_write(const gateway *s, const gateway_topic *topic, str body, buf *out);
+/* verb: "claim", "ack" or "diff". */
 void gateway_render_queue(const gateway *s, const gateway_topic *topic, const char *verb, str body, buf *out);
 void gateway_render_watch(const gateway *s, const gateway_topic *topic, int64_t offset, buf *out);
 

@@ -58,14 +58,13 @@ class Events(Stream):
         return events
 
     def records(self, count, topic=None):
-        """The next `count` records, of one topic; other kinds of events are passed over."""
+        """At least the next `count` records, of one topic; other kinds of events are passed over."""
         got = []
         while len(got) < count:
             event = self.next()
             assert event is not None, f"the stream ended after {len(got)} of {count} records: {self.lines[-6:]}"
             if event.kind == "record" and topic in (None, event.data["topic"]):
                 got += event.data["records"]
-        assert len(got) == count, f"{len(got)} records instead of {count}"
         return got
 
 
