@@ -10,10 +10,10 @@
 #include <time.h>
 
 #include "base/clock.h"
+#include "log/lease_book.h"
 #include "log/private.h"
 #include "log/retain.h"
 #include "sql/janitor.h"
-#include "sql/lease.h"
 #include "sql/retain.h"
 
 enum {
@@ -143,7 +143,7 @@ static bool bury_topic(janitor *j, db_conn *conn, int64_t topic_id, bool *more, 
 	}
 	bool more_here = false;
 	if (!forget_some(conn, &SQL_RETAIN_DELETE_DISCARDED_TAGS, topic_id, TAGS_A_STEP, &more_here, e) ||
-		!forget_some(conn, &SQL_LEASE_DELETE_DISCARDED, topic_id, LEASES_A_STEP, &more_here, e)) {
+		!lease_book_bury(conn, topic_id, LEASES_A_STEP, &more_here, e)) {
 		return false;
 	}
 	if (more_here) {
@@ -152,8 +152,7 @@ static bool bury_topic(janitor *j, db_conn *conn, int64_t topic_id, bool *more, 
 	}
 	db_params_init(&p);
 	db_param_i64(&p, topic_id);
-	return db_do(conn, &SQL_LEASE_FORGET_DISCARDED, &p, NULL, e) &&
-		   db_do(conn, &SQL_RETAIN_FORGET_DISCARDED, &p, NULL, e);
+	return db_do(conn, &SQL_RETAIN_FORGET_DISCARDED, &p, NULL, e);
 }
 
 static bool bury(janitor *j, db_conn *conn, bool *more, err *e)

@@ -31,7 +31,7 @@ enum {
 
 typedef enum log_lease_action {
 	LOG_LEASE_CLAIM,  /* wants records; with refs: those it holds already, which count */
-	LOG_LEASE_ACK,    /* done with */
+	LOG_LEASE_ACK,    /* done with; a queue's record is deleted */
 	LOG_LEASE_NACK,   /* back, ready after delay_ms */
 	LOG_LEASE_EXTEND, /* lease_ms more from now on */
 } log_lease_action;

@@ -1,5 +1,7 @@
 #include "log/lease_book.h"
 
+#include <string.h>
+
 #include "db/array.h"
 #include "log/retain.h"
 #include "log/route.h"
@@ -58,6 +60,26 @@ bool lease_book_lock(db_conn *conn, int64_t topic_id, str consumer, int32_t part
 	return db_do(conn, &SQL_LEASE_LOCK, &p, NULL, e);
 }
 
+bool lease_book_bury(db_conn *conn, int64_t topic_id, int64_t limit, bool *more, err *e)
+{
+	db_params one;
+	db_params both;
+	int64_t rows = 0;
+	db_params_init(&one);
+	db_param_i64(&one, topic_id);
+	db_params_init(&both);
+	db_param_i64(&both, topic_id);
+	db_param_i64(&both, limit);
+	if (!db_begin(conn, e) || !lease_book_lock(conn, topic_id, STR(""), 0, e) ||
+		!db_do(conn, &SQL_LEASE_DELETE_DISCARDED, &both, &rows, e) ||
+		!db_do(conn, &SQL_LEASE_FORGET_DISCARDED, &one, NULL, e) || !db_commit(conn, e)) {
+		db_rollback(conn);
+		return false;
+	}
+	*more = *more || rows == limit;
+	return true;
+}
+
 bool lease_book_forget_erased(db_conn *conn, int64_t topic_id, int32_t partition, int64_t below, err *e)
 {
 	db_params p;
@@ -66,6 +88,20 @@ bool lease_book_forget_erased(db_conn *conn, int64_t topic_id, int32_t partition
 	db_param_i32(&p, partition);
 	db_param_i64(&p, below);
 	return db_do(conn, &SQL_LEASE_FORGET_ERASED, &p, NULL, e);
+}
+
+/* As SQL_LEASE_PUT_CURSOR takes them. */
+static void cursor_values(const lease_book *b, int64_t values[LEASE_CURSOR_VALUES])
+{
+	values[0] = b->next_offset;
+	values[1] = b->floor_offset;
+	values[2] = b->last_number;
+	values[3] = b->count[LEASE_HELD];
+	values[4] = b->count[LEASE_POSTPONED];
+	values[5] = b->count[LEASE_RETURNED];
+	values[6] = b->count[LEASE_HELD] + b->count[LEASE_POSTPONED] > 0 ? b->due_ms : 0;
+	values[7] = b->dead_lettered;
+	values[8] = b->window_ends_ms;
 }
 
 static bool take_cursor(lease_book *b, const db_result *r)
@@ -92,6 +128,7 @@ static bool take_cursor(lease_book *b, const db_result *r)
 		b->dead_lettered = db_i64(r, 0, DEAD_LETTERED);
 		b->window_ends_ms = db_i64(r, 0, WINDOW_ENDS_MS);
 	}
+	cursor_values(b, b->stored);
 	str dead_letter = db_str(r, 0, DEAD_LETTER);
 	return dead_letter.ptr == NULL || arena_copy_str(b->arena, dead_letter, &b->dead_letter);
 }
@@ -153,6 +190,7 @@ static bool settle(lease_book *b, err *e)
 	b->count[LEASE_RETURNED] = db_i64(r, 0, 2);
 	b->due_ms = db_i64(r, 0, 3);
 	db_result_free(r);
+	b->has_written = true;
 	b->freed_some = b->freed_some || freed > 0 || b->floor > b->floor_offset;
 	b->floor_offset = b->floor;
 	b->next_offset = b->next_offset > b->floor ? b->next_offset : b->floor;
@@ -382,30 +420,28 @@ bool lease_book_write(lease_book *b, lease_entry *entries, size_t count, err *e)
 	for (size_t i = 0; i < count; i++) {
 		entries[i].is_changed = false;
 	}
+	b->has_written = b->has_written || kept + dropped > 0;
 	return true;
 }
 
 bool lease_book_commit(lease_book *b, err *e)
 {
 	db_params p;
+	int64_t values[LEASE_CURSOR_VALUES];
 	bool relaxed = !b->leases_durable && (b->durability != LOG_FSYNC || !b->must_be_durable);
+	cursor_values(b, values);
+	/* Many look and find nothing: that writes nothing. */
+	bool puts = b->has_written || memcmp(values, b->stored, sizeof values) != 0;
 	bind_book(&p, b);
-	db_param_i64(&p, b->next_offset);
-	db_param_i64(&p, b->floor_offset);
-	db_param_i64(&p, b->last_number);
-	db_param_i64(&p, b->count[LEASE_HELD]);
-	db_param_i64(&p, b->count[LEASE_POSTPONED]);
-	db_param_i64(&p, b->count[LEASE_RETURNED]);
-	db_param_i64(&p, b->count[LEASE_HELD] + b->count[LEASE_POSTPONED] > 0 ? b->due_ms : 0);
-	db_param_i64(&p, b->dead_lettered);
-	db_param_i64(&p, b->window_ends_ms);
-	int results = 2 + (relaxed ? 1 : 0);
+	for (int i = 0; i < LEASE_CURSOR_VALUES; i++) {
+		db_param_i64(&p, values[i]);
+	}
 	if (!db_pipeline_start(b->conn, e) || (relaxed && !db_pipeline_send(b->conn, &SQL_LEASE_RELAX, NULL, e)) ||
-		!db_pipeline_send(b->conn, &SQL_LEASE_PUT_CURSOR, &p, e) || !db_pipeline_commit(b->conn, e) ||
+		(puts && !db_pipeline_send(b->conn, &SQL_LEASE_PUT_CURSOR, &p, e)) || !db_pipeline_commit(b->conn, e) ||
 		!db_pipeline_flush(b->conn, e)) {
 		return false;
 	}
-	for (int i = 0; i < results; i++) {
+	for (int results = 1 + (relaxed ? 1 : 0) + (puts ? 1 : 0); results > 0; results--) {
 		db_result *r = NULL;
 		if (!db_pipeline_next(b->conn, &r, e)) {
 			return false;

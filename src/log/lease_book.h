@@ -40,6 +40,8 @@ typedef struct lease_entry {
 	const void *named_by; /* the operation that had its say about it */
 } lease_entry;
 
+enum { LEASE_CURSOR_VALUES = 9 };
+
 typedef struct lease_book {
 	db_conn *conn;
 	arena *arena;
@@ -69,6 +71,9 @@ typedef struct lease_book {
 	int64_t dead_lettered;
 	int64_t window_ends_ms;
 
+	int64_t stored[LEASE_CURSOR_VALUES]; /* the cursor as it was read */
+
+	bool has_written;     /* rows were written, or will be: by the caller's own statements, too */
 	bool freed_some;      /* something became ready, or a holder lost something: others want to know */
 	bool must_be_durable; /* the commit holds more than leases */
 } lease_book;
@@ -97,5 +102,8 @@ bool lease_book_lock(db_conn *conn, int64_t topic_id, str consumer, int32_t part
 
 /* Behind it, under the head's lock: leases of records below an offset that are gone now go, too. */
 bool lease_book_forget_erased(db_conn *conn, int64_t topic_id, int32_t partition, int64_t below, err *e) MUST_CHECK;
+
+/* What is left of a deleted topic, at most `limit` leases at a time. A turn that began before the deletion is over then. */
+bool lease_book_bury(db_conn *conn, int64_t topic_id, int64_t limit, bool *more, err *e) MUST_CHECK;
 
 #endif

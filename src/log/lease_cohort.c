@@ -315,7 +315,8 @@ static bool fetch(lease_turn *t, int64_t wait_ms, err *e)
 
 bool lease_cohort_serve(lease_turn *t, err *e)
 {
-	const lease_book *b = &t->book;
+	lease_book *b = &t->book;
+	b->has_written = true;
 	bool is_open = b->window_ends_ms > b->now_ms;
 	bool is_over = b->window_ends_ms != 0 && !is_open;
 	bool ok = is_over ? deal(t, e) : fetch(t, is_open ? b->window_ends_ms - b->now_ms : 0, e);

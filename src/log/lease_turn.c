@@ -96,7 +96,10 @@ static void apply_ref(lease_turn *t, const log_lease *op, log_lease_ref *ref, le
 		break;
 	case LOG_LEASE_ACK:
 		lease_book_change(b, entry, LEASE_NONE, 0);
-		t->erased[t->erased_count++] = entry->offset;
+		if (b->consumer.len == 0) {
+			t->erased[t->erased_count++] = entry->offset;
+		}
+		b->must_be_durable = true;
 		break;
 	case LOG_LEASE_NACK:
 		lease_book_change(b, entry, op->delay_ms > 0 ? LEASE_POSTPONED : LEASE_RETURNED,

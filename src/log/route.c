@@ -6,6 +6,7 @@
 #include "log/route.h"
 
 #include "base/jwrite.h"
+#include "base/text.h"
 #include "db/array.h"
 #include "log/private.h"
 #include "log/route_cycle.h"
@@ -77,6 +78,9 @@ static bool refuse_missing(str name, err *e)
 {
 	buf detail;
 	err_set(e, ERR_ROUTER_NOT_FOUND, "there is no such router; create it with PUT");
+	if (!text_is_utf8(name)) {
+		return false;
+	}
 	buf_init(&detail, ERR_DETAIL_MAX);
 	detail_member(&detail, "router", name);
 	return end_detail(&detail, e);

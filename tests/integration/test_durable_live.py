@@ -1,5 +1,6 @@
 """Durable streams, live: long polls and event streams (contract, sections 12 to 14)."""
 
+import base64
 import datetime
 import threading
 
@@ -225,6 +226,34 @@ def test_a_fork_is_read_from_its_ancestors_on(client, streams, name):
         assert [e.data for e in events.rest() if e.kind == "data"] == ["drei"]
     answer = long_poll(client, name + "-c", "-1")
     assert (answer.text, answer.headers["Stream-Closed"]) == ("onezweidrei", "true")
+
+
+def test_a_deep_fork_is_read_through(client, streams, name):
+    streams.make(f"{name}/0", "0;")
+    for i in range(1, 65):
+        streams.make(f"{name}/{i}", type=None, Stream_Forked_From=f"/v1/stream/{name}/{i - 1}")
+        streams.add(f"{name}/{i}", f"{i};")
+    with Events(client, f"{name}/64") as events:
+        data, control = events.until_up_to_date()
+        assert data == [f"{i};" for i in range(65)]
+        assert control["streamNextOffset"] == streams.tail(f"{name}/64")
+
+
+def test_the_largest_message_comes_as_one_event(client, streams, name):
+    body = b"\x80x" * (8 << 20)
+    streams.make(name, type="image/png")
+    streams.add(name, body, type="image/png")
+    with Events(client, name) as events:
+        [data], control = events.until_up_to_date(60 * wait.SLOWNESS)
+        assert control["streamNextOffset"] == token(1, len(body))
+        assert base64.b64decode(data) == body
+
+
+def test_a_message_of_many_lines_comes_as_one_event(client, streams, name):
+    body = "\n \r\n" * (1 << 16)
+    streams.make(name, body)
+    with Events(client, name) as events:
+        assert events.until_up_to_date()[0] == [body.replace("\r\n", "\n")]
 
 
 def test_a_fork_at_its_anchor_is_not_woken_by_its_source(gateway, client, streams, name):

@@ -679,3 +679,28 @@ def test_without_a_database_calls_are_refused_and_come_right_afterwards(own_pg, 
         own_pg.start()
         wait.until(lambda: queue.call("ack", node="w", seqs=[]).status_code == 200, "the gateway is back")
         assert queue.seqs("x", 5) in ([2, 3], [1, 2, 3])
+
+
+def test_nothing_is_left_of_a_deleted_queue(fresh_database, fleet, name):
+    with fleet.start(fresh_database, janitor_interval_ms=20).client() as client:
+        queue = Queue(client, name, claim_jitter_ms=50)
+        queue.put(range(5))
+        assert len(queue.claim("w", 3, lease_ms=LONG)) == 3
+        assert fresh_database.psql("SELECT count(*) FROM tidegate.lease") == [["3"]]
+        ok(client.request("DELETE", queue.path))
+        wait.until(lambda: fresh_database.psql("SELECT (SELECT count(*) FROM tidegate.lease) + (SELECT count(*) FROM "
+                                               "tidegate.lease_cursor) + (SELECT count(*) FROM tidegate.lease_claim)")
+                   == [["0"]], "the janitor has been there")
+
+
+def test_claims_that_find_nothing_write_nothing(fresh_database, fleet, name):
+    with fleet.start(fresh_database).client() as client:
+        queue = Queue(client, name)
+        queue.put([1])
+        queue.claim("w", lease_ms=LONG)
+        version = "SELECT xmin FROM tidegate.lease_cursor"
+        before = fresh_database.psql(version)
+        for _ in range(5):
+            assert queue.claim("x") == []
+            assert queue.ack("x", [1])["skipped"] == [1]
+        assert fresh_database.psql(version) == before

@@ -1,5 +1,6 @@
 """Routers of the topics dialect (contract, section 10): what arrives, in which order, and who sees it when."""
 
+import random
 import threading
 import urllib.parse
 
@@ -174,6 +175,13 @@ def test_good_router_names(v0, names, router):
     assert v0.join(names("a"), names("b"), name=router) == router
     assert v0.router(router)["router"] == router
     assert v0.unroute(router) and v0.routers(f"?source={names('a')}")["routers"] == []
+
+
+def test_names_that_are_no_text(v0):
+    refused(v0.get("/v0/routers/%FF"), 404, "router_not_found")
+    assert fine(v0.request("DELETE", "/v0/routers/%FF"))["deleted"] is False
+    refused(v0.request("PUT", "/v0/routers/%FF", json={"source": "a", "dest": "b"}), 400, "invalid_request")
+    refused(v0.get("/v0/routers?prefix=%FF&source=%00"), 400, "invalid_request")
 
 
 def test_media_type_and_methods(v0, names):
@@ -486,6 +494,79 @@ def test_another_worker_reads_what_was_acknowledged(gateways, names):
             else:
                 assert reader.router(f"{c}->{d}")["forwarded_total"] == n
         assert reader.data(d) == list(range(1, 60))
+
+
+def test_reads_are_current_while_everybody_writes(gateways, names):
+    """Four writers, four readers of the end of a chain, two workers: whoever reads sees all that was acknowledged before."""
+    workers = gateways(2)
+    a, b, c = names("a"), names("b"), names("c")
+    acknowledged, behind, writing = [0] * 4, [], threading.Event()
+    with Routed(workers[0].url) as v0:
+        v0.join(a, b)
+        v0.join(b, c)
+
+    def write(number):
+        with Routed(workers[number % 2].url) as v0:
+            for _ in range(60):
+                v0.add(a, numbers(1, 2, 3))
+                acknowledged[number] += 3
+
+    def read(number):
+        with Routed(workers[number % 2].url) as v0:
+            while not writing.is_set():
+                before = sum(acknowledged)
+                head = v0.state(c)["head_seq"] if number < 2 else v0.read(c, from_seq=before)["head_seq"]
+                if head < before:
+                    behind.append((head, before))
+
+    writers = [threading.Thread(target=write, args=(n,)) for n in range(4)]
+    readers = [threading.Thread(target=read, args=(n,)) for n in range(4)]
+    for t in writers + readers:
+        t.start()
+    for t in writers:
+        t.join()
+    writing.set()
+    for t in readers:
+        t.join()
+    assert not behind and sum(acknowledged) == 720
+
+
+@pytest.mark.slow
+def test_changes_of_everything_at_once_stand_in_nobodys_way(fresh_database, fleet):
+    """Routers and topics that come, go and change under writes: no deadlock, no failure, no loop of locks."""
+    workers = [fleet.start(fresh_database) for _ in range(2)]
+    topics, failed = [f"t{i}" for i in range(6)], []
+
+    def act(v0, rnd):
+        a, b = rnd.sample(topics, 2)
+        kind = rnd.random()
+        if kind < 0.5:
+            return v0.write(a, numbers(*range(rnd.randint(1, 5))))
+        if kind < 0.65:
+            return v0.put_router(f"{a}->{b}", a, b, allow_cycle=rnd.random() < 0.3, guarantee=rnd.choice(["exactly_once", "at_least_once"]))
+        if kind < 0.72:
+            return v0.request("DELETE", v0.path(f"{a}->{b}"))
+        if kind < 0.75:
+            return v0.drop(a)
+        if kind < 0.8:
+            return v0.put_topic(a, cap_records=rnd.choice([0, 5, 50]), durability=rnd.choice(["fsync", "disk", "ephemeral"]))
+        return v0.diff(a, from_seq=rnd.randint(0, 50))
+
+    def run_(seed):
+        rnd = random.Random(seed)
+        with Routed(workers[seed % 2].url) as v0:
+            for _ in range(250):
+                answer = act(v0, rnd)
+                if answer.status_code >= 500:
+                    failed.append((answer.request.method, answer.url, answer.text))
+
+    threads = [threading.Thread(target=run_, args=(n,)) for n in range(8)]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    assert not failed, failed[:5]
+    assert all("deadlock" not in w.log_text() for w in workers)
 
 
 def test_idle_readers_of_a_dest_are_woken(gateways, names):

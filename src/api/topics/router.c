@@ -7,6 +7,7 @@
 #include "api/topics/topics.h"
 #include "api/topics/wire.h"
 #include "base/jwrite.h"
+#include "base/text.h"
 #include "log/route.h"
 
 enum { ROUTER_NAME_MAX = 255 };
@@ -224,7 +225,7 @@ static bool run_delete(api_operation *op, log_conn *conn, err *e)
 		return false;
 	}
 	buf_append_str(out, STR("{\"router\":"));
-	jwrite_string(out, name);
+	jwrite_string(out, text_is_utf8(name) ? name : STR("?"));
 	buf_append_str(out, STR(",\"deleted\":"));
 	jwrite_bool(out, deleted);
 	buf_append_byte(out, ',');

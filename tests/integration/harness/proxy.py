@@ -1,6 +1,8 @@
 """config/haproxy.cfg in front of workers, as docker-compose.yml runs it."""
 
+import contextlib
 import pathlib
+import random
 import shutil
 import socket
 import subprocess
@@ -16,8 +18,12 @@ HAPROXY = shutil.which("haproxy", path="/usr/sbin:/usr/local/sbin:/usr/bin:/usr/
 
 
 def free_ports(count):
-    """Ports that nobody uses now: HAProxy is told where to listen, and workers come back to the same place."""
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    """Ports that nobody uses now, and that no outgoing connection is given: HAProxy is told where to listen, and workers come
+    back to the same place."""
+    sockets = []
+    while len(sockets) < count:
+        with contextlib.suppress(OSError):
+            sockets.append(socket.create_server(("127.0.0.1", random.randrange(10_000, 32_000))))
     ports = [s.getsockname()[1] for s in sockets]
     for s in sockets:
         s.close()
