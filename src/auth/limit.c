@@ -6,7 +6,7 @@
 
 #include "auth/limit_impl.h"
 
-#define BUCKET_NS INT64_C(1000000000)
+#define BUCKET_NS   INT64_C(1000000000)
 #define DEBT_MAX_NS (LIMIT_DEBT_MAX_S * BUCKET_NS)
 
 enum { NS_PER_US = 1000, NS_PER_MS = 1000000, US_PER_MS = 1000 };
@@ -152,9 +152,9 @@ void limit_charge(limit_account *a, limit_kind kind, int64_t count, int64_t now_
 	for (limit_account *at = a; at != NULL && count > 0; at = at->tenant) {
 		int64_t most = most_of(at, kind);
 		int64_t full_ns = atomic_load_explicit(&at->full_ns[kind], memory_order_relaxed);
-		while (most > 0 && !atomic_compare_exchange_weak_explicit(
-							   &at->full_ns[kind], &full_ns, add_cost(full_ns, now_ns, cost_ns(count, most)),
-							   memory_order_relaxed, memory_order_relaxed)) {
+		while (most > 0 && !atomic_compare_exchange_weak_explicit(&at->full_ns[kind], &full_ns,
+																  add_cost(full_ns, now_ns, cost_ns(count, most)),
+																  memory_order_relaxed, memory_order_relaxed)) {
 		}
 	}
 }

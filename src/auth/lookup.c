@@ -217,8 +217,9 @@ bool lookup_read_token(db_conn *c, limit_book *book, const auth_jwt_claims *clai
 		int64_t left_s = claims->ends_s - (int64_t)time(NULL);
 		principal.deadline_ms = clock_now_ms() + (left_s > 0 ? left_s : 0) * 1000;
 		/* No row keeps a token's last use. */
-		*found = (auth_cached){
-			.reason = AUTH_REASON_GRANTED, .principal = make_principal(book, &principal, db_str(r, 0, 3)), .touch_ms = INT64_MAX};
+		*found = (auth_cached){.reason = AUTH_REASON_GRANTED,
+							   .principal = make_principal(book, &principal, db_str(r, 0, 3)),
+							   .touch_ms = INT64_MAX};
 		ok = found->principal != NULL || err_set(e, ERR_NO_MEMORY, "out of memory");
 	}
 	db_result_free(r);

@@ -33,7 +33,8 @@ typedef struct lookup {
 /* At most LOOKUP_MAX. False: no lookup is filled. The principals' accounts come from the book, which learns the limits. */
 bool lookup_read_keys(db_conn *c, limit_book *book, lookup *const lookups[], size_t count, err *e) MUST_CHECK;
 /* Whom a verified token stands for, or that its tenant does not exist. *found as in a lookup. */
-bool lookup_read_token(db_conn *c, limit_book *book, const auth_jwt_claims *claims, auth_cached *found, err *e) MUST_CHECK;
+bool lookup_read_token(db_conn *c, limit_book *book, const auth_jwt_claims *claims, auth_cached *found,
+					   err *e) MUST_CHECK;
 /* Writes that these keys are in use. */
 bool lookup_write_used(db_conn *c, const str *key_ids, size_t count, err *e) MUST_CHECK;
 

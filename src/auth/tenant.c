@@ -108,7 +108,8 @@ bool auth_tenant_set_limits(db_conn *c, str name, const limit_set *change, err *
 	bool ok = db_conn_ensure(c, e) && db_begin(c, e) && auth_tenant_find(c, name, &tenant_id, e);
 	for (int scope = 0; ok && scope < LIMIT_SCOPES; scope++) {
 		for (int kind = 0; ok && kind < LIMIT_KINDS; kind++) {
-			ok = write_limit(c, tenant_id, limit_name((limit_kind)kind, (limit_scope)scope), change->most[scope][kind], e);
+			ok = write_limit(c, tenant_id, limit_name((limit_kind)kind, (limit_scope)scope), change->most[scope][kind],
+							 e);
 		}
 	}
 	ok = ok && notify_all(c, e) && db_commit(c, e);

@@ -204,8 +204,8 @@ static bool find_action(tenant_call *t, int positional_count, size_t *action, er
 		return err_set(e, ERR_INVALID_REQUEST,
 					   ACTIONS[i].takes_name ? "`%s` takes one tenant's name" : "`%s` takes no name", ACTIONS[i].name);
 	}
-	if ((t->auto_create != NULL && !ACTIONS[i].takes_auto_create) ||
-		(t->limits != NULL && !ACTIONS[i].takes_limits) || (t->as_json && !ACTIONS[i].takes_json)) {
+	if ((t->auto_create != NULL && !ACTIONS[i].takes_auto_create) || (t->limits != NULL && !ACTIONS[i].takes_limits) ||
+		(t->as_json && !ACTIONS[i].takes_json)) {
 		return err_set(e, ERR_INVALID_REQUEST, "`%s` has no such option", ACTIONS[i].name);
 	}
 	t->name = ACTIONS[i].takes_name ? str_from_c(t->call->argv[2]) : STR_NONE;
@@ -221,7 +221,8 @@ static int run(cli_call *call)
 	size_t action = 0;
 	err e;
 	tenant_call t = {.call = call};
-	const cli_option options[] = {{"auto-create", &t.auto_create, NULL}, {"limits", &t.limits, NULL}, {"json", NULL, &t.as_json}};
+	const cli_option options[] = {
+		{"auto-create", &t.auto_create, NULL}, {"limits", &t.limits, NULL}, {"json", NULL, &t.as_json}};
 
 	buf_init(&t.out, OUTPUT_MAX_BYTES);
 	if (!cli_parse(call, options, sizeof options / sizeof options[0], &settings, &positional_count, &e) ||
