@@ -222,6 +222,11 @@ static void hear_watch(void *context, str payload)
 	api_on_watch_notify(context, payload);
 }
 
+static void hear_httpmq(void *context, str payload)
+{
+	api_on_httpmq_notify(context, payload);
+}
+
 static bool start_engine(service *s, err *e)
 {
 	const config *c = s->config;
@@ -241,7 +246,8 @@ static bool start_engine(service *s, err *e)
 		.max_total_bytes = c->max_total_bytes,
 		.max_routers = c->max_routers,
 		.max_subscriptions = (uint32_t)c->max_subscriptions,
-		.channels = {{AUTH_CHANNEL, hear_auth, s->auth}, {API_WATCH_CHANNEL, hear_watch, &s->api}},
+		.channels = {{AUTH_CHANNEL, hear_auth, s->auth}, {API_WATCH_CHANNEL, hear_watch, &s->api},
+					 {API_HTTPMQ_CHANNEL, hear_httpmq, &s->api}},
 		.timer = s->timer,
 		.log = s->log,
 		.metrics = s->metrics};

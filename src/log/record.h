@@ -16,6 +16,7 @@ enum {
 	LOG_PARTITIONS_MAX = 1024,
 	LOG_TOPIC_NAME_MAX = 1024, /* bytes; the dialects have tighter rules */
 	LOG_ALL_PARTITIONS = -1,   /* where one partition could be named */
+	LOG_HTTPMQ_RECORD_OVERHEAD = 30, /* what a message of that dialect counts besides its bytes */
 };
 
 typedef struct log_record {
