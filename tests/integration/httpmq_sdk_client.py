@@ -13,7 +13,7 @@ WAIT_S = 15
 
 
 def context():
-    return httpmq.RequestContext(request_id=str(uuid.uuid4()))
+    return httpmq.RequestContext()
 
 
 async def fails(call):
@@ -44,7 +44,7 @@ class Listener:
 
     async def stop(self):
         self.stop_it.set()
-        await asyncio.wait_for(self.task, WAIT_S)
+        assert await asyncio.wait_for(self.task, WAIT_S) == self.asked.request_id
         await self.client.disconnect()
 
 
@@ -56,15 +56,15 @@ async def manage_streams(admin):
     await admin.create_stream(params=param, context=context())
     other = httpmq.ManagementJSStreamParam(name=str(uuid.uuid4()), subjects=[subject])
     await fails(admin.create_stream(params=other, context=context()))
-    _, shown = await admin.get_stream(stream=name, context=context())
+    shown, _ = await admin.get_stream(stream=name, context=context())
     assert (shown.config.name, shown.config.subjects) == (name, [subject])
-    _, everyone = await admin.list_all_streams(context=context())
+    everyone, _ = await admin.list_all_streams(context=context())
     assert everyone[name].config.subjects == [subject]
     subjects = [str(uuid.uuid4()), str(uuid.uuid4())]
     await admin.change_stream_subjects(stream=name, new_subjects=subjects, context=context())
     await admin.update_stream_limits(stream=name, limits=httpmq.ManagementJSStreamLimits(max_age=3_600_000_000_000),
                                      context=context())
-    _, shown = await admin.get_stream(stream=name, context=context())
+    shown, _ = await admin.get_stream(stream=name, context=context())
     assert (shown.config.subjects, shown.config.max_age) == (subjects, 3_600_000_000_000)
     await admin.delete_stream(stream=name, context=context())
     await fails(admin.get_stream(stream=name, context=context()))
@@ -85,13 +85,13 @@ async def manage_consumers(admin):
     await fails(admin.create_consumer_for_stream(stream=stream, params=param(first, f"{base}.b"), context=context()))
     await fails(admin.create_consumer_for_stream(stream=stream, params=param("y", str(uuid.uuid4())), context=context()))
     await admin.create_consumer_for_stream(stream=stream, params=param(second, f"{base}.*"), context=context())
-    _, shown = await admin.get_consumer_of_stream(stream=stream, consumer=second, context=context())
+    shown, _ = await admin.get_consumer_of_stream(stream=stream, consumer=second, context=context())
     assert (shown.config.max_ack_pending, shown.config.filter_subject) == (1, f"{base}.*")
-    _, everyone = await admin.list_all_consumer_of_stream(stream=stream, context=context())
+    everyone, _ = await admin.list_all_consumer_of_stream(stream=stream, context=context())
     assert set(everyone) == {first, second}
     for name in (first, second):
         await admin.delete_consumer_on_stream(stream=stream, consumer=name, context=context())
-    _, everyone = await admin.list_all_consumer_of_stream(stream=stream, context=context())
+    everyone, _ = await admin.list_all_consumer_of_stream(stream=stream, context=context())
     assert not everyone
     await admin.delete_stream(stream=stream, context=context())
 
