@@ -114,17 +114,21 @@ const KIND_OF_CODE: Record<string, ErrorKind> = {
 /** Statuses whose request may be sent again (contract of the producer: never another 4xx). */
 const RETRYABLE = new Set([408, 425, 429, 502, 503, 504]);
 
+/** Codes that pass, wherever they are said; a stream says them without a status. */
+const PASSING_CODES = new Set(["throttled", "unavailable", "timeout", "not_ready", "shutting_down", "no_memory", "outcome_unknown"]);
+
 /** The error that an answer of the gateway (or of a proxy before it) stands for. */
 export function errorOfAnswer(status: number, serverCode: string | undefined, message: string, facts: ErrorFacts = {}): FluvioError {
+  const retryable = RETRYABLE.has(status) || (serverCode !== undefined && PASSING_CODES.has(serverCode));
   let kind: ErrorKind = (serverCode !== undefined && KIND_OF_CODE[serverCode]) || "Server";
   if (kind === "Server" && (status === 401 || status === 403)) {
     kind = "PermissionDenied";
   } else if (kind === "Server" && (status === 408 || status === 504)) {
     kind = "RequestTimedOut";
-  } else if (kind === "Server" && RETRYABLE.has(status)) {
+  } else if (kind === "Server" && retryable) {
     kind = "Unavailable";
   }
-  return new FluvioError(kind, message, { ...facts, status, serverCode, retryable: RETRYABLE.has(status) });
+  return new FluvioError(kind, message, { ...facts, status, serverCode, retryable });
 }
 
 /** Narrows what was thrown; anything else is a defect of this library and says so. */

@@ -78,9 +78,10 @@ export class Offset {
 
   /**
    * @internal The offset to begin at. A stored position takes the place of beginning and end, not of an absolute offset.
-   * Throws OffsetOutOfRange (beyond the end) and OffsetEvicted (lost to retention).
+   * Throws OffsetOutOfRange (beyond the end) and, unless gaps are skipped, OffsetEvicted (lost to retention): else the
+   * gateway tells of the gap when reading begins.
    */
-  resolve(bounds: PartitionBounds, topic: string, partition: number): number {
+  resolve(bounds: PartitionBounds, topic: string, partition: number, skipsGaps: boolean): number {
     switch (this.#anchor) {
       case "beginning":
         return clamp((bounds.stored ?? bounds.start) + this.#index, bounds);
@@ -98,7 +99,7 @@ export class Offset {
         { topic, partition },
       );
     }
-    if (this.#index < bounds.start) {
+    if (this.#index < bounds.start && !skipsGaps) {
       throw new FluvioError(
         "OffsetEvicted",
         `offset ${this.#index} of partition ${partition} of "${topic}" is not kept any more; the first that is: ${bounds.start}`,

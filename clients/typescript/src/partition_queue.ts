@@ -170,13 +170,16 @@ export class PartitionQueue {
       this.fail(error);
       return;
     }
-    this.#settings.onBatch?.({
+    const { onBatch } = this.#settings;
+    const event = {
       createdAt: batch.openedMs,
       elapsedMs: Date.now() - batch.openedMs,
       partition: this.#partition,
       records: batch.count,
       bytes: batch.bytes,
-    });
+    };
+    // What it throws is the program's to handle, not the queue's.
+    queueMicrotask(() => onBatch?.(event));
   }
 
   /** Lets blocked sends in, first come first. */
