@@ -214,6 +214,22 @@ def test_reading_goes_on_without_an_error_while_workers_die(service, client, nam
         service.wait_up(2)
 
 
+def test_a_new_certificate_is_taken_without_a_pause(service, client, name):
+    client.make(name)
+    with Stream(client, f"/topics/{name}/stream?offset=earliest") as stream:
+        client.put(name, [{"value": "before"}])
+        assert values(stream.take(1)) == ["before"]
+        old = service.proxy.certificate.read_text()
+        service.proxy.renew_certificate()
+        new = service.proxy.certificate.read_text()
+        assert new != old
+        address = ("localhost", service.proxy.port)
+        wait.until(lambda: ssl.get_server_certificate(address).strip() in new, "the new certificate is shown")
+        with service.connect() as later:
+            later.put(name, [{"value": "after"}])
+        assert values(stream.take(1)) == ["after"]  # the stream from before goes on
+
+
 def test_without_any_worker_the_answer_says_when_to_come_again(service, client, name):
     for worker in service.workers:
         worker.stop()

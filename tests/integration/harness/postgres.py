@@ -149,6 +149,24 @@ class Postgres:
         """A standby becomes a primary."""
         self._run("pg_ctl", "-D", self.data, "-s", "-w", "promote")
 
+    def archive_to(self, directory_name):
+        """Archives the write-ahead log from now on; restarts. Returns the directory."""
+        directory = self.home / directory_name
+        subprocess.run(["mkdir", directory], check=True, **self._as)
+        self.psql("ALTER SYSTEM SET archive_mode = on")
+        self.psql(f"ALTER SYSTEM SET archive_command = 'cp %p {directory}/%f'")
+        self.stop()
+        self.start()
+        return directory
+
+    def recover_to(self, moment, archive):
+        """A standby that was never started becomes a restored backup: at its start it replays the archive up to the moment, and
+        is a server of its own then."""
+        subprocess.run(["mv", self.data / "standby.signal", self.data / "recovery.signal"], check=True)
+        with open(self.data / "postgresql.conf", "a", encoding="utf-8") as conf:
+            conf.write(f"restore_command = 'cp {archive}/%f %p'\nrecovery_target_time = '{moment}'\n"
+                       "recovery_target_action = promote\n")
+
     def freeze(self):
         """Everything stands still, connections stay open: a hanging machine."""
         for pid in [self.process.pid, *children_of(self.process.pid)]:

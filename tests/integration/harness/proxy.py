@@ -4,6 +4,7 @@ import contextlib
 import pathlib
 import random
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
@@ -55,6 +56,12 @@ class Proxy:
             raise RuntimeError(f"HAProxy ended: {self.log.read_text()}")
         with self.client() as client:
             return client.is_ready()
+
+    def renew_certificate(self):
+        """A new one in the place of the old, and the word to read it."""
+        self.certificate.unlink()
+        subprocess.run([CERTIFICATE_SCRIPT, self.certificate], check=True, capture_output=True)
+        self.process.send_signal(signal.SIGUSR2)
 
     def finish(self):
         if self.process is not None:
