@@ -9,6 +9,7 @@ import pytest
 from harness import wait
 from harness.client import Client, ok, refused
 from harness.gateway import Gateway, run
+from harness.httpmq import Mq
 from harness.live import Stream
 
 _numbers = itertools.count(1)
@@ -161,6 +162,17 @@ def test_records_over_the_rate_are_refused_and_not_stored(database, tenant, as_t
     assert answer.status_code == 429 and "records_per_second" in answer.text
     assert client.ends(topic) == [1000]
     assert len(client.take(topic, offset=0, max_messages=10000)) == 1000
+
+
+def test_records_of_httpmq_count_as_well(gateway, tenant, as_tenant):
+    with Mq(gateway.url, key=as_tenant(tenant("records_per_second=1")).key) as client:
+        assert client.make_stream("orders", subjects=["orders.*"]).status_code == 200
+
+        def refused_once():
+            answer = client.publish("orders.eu", b"x")
+            return answer.status_code == 429 and [answer]
+        [answer] = wait.until(refused_once, "the limit holds")
+        assert "records_per_second" in answer.text and answer.headers["Retry-After"] == "1"
 
 
 # ---- what goes on ----
