@@ -9,6 +9,7 @@ import pytest
 from harness import wait
 from harness.client import Client, ok, refused
 from harness.gateway import Gateway, run
+from harness.httpmq import Mq
 from harness.live import Stream
 
 _numbers = itertools.count(1)
@@ -135,9 +136,8 @@ def test_bytes_that_were_received_are_owed_too(database, tenant, as_tenant):
     client.put("orders", [{"value": "x" * 600000}])
     set_limits(database, name, "bytes_per_second=20000")
     plain = {"Accept-Encoding": "identity"}  # a reply counts as it is sent
-    answer = until_accepted(lambda: client.post("/topics/orders/consume", json={"offset": 0}, headers=plain))
-    assert len(answer.content) > 600000
-    throttled(client.get("/topics"), "bytes_per_second", 20000)
+    until_throttled(lambda: client.post("/topics/orders/consume", json={"offset": 0}, headers=plain),
+                    "bytes_per_second", 20000)
 
 
 APPENDS = {
@@ -149,13 +149,11 @@ APPENDS = {
 
 
 @pytest.mark.parametrize("dialect", APPENDS)
-def test_records_over_the_rate_are_refused_and_not_stored(database, tenant, as_tenant, dialect):
-    name = tenant()
-    client, send = as_tenant(name), APPENDS[dialect]
+def test_records_over_the_rate_are_refused_and_not_stored(tenant, as_tenant, dialect):
+    client, send = as_tenant(tenant("records_per_second=10")), APPENDS[dialect]
     client.make("orders")
     assert client.request("PUT", "/v1/stream/log", headers={"Content-Type": "application/json"}).status_code == 201
     topic = "log" if dialect == "durable" else "orders"
-    set_limits(database, name, "records_per_second=10")
     assert send(client, 1000).status_code < 300
     answer = send(client, 1)
     assert answer.status_code == 429 and "records_per_second" in answer.text
@@ -163,8 +161,20 @@ def test_records_over_the_rate_are_refused_and_not_stored(database, tenant, as_t
     assert len(client.take(topic, offset=0, max_messages=10000)) == 1000
 
 
+def test_records_of_httpmq_count_as_well(gateway, tenant, as_tenant):
+    with Mq(gateway.url, key=as_tenant(tenant("records_per_second=1")).key) as client:
+        assert client.make_stream("orders", subjects=["orders.*"]).status_code == 200
+
+        def refused_once():
+            answer = client.publish("orders.eu", b"x")
+            return answer.status_code == 429 and [answer]
+        [answer] = wait.until(refused_once, "the limit holds")
+        assert "records_per_second" in answer.text and answer.headers["Retry-After"] == "1"
+
+
 # ---- what goes on ----
 
+@pytest.mark.tsan
 def test_streams_are_counted_while_they_are_open(gateway, tenant, as_tenant):
     name = tenant("streams=3,streams_per_key=2")
     first, second = as_tenant(name), as_tenant(name)
@@ -265,6 +275,7 @@ def test_a_tenant_that_stores_too_much_can_read_and_delete(tenant, as_tenant):
 
 # ---- tenants among themselves ----
 
+@pytest.mark.tsan
 def test_one_tenant_at_its_limit_does_not_slow_another(gateway, tenant, as_tenant):
     noisy, quiet = tenant("requests_per_second=5,records_per_second=5"), as_tenant(tenant())
     quiet.make("orders")

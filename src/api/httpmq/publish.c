@@ -2,6 +2,7 @@
  * POST /v1/data/subject/SUBJ: one message, given as base64. Parsed on the server's thread, committed by a lane, answered from
  * there; only a stream that keeps so many messages a subject has something to do before the answer.
  */
+#include "api/allowance.h"
 #include "api/api.h"
 #include "api/gate.h"
 #include "api/httpmq/catalog.h"
@@ -109,7 +110,9 @@ static void append(publish *p)
 		.done = on_appended,
 		.context = p,
 	};
-	if (!log_append_submit(api_of(p->x)->log, &p->append, &e)) {
+	api *a = api_of(p->x);
+	if (!allowance_append(a, gate_principal(p->x), &p->append.columns, &e) ||
+		!log_append_submit(a->log, &p->append, &e)) {
 		end(p, &e);
 	}
 }
