@@ -66,7 +66,7 @@ export class Offset {
     return Offset.#at("absolute", index);
   }
 
-  /** The first record of this time (ms since 1970) or stored later. */
+  /** The first record that was stored at this time (ms since 1970) or later. */
   static Timestamp(time: number | Date): Offset {
     return Offset.#at("timestamp", Number(time));
   }

@@ -45,7 +45,9 @@ const RECONNECT_MOST_MS = 30_000;
 const PAGE_MESSAGES = 10_000;
 
 function tellGap(options: SourceOptions, gap: GapJson): void {
-  options.onGap?.({ topic: options.topic, partition: gap.partition, fromOffset: gap.from_offset, toOffset: gap.to_offset });
+  const told = { topic: options.topic, partition: gap.partition, fromOffset: gap.from_offset, toOffset: gap.to_offset };
+  // Before the records behind it; what it throws is the program's to handle, and no reason to connect again.
+  queueMicrotask(() => options.onGap?.(told));
 }
 
 /**

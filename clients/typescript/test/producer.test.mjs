@@ -130,6 +130,15 @@ test("a refusal is not repeated, sticks to its partition, and can be cleared", a
   ]);
 });
 
+test("a wrong key is an error that is not tried again", async () => {
+  const recorder = await startRecorder({ answer: () => ({ status: 401, code: "unauthorized" }) });
+  after(recorder.close);
+  const client = await connect({ url: recorder.url, apiKey: "tg_wrong" });
+  const producer = await client.topicProducerWithConfig("t", { lingerMs: 0 });
+  await assert.rejects((await producer.send(null, "v")).wait(), (error) => error.kind === "PermissionDenied" && error.code === 13 && error.serverCode === "unauthorized");
+  assert.deepEqual(recorder.requests.map((request) => request.headers.authorization), ["Bearer tg_wrong"]);
+});
+
 test("after its tries a batch fails with what was last wrong", async () => {
   const recorder = await startRecorder({ answer: () => ({ status: 503 }) });
   after(recorder.close);

@@ -1,0 +1,91 @@
+// The package as others get it: both module kinds, types, no platform's own names, and a README whose examples run.
+import assert from "node:assert/strict";
+import { execFile } from "node:child_process";
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { test } from "node:test";
+import { promisify } from "node:util";
+import { fileURLToPath } from "node:url";
+import { connect, makeTopic } from "./harness.mjs";
+
+const run = promisify(execFile);
+const root = fileURLToPath(new URL("..", import.meta.url));
+const require = createRequire(import.meta.url);
+
+/** Runs a module inside the package, so that it finds the package by its name. */
+async function runModule(name, source, ...args) {
+  mkdirSync(`${root}/dist/examples`, { recursive: true });
+  const path = `${root}/dist/examples/${name}`;
+  writeFileSync(path, source);
+  return run(process.execPath, [path, ...args], { timeout: 60_000 });
+}
+
+test("require and import give the same names", async () => {
+  const required = require("@tidegate/client");
+  const imported = await import("@tidegate/client");
+  assert.deepEqual(Object.keys(required).sort(), Object.keys(imported).filter((name) => name !== "module.exports").sort());
+  assert.equal(required.default, required.Fluvio);
+  assert.equal(required.partitionForKey("rafael", 5), 3);
+});
+
+test("programs in TypeScript compile, as modules and as CommonJS", async () => {
+  const options = ["--noEmit", "--strict", "--module", "NodeNext", "--target", "ES2022", "--lib", "ES2022", "--types", "node"];
+  const tsc = require.resolve("typescript/bin/tsc");
+  await run(process.execPath, [tsc, ...options, "test/types.mts", "test/types.cts"], { cwd: root }).catch((error) => assert.fail(error.stdout));
+});
+
+test("it needs nothing that only Node has", async () => {
+  for (const file of readdirSync(`${root}/dist/esm`).filter((name) => name.endsWith(".js"))) {
+    assert.doesNotMatch(readFileSync(`${root}/dist/esm/${file}`, "utf8"), /from "(node:|[^.])|\brequire\(|\bBuffer\b/, file);
+  }
+  const topic = await makeTopic(await connect());
+  const { stdout } = await runModule(
+    "bare.mjs",
+    `const url = process.env.TIDEGATE_URL;
+     const topic = process.argv[2];
+     const { Fluvio } = await import("@tidegate/client");
+     const log = console.log;
+     delete globalThis.process;
+     const fluvio = await Fluvio.connect({ url });
+     const producer = await fluvio.topicProducerWithConfig(topic, { compression: "gzip" });
+     await producer.send(new Uint8Array([255]), "hello");
+     await producer.close();
+     for await (const record of await fluvio.consumerWithConfig({ topic })) {
+       log(record.key()[0], record.valueString());
+       break;
+     }`,
+    topic,
+  );
+  assert.equal(stdout, "255 hello\n");
+});
+
+test("the examples of the README run, one after another, and end", async () => {
+  const blocks = [...readFileSync(`${root}/README.md`, "utf8").matchAll(/^```js\n(.*?)^```$/gms)].map((match) => match[1]);
+  assert.equal(blocks.length, 5);
+  const outputs = [];
+  for (const [index, block] of blocks.entries()) {
+    outputs.push((await runModule(`readme-${index}.mjs`, block)).stdout);
+  }
+  assert.match(outputs[0], /^en hello 0 /);
+  assert.match(outputs[1], /^0 1\n$/);
+  assert.match(outputs[2], /0 5 hallo\n.*offset: 5/s);
+  assert.match(outputs[4], /^2001 /);
+});
+
+test("the pipe of the examples carries lines", async () => {
+  const topic = await makeTopic(await connect(), { partitions: 1 });
+  const pipe = `${root}/examples/pipe.mjs`;
+  const producing = run(process.execPath, [pipe, "produce", topic]);
+  producing.child.stdin.end("one\ntwo\n");
+  await producing;
+  assert.equal((await run(process.execPath, [pipe, "consume", topic])).stdout, "one\ntwo\n");
+});
+
+test("what is published is the compiled package and its papers", async () => {
+  const { stdout } = await run("npm", ["pack", "--dry-run", "--json", "--ignore-scripts"], { cwd: root });
+  const files = JSON.parse(stdout)[0].files.map(({ path }) => path);
+  for (const path of ["README.md", "LICENSE", "package.json", "dist/esm/index.js", "dist/esm/index.d.ts", "dist/cjs/index.js", "dist/cjs/index.d.ts", "dist/cjs/package.json"]) {
+    assert.ok(files.includes(path), path);
+  }
+  assert.ok(!files.some((path) => /^(src|test|node_modules|dist\/examples)\//.test(path)));
+});
