@@ -158,10 +158,11 @@ bool api_dialects(str names, const http_dialect *out[API_DIALECTS_MAX], size_t *
 		}
 		const http_dialect *d = find_dialect(name);
 		if (d == NULL) {
-			return err_set(e, ERR_INVALID_REQUEST,
-						   "dialects: \"%.*s\" is not one of: all, streaming, topics, durable, httpmq, httpmq-management, "
-						   "httpmq-dataplane",
-						   STR_ARG(name));
+			return err_set(
+				e, ERR_INVALID_REQUEST,
+				"dialects: \"%.*s\" is not one of: all, streaming, topics, durable, httpmq, httpmq-management, "
+				"httpmq-dataplane",
+				STR_ARG(name));
 		}
 		add_dialect(d, out, &found);
 	}

@@ -48,13 +48,13 @@ typedef struct api {
 	struct pump_set *pumps;        /* whoever waits for new records */
 	struct durable_cache *durable; /* what is remembered of durable streams */
 	struct durable_keeper *durable_keeper;
-	struct clerk *clerk;                 /* sees to their subscriptions */
-	_Atomic(struct topics_hub *) topics; /* what the live connections of the topics dialect share */
-	struct live_slots *requests;         /* under way, by key; NULL: not limited */
+	struct clerk *clerk;                     /* sees to their subscriptions */
+	_Atomic(struct topics_hub *) topics;     /* what the live connections of the topics dialect share */
+	struct live_slots *requests;             /* under way, by key; NULL: not limited */
 	_Atomic(struct httpmq_catalog *) httpmq; /* which stream captures a subject */
-	struct touch_book *touched;          /* when topics were last read */
-	int64_t started_ms;                  /* clock_now_ms() when it began */
-	atomic_uint_least32_t keyless;       /* round robin of records without a key: the next one's number */
+	struct touch_book *touched;              /* when topics were last read */
+	int64_t started_ms;                      /* clock_now_ms() when it began */
+	atomic_uint_least32_t keyless;           /* round robin of records without a key: the next one's number */
 	atomic_bool is_stopping;
 	atomic_bool is_ready; /* api_init() is done */
 } api;

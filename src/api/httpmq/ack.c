@@ -57,7 +57,8 @@ static bool read_body(http_exchange *x, ack *a, err *e)
 		return false;
 	}
 	return (a->sequence > 0 && consumer > 0) ||
-		   err_set(e, ERR_INVALID_REQUEST, "stream and consumer must be the sequences that came with the message, 1 or more");
+		   err_set(e, ERR_INVALID_REQUEST,
+				   "stream and consumer must be the sequences that came with the message, 1 or more");
 }
 
 /* The stream is looked for without the operation: an unknown one is no error. */

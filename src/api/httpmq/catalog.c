@@ -99,8 +99,7 @@ static bool read_set(httpmq_set *s, log_conn *conn, err *e)
 const httpmq_capture *httpmq_set_find(const httpmq_set *s, str subject)
 {
 	const httpmq_capture key = {.pattern = subject};
-	const httpmq_capture *found =
-		bsearch(&key, s->literals, s->literal_count, sizeof *s->literals, compare_patterns);
+	const httpmq_capture *found = bsearch(&key, s->literals, s->literal_count, sizeof *s->literals, compare_patterns);
 	for (size_t i = 0; found == NULL && i < s->wildcard_count; i++) {
 		if (httpmq_subject_matches(s->wildcards[i].pattern, subject)) {
 			found = &s->wildcards[i];

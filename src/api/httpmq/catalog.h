@@ -27,7 +27,7 @@ typedef struct httpmq_capture {
 	int64_t max_msgs_per_subject; /* the same */
 } httpmq_capture;
 
-httpmq_catalog *httpmq_catalog_new(void); /* NULL when memory is out */
+httpmq_catalog *httpmq_catalog_new(void);    /* NULL when memory is out */
 void httpmq_catalog_free(httpmq_catalog *c); /* accepts NULL */
 
 const httpmq_set *httpmq_catalog_get(httpmq_catalog *c, int64_t tenant_id); /* a reference, or NULL */

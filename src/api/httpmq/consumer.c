@@ -346,8 +346,7 @@ static consumer_call *new_call(http_exchange *x, bool names_consumer, api_run_fn
 {
 	str stream;
 	str name = STR_NONE;
-	if (!httpmq_take_name(x, 0, "stream", &stream) ||
-		(names_consumer && !httpmq_take_name(x, 1, "consumer", &name))) {
+	if (!httpmq_take_name(x, 0, "stream", &stream) || (names_consumer && !httpmq_take_name(x, 1, "consumer", &name))) {
 		return NULL;
 	}
 	consumer_call *c = api_operation_new(x, sizeof *c, run);

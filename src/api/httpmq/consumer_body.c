@@ -99,8 +99,7 @@ static bool name_inbox(http_exchange *x, str *out, err *e)
 bool consumer_body_read(http_exchange *x, httpmq_consumer *out, err *e)
 {
 	param extra = {.max_retry = -1};
-	httpmq_consumer c = {
-		.filter = STR(""), .group = STR(""), .notes = STR(""), .deliver_subject = STR("")};
+	httpmq_consumer c = {.filter = STR(""), .group = STR(""), .notes = STR(""), .deliver_subject = STR("")};
 	if (!read_members(x, &c, &extra, e)) {
 		return false;
 	}

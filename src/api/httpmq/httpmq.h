@@ -13,9 +13,9 @@
 enum {
 	HTTPMQ_NAME_MAX = 255,
 	HTTPMQ_SUBJECT_MAX = 1024,
-	HTTPMQ_SUBJECTS_MAX = 1000,              /* of a stream */
-	HTTPMQ_PAYLOAD_MAX = 1 << 20,            /* decoded bytes of a message */
-	HTTPMQ_PUBLISH_BODY_MAX = 1536 << 10,    /* encoded, line ends included */
+	HTTPMQ_SUBJECTS_MAX = 1000,           /* of a stream */
+	HTTPMQ_PAYLOAD_MAX = 1 << 20,         /* decoded bytes of a message */
+	HTTPMQ_PUBLISH_BODY_MAX = 1536 << 10, /* encoded, line ends included */
 	HTTPMQ_NS_PER_MS = 1000000,
 	HTTPMQ_ACK_WAIT_DEFAULT_S = 30,
 };

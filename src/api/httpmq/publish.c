@@ -130,7 +130,8 @@ static bool find_stream(publish *p, log_conn *conn, err *e)
 	}
 	p->capture = httpmq_set_find(p->set, p->subject);
 	if (p->capture == NULL) {
-		return err_set(e, ERR_TOPIC_NOT_FOUND, "no stream takes messages of this subject; add it to a stream's subjects");
+		return err_set(e, ERR_TOPIC_NOT_FOUND,
+					   "no stream takes messages of this subject; add it to a stream's subjects");
 	}
 	return log_topic_find(a->log, conn, tenant_id, p->capture->stream, &p->topic, e);
 }
@@ -163,7 +164,8 @@ static bool decode(publish *p, err *e)
 {
 	arena *a = http_arena(p->x);
 	str encoded = http_request_body(p->x);
-	if (encoded.len > 0 && (memchr(encoded.ptr, '\n', encoded.len) != NULL || memchr(encoded.ptr, '\r', encoded.len) != NULL)) {
+	if (encoded.len > 0 &&
+		(memchr(encoded.ptr, '\n', encoded.len) != NULL || memchr(encoded.ptr, '\r', encoded.len) != NULL)) {
 		char *clean = arena_alloc(a, encoded.len + 1);
 		size_t len = 0;
 		if (clean == NULL) {

@@ -19,7 +19,7 @@ enum { RECORD_OVERHEAD = LOG_HTTPMQ_RECORD_OVERHEAD, ARRAY_BYTES_MAX = 64 << 20 
 
 typedef struct stream_call {
 	api_operation op;
-	httpmq_stream stream;  /* as asked for */
+	httpmq_stream stream; /* as asked for */
 	const str *subjects;
 	size_t subject_count;
 } stream_call;
@@ -120,8 +120,8 @@ static bool read_rest(log_conn *conn, const log_state *states, size_t count, db_
 	db_params_init(&p);
 	db_param_str(&p, str_take(buf_str(&bytes), split));
 	db_param_str(&p, str_skip(buf_str(&bytes), split));
-	bool ok = bytes.failed ? err_set(e, ERR_NO_MEMORY, "out of memory")
-						   : db_run(conn, &SQL_HTTPMQ_STREAM_STATE, &p, out, e);
+	bool ok =
+		bytes.failed ? err_set(e, ERR_NO_MEMORY, "out of memory") : db_run(conn, &SQL_HTTPMQ_STREAM_STATE, &p, out, e);
 	buf_dispose(&bytes);
 	return ok;
 }
@@ -301,7 +301,8 @@ static bool create(const stream_call *c, log_conn *conn, bool *created, err *e)
 	}
 	for (size_t i = 0; i < count; i++) {
 		if (str_equal(list[i].name, s.name)) {
-			return is_same(&list[i], &s) || err_set(e, ERR_REFUSED, "a stream of this name exists with another configuration");
+			return is_same(&list[i], &s) ||
+				   err_set(e, ERR_REFUSED, "a stream of this name exists with another configuration");
 		}
 	}
 	if (!check_overlap(s.subjects, s.subject_count, list, count, s.name, e) ||
@@ -406,8 +407,7 @@ static bool run_put_limits(api_operation *op, log_conn *conn, err *e)
 		return false;
 	}
 	const log_topic_config wanted = httpmq_topic_config(&s.limits);
-	ok = log_topic_alter(a->log, conn, t, &wanted, 0, &changed, e) &&
-		 write_limits(c, conn, s.topic_id, &s.limits, e) &&
+	ok = log_topic_alter(a->log, conn, t, &wanted, 0, &changed, e) && write_limits(c, conn, s.topic_id, &s.limits, e) &&
 		 (s.limits.max_msgs_per_subject <= 0 ||
 		  httpmq_trim(a->log, conn, t, STR_NONE, s.limits.max_msgs_per_subject, e));
 	log_topic_unref(t);

@@ -25,14 +25,14 @@
 #include <string.h>
 
 enum {
-	TURN_TAKES = 16,        /* of one run: others want the reader, too */
+	TURN_TAKES = 16, /* of one run: others want the reader, too */
 	ARENA_BYTES = 8 << 20,
 	LINE_BYTES_MAX = 4 << 20,
 	HEAD_BYTES_MAX = 64 << 10,
-	RECENT_MAX = 512,       /* deliveries remembered for being undone */
-	UNDO_MS = 500,          /* older ones were read, whatever became of the connection */
-	RETRY_MS = 250,         /* after passing trouble */
-	YIELD_MS = 10,          /* another member of the group may take its turn meanwhile */
+	RECENT_MAX = 512, /* deliveries remembered for being undone */
+	UNDO_MS = 500,    /* older ones were read, whatever became of the connection */
+	RETRY_MS = 250,   /* after passing trouble */
+	YIELD_MS = 10,    /* another member of the group may take its turn meanwhile */
 	MEMBER_SEEN_MS = 2000,
 	WAKE_MS_MOST = 60000,
 };
@@ -65,7 +65,7 @@ typedef struct subscription {
 	int64_t seen_ms;            /* when the member was last marked as there */
 	bool has_ended;
 
-	atomic_size_t references;   /* the stream's, the pump's, the opener's */
+	atomic_size_t references;       /* the stream's, the pump's, the opener's */
 	_Atomic(const char *) ends_for; /* a sentence; NULL = goes on */
 	atomic_bool is_open;
 	atomic_bool is_closed;

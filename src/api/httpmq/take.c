@@ -50,7 +50,8 @@ static bool add(taker *t, int64_t sequence, int64_t first_c, int64_t sends, str 
 
 static bool open_page(const taker *t, int64_t from, uint32_t records, log_page **out, err *e)
 {
-	const log_read_request q = {.topic = t->request->topic, .from = from, .max_records = records, .max_bytes = PAGE_BYTES};
+	const log_read_request q = {
+		.topic = t->request->topic, .from = from, .max_records = records, .max_bytes = PAGE_BYTES};
 	return log_read(t->request->engine, t->conn, &q, out, e);
 }
 
@@ -141,8 +142,8 @@ static bool take_new(taker *t, err *e)
 	int64_t free_slots = t->consumer.max_inflight - t->counts.in_flight + (int64_t)t->over_count;
 	bool goes_on = free_slots > 0 && has_room(t);
 	int64_t from = t->scanned;
-	size_t capacity = t->out->count + (free_slots < TAKE_MESSAGES ? (size_t)(free_slots > 0 ? free_slots : 0)
-																	: (size_t)TAKE_MESSAGES);
+	size_t capacity = t->out->count +
+					  (free_slots < TAKE_MESSAGES ? (size_t)(free_slots > 0 ? free_slots : 0) : (size_t)TAKE_MESSAGES);
 	while (goes_on) {
 		if (!take_page(t, capacity, &goes_on, e)) {
 			return false;

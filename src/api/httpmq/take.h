@@ -41,9 +41,9 @@ typedef struct take_message {
 typedef struct take_result {
 	take_message *messages;
 	size_t count;
-	bool has_more;    /* there may be more at once */
-	bool is_replaced; /* a newer subscription has taken the place of this one */
-	bool has_yielded; /* it is another member's turn */
+	bool has_more;     /* there may be more at once */
+	bool is_replaced;  /* a newer subscription has taken the place of this one */
+	bool has_yielded;  /* it is another member's turn */
 	int64_t due_in_ms; /* until then nothing becomes due by itself; -1: nothing will */
 } take_result;
 

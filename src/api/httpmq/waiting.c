@@ -200,8 +200,8 @@ bool consumer_drop_over(log_conn *conn, int64_t topic_id, httpmq_consumer *c, bo
 	}
 	db_array_end(&sequences);
 	db_result_free(r);
-	bool ok = bytes.failed ? err_no_memory(e)
-						   : !*dropped || settle(conn, topic_id, c->name, buf_str(&bytes), false, c, e);
+	bool ok =
+		bytes.failed ? err_no_memory(e) : !*dropped || settle(conn, topic_id, c->name, buf_str(&bytes), false, c, e);
 	buf_dispose(&bytes);
 	return ok;
 }

@@ -17,8 +17,8 @@ typedef struct httpmq_consumer {
 	int64_t max_inflight;
 	int64_t max_deliver; /* deliveries of a message; -1 = no limit */
 	int64_t ack_wait_ns;
-	str filter;          /* "" = everything */
-	str group;           /* "" = none */
+	str filter; /* "" = everything */
+	str group;  /* "" = none */
 	str notes;
 	str deliver_subject;
 	int64_t created_ms;
