@@ -22,7 +22,6 @@ struct auth;
 struct pump_set;
 struct durable_cache;
 struct touch_book;
-struct live_slots;
 struct topics_hub;
 struct httpmq_catalog;
 
@@ -50,7 +49,6 @@ typedef struct api {
 	struct durable_keeper *durable_keeper;
 	struct clerk *clerk;                     /* sees to their subscriptions */
 	_Atomic(struct topics_hub *) topics;     /* what the live connections of the topics dialect share */
-	struct live_slots *requests;             /* under way, by key; NULL: not limited */
 	_Atomic(struct httpmq_catalog *) httpmq; /* which stream captures a subject */
 	struct touch_book *touched;              /* when topics were last read */
 	int64_t started_ms;                      /* clock_now_ms() when it began */
