@@ -45,6 +45,11 @@ def _is_stale(sock: socket.socket | None) -> bool:
         return bool(selector.select(0))
 
 
+def _has_whole_head(response: http.client.HTTPResponse) -> bool:
+    """A connection that breaks inside the header looks to http.client like one that has ended."""
+    return response.chunked or response.length is not None or "close" in response.headers.get("Connection", "").lower()
+
+
 class _TlsConnection(http.client.HTTPSConnection):
     def __init__(self, config: FluvioConfig, timeout_s: float) -> None:
         self._tls = config.tls_context()
@@ -175,6 +180,8 @@ class Transport:
                 connection.sock.settimeout(timeout_s)
             connection.request(method, self.config.prefix + path, body, self._headers(headers))
             response = connection.getresponse()
+            if not _has_whole_head(response):
+                raise http.client.IncompleteRead(b"")
             data = response.read()
         except (OSError, http.client.HTTPException) as error:
             if connection is not None:
