@@ -601,11 +601,11 @@ def test_topics_are_made_listed_grown_and_deleted(fluvio, name):
 # ---- connecting ----
 
 def test_a_wrong_key_and_an_absent_server_are_told_apart(fleet, fresh_database, name):
-    worker = fleet.start(fresh_database, auth="keys")
-    error = fails(ErrorKind.PERMISSION_DENIED, Fluvio(FluvioConfig(worker.url, key="wrong")).topic_producer, name)
-    assert error.code == 13
-    made = run("key", "create", "test", database=fresh_database).stdout.split()
-    key = next(word for word in made if word.startswith("tg"))
+    worker = fleet.start(fresh_database, auth="required")
+    with Fluvio(FluvioConfig(worker.url, key="wrong")) as stranger:
+        assert fails(ErrorKind.PERMISSION_DENIED, stranger.topic_producer, name).code == 13
+    run("tenant", "create", "acme", database=fresh_database)
+    [key] = run("key", "create", "--tenant", "acme", "--scopes", "read,write", database=fresh_database).stdout.split()
     with Fluvio.connect_with_config(FluvioConfig(worker.url, key=key)) as fluvio:
         fails(ErrorKind.TOPIC_NOT_FOUND, fluvio.topic_producer, name)
     worker.stop()
@@ -629,7 +629,9 @@ def test_examples_run(gateway, client, path, monkeypatch, capsys):
 def test_the_readme_shows_the_examples():
     readme = (ROOT / "clients" / "python" / "README.md").read_text()
     for path in EXAMPLES:
-        body = path.read_text().split("def main() -> None:\n")[1].split("\n\n\n")[0]
-        shown = "\n".join(line.removeprefix("    ") for line in body.splitlines())
+        functions = [f for f in path.read_text().split("\n\n\n") if f.startswith(("def main", "async def run"))]
+        shown = functions[0]
+        if shown.startswith("def main"):
+            shown = "\n".join(line.removeprefix("    ") for line in shown.splitlines()[1:])
         assert shown.strip() in readme, path.name
     assert pathlib.Path(tidegate.__file__).with_name("py.typed").exists()

@@ -29,7 +29,7 @@ class Meddler:
 
     def __exit__(self, *_):
         self._is_closed = True
-        self._listener.close()
+        self._open.add(self._listener)  # closing alone leaves accept() waiting
         self.cut()
 
     def cut(self):
@@ -50,6 +50,9 @@ class Meddler:
             try:
                 client, _ = self._listener.accept()
             except OSError:
+                return
+            if self._is_closed:
+                client.close()
                 return
             threading.Thread(target=self._serve, args=(client,), daemon=True).start()
 

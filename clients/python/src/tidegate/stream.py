@@ -115,7 +115,7 @@ class AsyncRecordStream(AsyncIterator[Record]):
         try:
             return await asyncio.shield(filling)
         finally:
-            if filling.done():
+            if filling.done() and self._filling is filling:
                 self._filling = None
 
     async def async_offset_commit(self) -> None:
@@ -129,10 +129,10 @@ class AsyncRecordStream(AsyncIterator[Record]):
 
     async def aclose(self) -> None:
         self._stream.abort()
-        if self._filling is not None:
-            await asyncio.wait([self._filling])
-            self._filling.exception()  # nobody else will look at it
-            self._filling = None
+        filling, self._filling = self._filling, None
+        if filling is not None:
+            await asyncio.wait([filling])
+            filling.exception()  # nobody else may look at it
         await asyncio.to_thread(self._stream.close)
 
     async def __aenter__(self) -> AsyncRecordStream:
