@@ -118,8 +118,9 @@ class FluvioConfig:
         self.is_tls, self._tls, self._server_name = True, context, server_name
         return self
 
-    def set_tls_file_paths(self, domain: str, key_path: str | None, cert_path: str | None,
-                           ca_cert_path: str) -> FluvioConfig:
+    def set_tls_file_paths(
+        self, domain: str, key_path: str | None, cert_path: str | None, ca_cert_path: str
+    ) -> FluvioConfig:
         """The server has to show a certificate for `domain` from this CA. Key and certificate are our own, if any."""
         try:
             context = ssl.create_default_context(cafile=ca_cert_path)

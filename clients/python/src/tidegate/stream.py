@@ -61,8 +61,9 @@ class RecordStream(Iterator[Record]):
 
     def _require(self) -> Positions:
         if self._positions is None:
-            raise FluvioError(ErrorKind.OFFSET_MANAGEMENT_DISABLED,
-                              "only streams of consumer_with_config() store positions")
+            raise FluvioError(
+                ErrorKind.OFFSET_MANAGEMENT_DISABLED, "only streams of consumer_with_config() store positions"
+            )
         return self._positions
 
     def abort(self) -> None:
