@@ -85,6 +85,40 @@ bool auth_tenant_set_auto_create(db_conn *c, str name, auth_choice auto_create, 
 	return ok;
 }
 
+/* Inside a transaction. LIMIT_UNSET: nothing is to be done. */
+static bool write_limit(db_conn *c, int64_t tenant_id, const char *name, int64_t most, err *e)
+{
+	db_params p;
+	if (most == LIMIT_UNSET) {
+		return true;
+	}
+	db_params_init(&p);
+	db_param_i64(&p, tenant_id);
+	db_param_str(&p, str_from_c(name));
+	if (most == LIMIT_SERVER) {
+		return db_do(c, &SQL_TENANT_LIMIT_DROP, &p, NULL, e);
+	}
+	db_param_i64(&p, most);
+	return db_do(c, &SQL_TENANT_LIMIT_PUT, &p, NULL, e);
+}
+
+bool auth_tenant_set_limits(db_conn *c, str name, const limit_set *change, err *e)
+{
+	int64_t tenant_id = 0;
+	bool ok = db_conn_ensure(c, e) && db_begin(c, e) && auth_tenant_find(c, name, &tenant_id, e);
+	for (int scope = 0; ok && scope < LIMIT_SCOPES; scope++) {
+		for (int kind = 0; ok && kind < LIMIT_KINDS; kind++) {
+			ok = write_limit(c, tenant_id, limit_name((limit_kind)kind, (limit_scope)scope), change->most[scope][kind],
+							 e);
+		}
+	}
+	ok = ok && notify_all(c, e) && db_commit(c, e);
+	if (!ok) {
+		db_rollback(c);
+	}
+	return ok;
+}
+
 bool auth_tenant_list(db_conn *c, arena *a, auth_tenant **out, size_t *count, err *e)
 {
 	db_result *r = NULL;
@@ -100,7 +134,8 @@ bool auth_tenant_list(db_conn *c, arena *a, auth_tenant **out, size_t *count, er
 								   .created_ms = db_i64(r, row, 2),
 								   .auto_create = lookup_choice(r, row, 3),
 								   .topics = db_i64(r, row, 4),
-								   .keys = db_i64(r, row, 5)};
+								   .keys = db_i64(r, row, 5),
+								   .limits = limit_set_read(db_str(r, row, 6))};
 		if (!arena_copy_str(a, db_str(r, row, 1), &tenants[i].name)) {
 			tenants = NULL;
 		}

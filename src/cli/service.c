@@ -188,16 +188,36 @@ static bool start_tokens(service *s, err *e)
 	return c->jwt_keys.len == 0 || auth_jwt_new(&options, &s->jwt, e);
 }
 
+/* What the configuration says of limits; topics and bodies have settings of the server's own. */
+static limit_set read_limits(const config *c)
+{
+	return (limit_set){.most = {
+						   [LIMIT_OF_TENANT] = {[LIMIT_REQUESTS_PER_SECOND] = c->limit_requests_per_second,
+												[LIMIT_BYTES_PER_SECOND] = c->limit_bytes_per_second,
+												[LIMIT_RECORDS_PER_SECOND] = c->limit_records_per_second,
+												[LIMIT_REQUESTS_IN_FLIGHT] = c->limit_requests_in_flight,
+												[LIMIT_STREAMS] = c->limit_streams,
+												[LIMIT_STORED_BYTES] = c->limit_stored_bytes},
+						   [LIMIT_OF_KEY] = {[LIMIT_REQUESTS_PER_SECOND] = c->limit_requests_per_second_per_key,
+											 [LIMIT_BYTES_PER_SECOND] = c->limit_bytes_per_second_per_key,
+											 [LIMIT_RECORDS_PER_SECOND] = c->limit_records_per_second_per_key,
+											 [LIMIT_REQUESTS_IN_FLIGHT] = c->limit_requests_in_flight_per_key,
+											 [LIMIT_STREAMS] = c->limit_streams_per_key},
+					   }};
+}
+
 static bool start_auth(service *s, err *e)
 {
 	const config *c = s->config;
 	err unknown;
+	const limit_set limits = read_limits(c);
 	if (!start_tokens(s, e)) {
 		return false;
 	}
 	auth_options options = {.pool = s->pool,
 							.cache_ms = (uint32_t)c->credential_cache_ms,
 							.jwt = s->jwt,
+							.limits = &limits,
 							.log = s->log,
 							.metrics = s->metrics};
 	if (!auth_mode_parse(c->auth, &options.mode)) {
@@ -222,29 +242,35 @@ static void hear_watch(void *context, str payload)
 	api_on_watch_notify(context, payload);
 }
 
+static void hear_httpmq(void *context, str payload)
+{
+	api_on_httpmq_notify(context, payload);
+}
+
 static bool start_engine(service *s, err *e)
 {
 	const config *c = s->config;
-	log_engine_options options = {
-		.database_url = c->database_url,
-		.pool = s->pool,
-		.lanes = (uint32_t)c->lanes,
-		.lane_connections = (uint32_t)c->lane_connections,
-		.lane_queue_bytes = (uint64_t)c->lane_queue_bytes,
-		.database_timeout_ms = (uint32_t)c->database_timeout_ms,
-		.poll_interval_ms = (uint32_t)c->poll_interval_ms,
-		.janitor_interval_ms = (uint32_t)c->janitor_interval_ms,
-		.janitor = c->janitor,
-		.duty = api_duty,
-		.duty_context = &s->api,
-		.max_topics = c->max_topics,
-		.max_total_bytes = c->max_total_bytes,
-		.max_routers = c->max_routers,
-		.max_subscriptions = (uint32_t)c->max_subscriptions,
-		.channels = {{AUTH_CHANNEL, hear_auth, s->auth}, {API_WATCH_CHANNEL, hear_watch, &s->api}},
-		.timer = s->timer,
-		.log = s->log,
-		.metrics = s->metrics};
+	log_engine_options options = {.database_url = c->database_url,
+								  .pool = s->pool,
+								  .lanes = (uint32_t)c->lanes,
+								  .lane_connections = (uint32_t)c->lane_connections,
+								  .lane_queue_bytes = (uint64_t)c->lane_queue_bytes,
+								  .database_timeout_ms = (uint32_t)c->database_timeout_ms,
+								  .poll_interval_ms = (uint32_t)c->poll_interval_ms,
+								  .janitor_interval_ms = (uint32_t)c->janitor_interval_ms,
+								  .janitor = c->janitor,
+								  .duty = api_duty,
+								  .duty_context = &s->api,
+								  .max_topics = c->max_topics,
+								  .max_total_bytes = c->max_total_bytes,
+								  .max_routers = c->max_routers,
+								  .max_subscriptions = (uint32_t)c->max_subscriptions,
+								  .channels = {{AUTH_CHANNEL, hear_auth, s->auth},
+											   {API_WATCH_CHANNEL, hear_watch, &s->api},
+											   {API_HTTPMQ_CHANNEL, hear_httpmq, &s->api}},
+								  .timer = s->timer,
+								  .log = s->log,
+								  .metrics = s->metrics};
 	return log_engine_new(&options, &s->engine, e);
 }
 
@@ -269,6 +295,8 @@ static bool start_http(service *s, err *e)
 								   .dialects = s->dialects,
 								   .dialect_count = s->dialect_count,
 								   .gate = gate_request,
+								   .hold_stream = gate_hold_stream,
+								   .release_stream = gate_release_stream,
 								   .app = &s->api,
 								   .log = s->log,
 								   .metrics = s->metrics};
