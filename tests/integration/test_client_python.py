@@ -1,8 +1,11 @@
 """clients/python against a real gateway (clients contract, sections 3 to 10, 12 and 16)."""
 
 import asyncio
+import http.server
 import importlib.util
 import pathlib
+import ssl
+import subprocess
 import sys
 import threading
 import time
@@ -150,12 +153,12 @@ def test_the_configuration_comes_from_variables_or_a_profile(tmp_path, monkeypat
     path = tmp_path / "profiles.toml"
     path.write_text('current = "b"\n[profile.a]\nendpoint = "a:1"\n[profile.b]\nendpoint = "https://b/x"\nkey = "k"\n')
     monkeypatch.setenv("TIDEGATE_PROFILES", str(path))
-    monkeypatch.delenv("TIDEGATE_ENDPOINT", raising=False)
-    monkeypatch.delenv("TIDEGATE_KEY", raising=False)
+    monkeypatch.delenv("TIDEGATE_URL", raising=False)
+    monkeypatch.delenv("TIDEGATE_API_KEY", raising=False)
     assert (FluvioConfig.load().endpoint, FluvioConfig.load().key) == ("https://b:443/x", "k")
     assert FluvioConfig.load("a").endpoint == "http://a:1"
     fails(ErrorKind.CLIENT_CONFIG, FluvioConfig.load, "c")
-    monkeypatch.setenv("TIDEGATE_ENDPOINT", "c:2")
+    monkeypatch.setenv("TIDEGATE_URL", "c:2")
     assert FluvioConfig.load().endpoint == "http://c:2"
 
 
@@ -612,12 +615,53 @@ def test_a_wrong_key_and_an_absent_server_are_told_apart(fleet, fresh_database, 
     assert fails(ErrorKind.SOCKET, Fluvio.connect_with_config, FluvioConfig.new(worker.url)).retryable
 
 
+@pytest.fixture
+def tls_server(tmp_path):
+    """Answers as a gateway's front page does, over TLS, with a certificate of its own for localhost."""
+    pair = tmp_path / "pair.pem"
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost",
+                    "-addext", "subjectAltName=DNS:localhost", "-keyout", pair, "-out", tmp_path / "cert.pem"],
+                   check=True, capture_output=True)
+    pair.write_text(pair.read_text() + (tmp_path / "cert.pem").read_text())
+
+    class Front(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.send_response(200)
+            self.send_header("Content-Length", "38")
+            self.end_headers()
+            self.wfile.write(b'{"dialects":[{"name":"streaming"}]}   ')
+
+        def log_message(self, *_):
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Front)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(pair)
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"https://127.0.0.1:{server.server_port}", tmp_path / "cert.pem"
+    server.shutdown()
+    server.server_close()
+
+
+def test_a_certificate_has_to_be_of_a_known_authority_and_for_the_domain(tls_server):
+    url, cert = tls_server
+    error = fails(ErrorKind.TLS, Fluvio.connect_with_config, FluvioConfig(url))
+    assert not error.retryable and "certificate" in error.message
+    fails(ErrorKind.TLS, Fluvio.connect_with_config,
+          FluvioConfig(url).set_tls_file_paths("elsewhere", None, None, str(cert)))
+    Fluvio.connect_with_config(FluvioConfig(url).set_tls_file_paths("localhost", None, None, str(cert))).close()
+    Fluvio.connect_with_config(FluvioConfig(url).set_inline_tls("localhost", "", "", cert.read_text())).close()
+    Fluvio.connect_with_config(FluvioConfig(url).set_anonymous_tls()).close()
+    fails(ErrorKind.CLIENT_CONFIG, FluvioConfig(url).set_tls_file_paths, "localhost", None, None, "/nowhere.pem")
+
+
 # ---- examples and package ----
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
 def test_examples_run(gateway, client, path, monkeypatch, capsys):
-    monkeypatch.setenv("TIDEGATE_ENDPOINT", gateway.url)
-    monkeypatch.delenv("TIDEGATE_KEY", raising=False)
+    monkeypatch.setenv("TIDEGATE_URL", gateway.url)
+    monkeypatch.delenv("TIDEGATE_API_KEY", raising=False)
     spec = importlib.util.spec_from_file_location(path.stem, path)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)

@@ -1,4 +1,4 @@
-"""Produces and reads back; TIDEGATE_ENDPOINT names the server, http://localhost:5470 is the default."""
+"""Produces and reads back; TIDEGATE_URL names the server, http://localhost:5470 is the default."""
 
 from tidegate import ConsumerConfig, Fluvio, Offset, TopicSpec
 

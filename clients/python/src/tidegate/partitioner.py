@@ -57,7 +57,7 @@ class Partitioner(Protocol):
 
 
 class SiphashRoundRobinPartitioner:
-    """Fluvio's. None and an empty key take turns; with hash_empty_key an empty one is hashed, as by Fluvio's bindings."""
+    """Fluvio's. None and an empty key take turns; with hash_empty_key an empty one is hashed like any other."""
 
     def __init__(self, hash_empty_key: bool = False) -> None:
         self._hash_empty_key = hash_empty_key
