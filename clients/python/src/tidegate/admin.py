@@ -74,8 +74,13 @@ class ConsumerOffset:
 
 
 def _topic(shape: dict[str, Any]) -> TopicMetadata:
-    return TopicMetadata(shape["name"], shape["partitions"], shape["replication_factor"], shape.get("created_at"),
-                         shape.get("config", {}))
+    return TopicMetadata(
+        shape["name"],
+        shape["partitions"],
+        shape["replication_factor"],
+        shape.get("created_at"),
+        shape.get("config", {}),
+    )
 
 
 class FluvioAdmin:
@@ -110,16 +115,26 @@ class FluvioAdmin:
             status, _ = self._create(body)
         except FluvioError as error:
             if error.kind is ErrorKind.INVALID_REQUEST:
-                raise FluvioError(ErrorKind.TOPIC_INVALID_CONFIGURATION, error.message, http_status=error.http_status,
-                                  server_code=error.server_code, topic=name) from None
+                raise FluvioError(
+                    ErrorKind.TOPIC_INVALID_CONFIGURATION,
+                    error.message,
+                    http_status=error.http_status,
+                    server_code=error.server_code,
+                    topic=name,
+                ) from None
             raise error.about(name) from None
         if status == 200:
-            raise FluvioError(ErrorKind.TOPIC_ALREADY_EXISTS, "there is a topic of this name and shape already", topic=name,
-                              http_status=status)
+            raise FluvioError(
+                ErrorKind.TOPIC_ALREADY_EXISTS,
+                "there is a topic of this name and shape already",
+                topic=name,
+                http_status=status,
+            )
 
     def _create(self, body: dict[str, Any]) -> tuple[int, Any]:
-        return self._transport.request("POST", "/topics", body=json.dumps(body).encode(),
-                                       headers={"Content-Type": "application/json"})
+        return self._transport.request(
+            "POST", "/topics", body=json.dumps(body).encode(), headers={"Content-Type": "application/json"}
+        )
 
     def create_topic_with_config(self, name: str, request: CommonCreateRequest, spec: TopicSpec) -> None:
         if not request.dry_run:
@@ -192,8 +207,11 @@ class FluvioAdmin:
         found = []
         for name, info in ((name, self._describe(name)) for name in names):
             for p in info["partition_info"] if info is not None else ():
-                found.append(PartitionMetadata(name, p["partition"], p["start_offset"], p["end_offset"], p["records"],
-                                               p["bytes"]))
+                found.append(
+                    PartitionMetadata(
+                        name, p["partition"], p["start_offset"], p["end_offset"], p["records"], p["bytes"]
+                    )
+                )
         return found
 
     # ---- stored positions ----
@@ -210,8 +228,11 @@ class FluvioAdmin:
                 raise error.about(topic.name()) from None
             for group in groups:
                 # The server stores the next offset, Fluvio shows the last seen.
-                found += [ConsumerOffset(group["group_id"], topic.name(), p["partition"], p["committed_offset"] - 1)
-                          for p in group["partitions"] if p["committed_offset"]]
+                found += [
+                    ConsumerOffset(group["group_id"], topic.name(), p["partition"], p["committed_offset"] - 1)
+                    for p in group["partitions"]
+                    if p["committed_offset"]
+                ]
         return found
 
     def delete_consumer_offsets(self, consumer: str, topic: str) -> None:
@@ -226,14 +247,22 @@ class FluvioAdmin:
         path = path_of("topics", topic, "groups", consumer)
         try:
             group = self._transport.call("GET", path)
-            others = [{"partition": p["partition"], "offset": p["committed_offset"]} for p in group["partitions"]
-                      if p["partition"] != partition and p["committed_offset"] is not None]
+            others = [
+                {"partition": p["partition"], "offset": p["committed_offset"]}
+                for p in group["partitions"]
+                if p["partition"] != partition and p["committed_offset"] is not None
+            ]
             if not 0 <= partition < len(group["partitions"]):
-                raise FluvioError(ErrorKind.PARTITION_NOT_FOUND, f"the topic has partitions 0 to "
-                                                                 f"{len(group['partitions']) - 1}", partition=partition)
+                raise FluvioError(
+                    ErrorKind.PARTITION_NOT_FOUND,
+                    f"the topic has partitions 0 to {len(group['partitions']) - 1}",
+                    partition=partition,
+                )
             # The server forgets a consumer only as a whole: what stays is stored anew.
             self._transport.call("DELETE", path)
             if others:
-                self._transport.call("POST", path_of("topics", topic, "commit"), {"group_id": consumer, "offsets": others})
+                self._transport.call(
+                    "POST", path_of("topics", topic, "commit"), {"group_id": consumer, "offsets": others}
+                )
         except FluvioError as error:
             raise error.about(topic, partition) from None

@@ -18,8 +18,8 @@ from .transport import Transport
 class Fluvio:
     """A server, and what can be made of it. Any thread may use it.
 
-        with Fluvio.connect() as fluvio, fluvio.topic_producer("orders") as producer:
-            producer.send("key", "value")
+    with Fluvio.connect() as fluvio, fluvio.topic_producer("orders") as producer:
+        producer.send("key", "value")
     """
 
     def __init__(self, config: FluvioConfig) -> None:
@@ -42,8 +42,10 @@ class Fluvio:
         try:
             welcome = made._transport.call("GET", "/")
             if "streaming" not in [dialect["name"] for dialect in welcome["dialects"]]:
-                raise FluvioError(ErrorKind.CLIENT_CONFIG, f"{config.endpoint} does not speak the streaming dialect; "
-                                                           "use a port that serves it")
+                raise FluvioError(
+                    ErrorKind.CLIENT_CONFIG,
+                    f"{config.endpoint} does not speak the streaming dialect; use a port that serves it",
+                )
         except (KeyError, TypeError):
             made.close()
             raise FluvioError(ErrorKind.PROTOCOL, f"{config.endpoint} is no Tidegate server") from None
@@ -87,8 +89,12 @@ class Fluvio:
         count = len(fetch_bounds(self._transport, topic))
         for partition in partitions:
             if not 0 <= partition < count:
-                raise FluvioError(ErrorKind.PARTITION_NOT_FOUND, f"the topic has partitions 0 to {count - 1}", topic=topic,
-                                  partition=partition)
+                raise FluvioError(
+                    ErrorKind.PARTITION_NOT_FOUND,
+                    f"the topic has partitions 0 to {count - 1}",
+                    topic=topic,
+                    partition=partition,
+                )
 
     def consumer_with_config(self, config: ConsumerConfigExt) -> RecordStream:
         """A stream with stored positions, if the configuration names a consumer."""

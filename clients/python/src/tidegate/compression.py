@@ -23,8 +23,9 @@ class Compression(enum.Enum):
         try:
             return cls(text.lower())
         except ValueError:
-            raise FluvioError(ErrorKind.CLIENT_CONFIG, f"compression is none, gzip, snappy, lz4 or zstd, not {text!r}") \
-                from None
+            raise FluvioError(
+                ErrorKind.CLIENT_CONFIG, f"compression is none, gzip, snappy, lz4 or zstd, not {text!r}"
+            ) from None
 
 
 def _gzip() -> Callable[[bytes], bytes]:
@@ -60,8 +61,9 @@ def compressor(compression: Compression) -> Callable[[bytes], bytes] | None:
         return _MAKERS[compression]()
     except ImportError:
         name = compression.value
-        raise FluvioError(ErrorKind.COMPRESSION,
-                          f"{name} needs an extra package: pip install 'tidegate[{name}]'") from None
+        raise FluvioError(
+            ErrorKind.COMPRESSION, f"{name} needs an extra package: pip install 'tidegate[{name}]'"
+        ) from None
 
 
 def available() -> list[Compression]:

@@ -21,7 +21,7 @@ def _refuse(message: str) -> FluvioError:
 class FluvioConfig:
     """An endpoint, a key, and TLS. Every setter returns the configuration itself.
 
-    load() takes, in this order: the variables TIDEGATE_ENDPOINT and TIDEGATE_KEY; the profile file, which is named by
+    load() takes, in this order: the variables TIDEGATE_URL and TIDEGATE_API_KEY; the profile file, which is named by
     TIDEGATE_PROFILES or is ~/.config/tidegate/profiles.toml; http://localhost:5470 without a key. The file:
 
         current = "local"
@@ -46,7 +46,7 @@ class FluvioConfig:
     @classmethod
     def load(cls, profile: str | None = None) -> FluvioConfig:
         """The current profile, or the one that is named."""
-        endpoint, key = os.environ.get("TIDEGATE_ENDPOINT"), os.environ.get("TIDEGATE_KEY")
+        endpoint, key = os.environ.get("TIDEGATE_URL"), os.environ.get("TIDEGATE_API_KEY")
         if profile is None and endpoint:
             return cls(endpoint, key=key or None)
         named = os.environ.get("TIDEGATE_PROFILES")
@@ -118,8 +118,9 @@ class FluvioConfig:
         self.is_tls, self._tls, self._server_name = True, context, server_name
         return self
 
-    def set_tls_file_paths(self, domain: str, key_path: str | None, cert_path: str | None,
-                           ca_cert_path: str) -> FluvioConfig:
+    def set_tls_file_paths(
+        self, domain: str, key_path: str | None, cert_path: str | None, ca_cert_path: str
+    ) -> FluvioConfig:
         """The server has to show a certificate for `domain` from this CA. Key and certificate are our own, if any."""
         try:
             context = ssl.create_default_context(cafile=ca_cert_path)

@@ -24,8 +24,15 @@ def fetch_bounds(transport: Transport, topic: str) -> list[PartitionBounds]:
     return [PartitionBounds(p["start_offset"], p["end_offset"]) for p in info["partition_info"]]
 
 
-def _find_starts(transport: Transport, topic: str, partitions: Sequence[int], bounds: Sequence[PartitionBounds],
-                 offset: Offset, stored: dict[int, int], settings: StreamSettings) -> dict[int, int]:
+def _find_starts(
+    transport: Transport,
+    topic: str,
+    partitions: Sequence[int],
+    bounds: Sequence[PartitionBounds],
+    offset: Offset,
+    stored: dict[int, int],
+    settings: StreamSettings,
+) -> dict[int, int]:
     at_time: dict[int, int] = {}
     if offset.timestamp_ms is not None:
         answer = transport.call("GET", path_of("topics", topic, "offsets") + f"?timestamp={offset.timestamp_ms}")
@@ -34,9 +41,12 @@ def _find_starts(transport: Transport, topic: str, partitions: Sequence[int], bo
     for p in partitions:
         start = offset.resolve(bounds[p], stored.get(p), at_time.get(p))
         if start > bounds[p].end:
-            raise FluvioError(ErrorKind.OFFSET_OUT_OF_RANGE,
-                              f"offset {start} is beyond the end; the partition has {bounds[p].start} to {bounds[p].end - 1}",
-                              topic=topic, partition=p)
+            raise FluvioError(
+                ErrorKind.OFFSET_OUT_OF_RANGE,
+                f"offset {start} is beyond the end; the partition has {bounds[p].start} to {bounds[p].end - 1}",
+                topic=topic,
+                partition=p,
+            )
         if start < bounds[p].start:
             tell_gap(settings, topic, p, start, bounds[p].start)
             start = bounds[p].start
@@ -46,15 +56,25 @@ def _find_starts(transport: Transport, topic: str, partitions: Sequence[int], bo
     return starts
 
 
-def open_source(transport: Transport, topic: str, partitions: Iterable[int], offset: Offset, stored: dict[int, int],
-                settings: StreamSettings) -> Source:
+def open_source(
+    transport: Transport,
+    topic: str,
+    partitions: Iterable[int],
+    offset: Offset,
+    stored: dict[int, int],
+    settings: StreamSettings,
+) -> Source:
     """No partitions: all."""
     bounds = fetch_bounds(transport, topic)
     wanted = sorted(set(partitions)) or list(range(len(bounds)))
     for p in wanted:
         if not 0 <= p < len(bounds):
-            raise FluvioError(ErrorKind.PARTITION_NOT_FOUND, f"the topic has partitions 0 to {len(bounds) - 1}",
-                              topic=topic, partition=p)
+            raise FluvioError(
+                ErrorKind.PARTITION_NOT_FOUND,
+                f"the topic has partitions 0 to {len(bounds) - 1}",
+                topic=topic,
+                partition=p,
+            )
     starts = _find_starts(transport, topic, wanted, bounds, offset, stored, settings)
     if not settings.is_continuous:
         return BoundedSource(transport, topic, starts, dict(enumerate(bounds)), settings)
@@ -101,8 +121,9 @@ def open_named(transport: Transport, config: ConsumerConfigExt) -> RecordStream:
     """The stream of Fluvio.consumer_with_config()."""
     positions = Positions(transport, config.topic, config.consumer_id, config.strategy, config.flush_ms)
     try:
-        source = open_source(transport, config.topic, config.partitions, config.offset_start, positions.load(),
-                             config.settings)
+        source = open_source(
+            transport, config.topic, config.partitions, config.offset_start, positions.load(), config.settings
+        )
     except BaseException:
         positions.close()
         raise

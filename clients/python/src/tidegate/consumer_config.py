@@ -115,8 +115,9 @@ class ConsumerConfigExtBuilder:
         """A name under which positions are stored. Readers of one name share the positions, not the work."""
         return self._set(consumer_id=consumer_id)
 
-    def offset_strategy(self, strategy: OffsetManagementStrategy = OffsetManagementStrategy.AUTO) \
-            -> ConsumerConfigExtBuilder:
+    def offset_strategy(
+        self, strategy: OffsetManagementStrategy = OffsetManagementStrategy.AUTO
+    ) -> ConsumerConfigExtBuilder:
         return self._set(strategy=strategy)
 
     def offset_flush(self, period_ms: int) -> ConsumerConfigExtBuilder:
@@ -144,8 +145,9 @@ class ConsumerConfigExtBuilder:
     def build(self) -> ConsumerConfigExt:
         config = self._config
         if config.strategy is not OffsetManagementStrategy.NONE and not config.consumer_id:
-            raise FluvioError(ErrorKind.CONSUMER_CONFIG,
-                              "an offset strategy stores positions under a name: set offset_consumer")
+            raise FluvioError(
+                ErrorKind.CONSUMER_CONFIG, "an offset strategy stores positions under a name: set offset_consumer"
+            )
         if config.flush_ms < 1:
             raise FluvioError(ErrorKind.CONSUMER_CONFIG, "offset_flush must be at least 1 ms")
         if config.settings.retry.attempts == 0:

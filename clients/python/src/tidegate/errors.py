@@ -108,10 +108,20 @@ class FluvioError(Exception):
     errors       of a flush: the error of each failed partition
     """
 
-    def __init__(self, kind: ErrorKind, message: str, *, http_status: int = 0, server_code: str = "",
-                 topic: str | None = None, partition: int | None = None, retryable: bool = False,
-                 retry_after_s: float | None = None, next_available: int | None = None,
-                 errors: Mapping[int, FluvioError] | None = None) -> None:
+    def __init__(
+        self,
+        kind: ErrorKind,
+        message: str,
+        *,
+        http_status: int = 0,
+        server_code: str = "",
+        topic: str | None = None,
+        partition: int | None = None,
+        retryable: bool = False,
+        retry_after_s: float | None = None,
+        next_available: int | None = None,
+        errors: Mapping[int, FluvioError] | None = None,
+    ) -> None:
         super().__init__(message)
         self.kind = kind
         self.code = kind.code
@@ -139,24 +149,35 @@ class FluvioError(Exception):
 
     def again(self) -> FluvioError:
         """A copy to raise once more: an exception that is raised twice collects the tracebacks of both."""
-        return FluvioError(self.kind, self.message, http_status=self.http_status, server_code=self.server_code,
-                           topic=self.topic, partition=self.partition, retryable=self.retryable,
-                           retry_after_s=self.retry_after_s, next_available=self.next_available, errors=self.errors)
+        return FluvioError(
+            self.kind,
+            self.message,
+            http_status=self.http_status,
+            server_code=self.server_code,
+            topic=self.topic,
+            partition=self.partition,
+            retryable=self.retryable,
+            retry_after_s=self.retry_after_s,
+            next_available=self.next_available,
+            errors=self.errors,
+        )
 
 
 #: Fluvio's Python client exports its error under this misspelt name.
 FluviorError = FluvioError
 
 
-def error_of_code(server_code: str, message: str, *, status: int = 0,
-                  retry_after_s: float | None = None) -> FluvioError:
+def error_of_code(
+    server_code: str, message: str, *, status: int = 0, retry_after_s: float | None = None
+) -> FluvioError:
     """What the server said, as our error."""
     retryable = status in _RETRYABLE_STATUS
     kind = _KINDS.get(server_code)
     if kind is None:
         kind = ErrorKind.UNAVAILABLE if retryable else ErrorKind.INVALID_REQUEST
-    return FluvioError(kind, message, http_status=status, server_code=server_code, retryable=retryable,
-                       retry_after_s=retry_after_s)
+    return FluvioError(
+        kind, message, http_status=status, server_code=server_code, retryable=retryable, retry_after_s=retry_after_s
+    )
 
 
 def error_of_reply(status: int, headers: Mapping[str, str], body: bytes) -> FluvioError:

@@ -44,8 +44,12 @@ class ProduceOutput:
         if self._is_used:
             return None
         if not self._batch.wait(None if timeout_ms is None else timeout_ms / 1000):
-            raise FluvioError(ErrorKind.GET_RECORD_METADATA, f"the record was not answered within {timeout_ms} ms",
-                              partition=self._batch.partition, retryable=True)
+            raise FluvioError(
+                ErrorKind.GET_RECORD_METADATA,
+                f"the record was not answered within {timeout_ms} ms",
+                partition=self._batch.partition,
+                retryable=True,
+            )
         return self._take()
 
     async def async_wait(self) -> RecordMetadata | None:

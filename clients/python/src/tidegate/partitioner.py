@@ -14,7 +14,7 @@ def siphash24(message: bytes) -> int:
     tail = len(message) & 7
     whole = len(message) - tail
     last = int.from_bytes(message[whole:], "little") | (len(message) & 0xFF) << 56
-    words = [int.from_bytes(message[at:at + 8], "little") for at in range(0, whole, 8)]
+    words = [int.from_bytes(message[at : at + 8], "little") for at in range(0, whole, 8)]
     words.append(last)
     for word in (*words, None):
         if word is None:
@@ -57,7 +57,7 @@ class Partitioner(Protocol):
 
 
 class SiphashRoundRobinPartitioner:
-    """Fluvio's. None and an empty key take turns; with hash_empty_key an empty one is hashed as Fluvio's bindings do."""
+    """Fluvio's. None and an empty key take turns; with hash_empty_key an empty one is hashed like any other."""
 
     def __init__(self, hash_empty_key: bool = False) -> None:
         self._hash_empty_key = hash_empty_key

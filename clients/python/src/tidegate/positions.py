@@ -15,8 +15,14 @@ _log = logging.getLogger("tidegate")
 class Positions:
     """Of one topic. With AUTO a thread flushes: at the first record, then every period; close() flushes once more."""
 
-    def __init__(self, transport: Transport, topic: str, consumer_id: str | None, strategy: OffsetManagementStrategy,
-                 flush_ms: int) -> None:
+    def __init__(
+        self,
+        transport: Transport,
+        topic: str,
+        consumer_id: str | None,
+        strategy: OffsetManagementStrategy,
+        flush_ms: int,
+    ) -> None:
         self._transport = transport
         self._topic = topic
         self._consumer_id = consumer_id
@@ -59,8 +65,11 @@ class Positions:
 
     def _check_enabled(self) -> None:
         if self._strategy is OffsetManagementStrategy.NONE:
-            raise FluvioError(ErrorKind.OFFSET_MANAGEMENT_DISABLED,
-                              "this stream stores no positions: set offset_consumer and offset_strategy", topic=self._topic)
+            raise FluvioError(
+                ErrorKind.OFFSET_MANAGEMENT_DISABLED,
+                "this stream stores no positions: set offset_consumer and offset_strategy",
+                topic=self._topic,
+            )
 
     def commit(self) -> None:
         """Marks what was handed out."""

@@ -70,8 +70,10 @@ class TopicProducer:
             raise
         self._refreshed_s = time.monotonic()
         self._partitions = [_Partition(Lane(index)) for index in range(count)]
-        self._threads = [threading.Thread(target=self._run, name=f"tidegate-producer-{topic}-{n}", daemon=True)
-                         for n in range(min(count, SENDERS_MAX))]
+        self._threads = [
+            threading.Thread(target=self._run, name=f"tidegate-producer-{topic}-{n}", daemon=True)
+            for n in range(min(count, SENDERS_MAX))
+        ]
         for thread in self._threads:
             thread.start()
 
@@ -93,15 +95,20 @@ class TopicProducer:
 
     def _check_partition(self, index: int, count: int) -> None:
         if not 0 <= index < count:
-            raise FluvioError(ErrorKind.PARTITION_NOT_FOUND, f"the topic has partitions 0 to {count - 1}",
-                              topic=self.topic, partition=index)
+            raise FluvioError(
+                ErrorKind.PARTITION_NOT_FOUND,
+                f"the topic has partitions 0 to {count - 1}",
+                topic=self.topic,
+                partition=index,
+            )
 
     # ---- sending ----
 
-    def send(self, key: Bytes | None, value: Bytes, *, partition: int | None = None,
-             timestamp_ms: int | None = None) -> ProduceOutput:
+    def send(
+        self, key: Bytes | None, value: Bytes, *, partition: int | None = None, timestamp_ms: int | None = None
+    ) -> ProduceOutput:
         """Queues a record and returns at once, unless batch_queue_size batches wait for its partition already. No key:
-        None or b"". Raises RecordTooLarge, BatchQueueWaitTimeout, and the error of an earlier batch of the partition."""
+        None or b"". Raises RecordTooLarge, BatchQueueWaitTimeout, and the error of an earlier batch there."""
         output = self._append(key, value, partition, timestamp_ms, may_wait=True)
         assert isinstance(output, ProduceOutput)
         return output
@@ -114,16 +121,19 @@ class TopicProducer:
         """Sends in order; the first error ends it."""
         return [self.send(key, value) for key, value in records]
 
-    def _append(self, raw_key: Bytes | None, raw_value: Bytes, partition: int | None, timestamp_ms: int | None,
-                may_wait: bool) -> ProduceOutput | int:
+    def _append(
+        self, raw_key: Bytes | None, raw_value: Bytes, partition: int | None, timestamp_ms: int | None, may_wait: bool
+    ) -> ProduceOutput | int:
         """When it would have to wait and may not: the record's partition."""
         key = None if raw_key is None else _to_bytes(raw_key)
         value = _to_bytes(raw_value)
         least = FIXED_BYTES + record_bytes(key or None, value, 0, 0)
         if least > self._settings.max_request_size:
-            raise FluvioError(ErrorKind.RECORD_TOO_LARGE,
-                              f"the record takes {least} bytes, and max_request_size is {self._settings.max_request_size}",
-                              topic=self.topic)
+            raise FluvioError(
+                ErrorKind.RECORD_TOO_LARGE,
+                f"the record takes {least} bytes, and max_request_size is {self._settings.max_request_size}",
+                topic=self.topic,
+            )
         with self._lock:
             self._check_open()
             count = len(self._partitions)
@@ -152,9 +162,14 @@ class TopicProducer:
                 if not may_wait:
                     return partition
                 if not self._room.wait(deadline_s - time.monotonic()) and time.monotonic() >= deadline_s:
-                    raise FluvioError(ErrorKind.BATCH_QUEUE_WAIT_TIMEOUT,
-                                      f"{len(p.waiting)} batches have waited for {QUEUE_WAIT_S:.0f} s; the server is "
-                                      "slower than this producer", topic=self.topic, partition=partition, retryable=True)
+                    raise FluvioError(
+                        ErrorKind.BATCH_QUEUE_WAIT_TIMEOUT,
+                        f"{len(p.waiting)} batches have waited for {QUEUE_WAIT_S:.0f} s; the server is "
+                        "slower than this producer",
+                        topic=self.topic,
+                        partition=partition,
+                        retryable=True,
+                    )
             assert p.open is not None
             batch = p.open
             index = batch.add(key, value, timestamp_ms or now_ms, size)
@@ -198,8 +213,12 @@ class TopicProducer:
         end_s = None if deadline_ms is None else time.monotonic() + deadline_ms / 1000
         for batch in batches:
             if not batch.wait(None if end_s is None else max(0.0, end_s - time.monotonic())):
-                raise FluvioError(ErrorKind.FLUSH_TIMEOUT, f"not everything was stored within {deadline_ms} ms",
-                                  topic=self.topic, retryable=True)
+                raise FluvioError(
+                    ErrorKind.FLUSH_TIMEOUT,
+                    f"not everything was stored within {deadline_ms} ms",
+                    topic=self.topic,
+                    retryable=True,
+                )
         self._raise_errors()
 
     def _shut_all(self) -> list[Batch]:
@@ -232,8 +251,9 @@ class TopicProducer:
             self._end()
 
     def _end(self) -> None:
-        closed = FluvioError(ErrorKind.PRODUCER_CLOSED, "the producer was closed before the record was stored",
-                             topic=self.topic)
+        closed = FluvioError(
+            ErrorKind.PRODUCER_CLOSED, "the producer was closed before the record was stored", topic=self.topic
+        )
         with self._lock:
             self._is_closed = True
             lost = [batch for p in self._partitions for batch in (*p.waiting, p.open) if batch is not None]
@@ -305,7 +325,7 @@ class TopicProducer:
                 p.is_due = True
 
     def _finish(self, p: _Partition, error: FluvioError | None) -> list[Batch]:
-        """After the batch in flight. What is lost with it: all that the partition has queued, or its order would break."""
+        """After the batch in flight. What is lost with it: all that its partition has queued, to keep the order."""
         p.in_flight = None
         lost: list[Batch] = []
         if error is not None:
@@ -321,8 +341,9 @@ class TopicProducer:
 
     # ---- with asyncio ----
 
-    async def async_send(self, key: Bytes | None, value: Bytes, *, partition: int | None = None,
-                         timestamp_ms: int | None = None) -> ProduceOutput:
+    async def async_send(
+        self, key: Bytes | None, value: Bytes, *, partition: int | None = None, timestamp_ms: int | None = None
+    ) -> ProduceOutput:
         output = self._append(key, value, partition, timestamp_ms, may_wait=False)
         if isinstance(output, ProduceOutput):
             return output

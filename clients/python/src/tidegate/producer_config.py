@@ -97,14 +97,20 @@ class TopicProducerConfig:
     callback: Callable[[ProducerBatchEvent], None] | None = None
 
     def __post_init__(self) -> None:
-        for name, least in (("batch_size", 1), ("max_request_size", 1), ("batch_queue_size", 1), ("linger_ms", 0),
-                            ("timeout_ms", 1)):
+        for name, least in (
+            ("batch_size", 1),
+            ("max_request_size", 1),
+            ("batch_queue_size", 1),
+            ("linger_ms", 0),
+            ("timeout_ms", 1),
+        ):
             if getattr(self, name) < least:
                 raise FluvioError(ErrorKind.CLIENT_CONFIG, f"{name} must be at least {least}")
         if self.batch_size > self.max_request_size:
-            raise FluvioError(ErrorKind.CLIENT_CONFIG,
-                              f"batch_size ({self.batch_size}) must not be larger than max_request_size "
-                              f"({self.max_request_size})")
+            raise FluvioError(
+                ErrorKind.CLIENT_CONFIG,
+                f"batch_size ({self.batch_size}) must not be larger than max_request_size ({self.max_request_size})",
+            )
 
 
 class TopicProducerConfigBuilder:
@@ -151,8 +157,9 @@ class TopicProducerConfigBuilder:
     def isolation(self, isolation: Isolation) -> TopicProducerConfigBuilder:
         return self._set("isolation", isolation)
 
-    def delivery_semantic(self, delivery_semantic: DeliverySemantic,
-                          retry_policy: RetryPolicy | None = None) -> TopicProducerConfigBuilder:
+    def delivery_semantic(
+        self, delivery_semantic: DeliverySemantic, retry_policy: RetryPolicy | None = None
+    ) -> TopicProducerConfigBuilder:
         if retry_policy is not None:
             self._set("retry_policy", retry_policy)
         return self._set("delivery_semantic", delivery_semantic)

@@ -15,8 +15,16 @@ class Record:
 
     __slots__ = ("_headers", "_key", "_offset", "_partition", "_timestamp", "_topic", "_value")
 
-    def __init__(self, topic: str, partition: int, offset: int, key: bytes | None, value: bytes, timestamp: int,
-                 headers: list[tuple[str, str]]) -> None:
+    def __init__(
+        self,
+        topic: str,
+        partition: int,
+        offset: int,
+        key: bytes | None,
+        value: bytes,
+        timestamp: int,
+        headers: list[tuple[str, str]],
+    ) -> None:
         self._topic = topic
         self._partition = partition
         self._offset = offset
@@ -69,8 +77,15 @@ def record_of_json(topic: str, message: dict[str, Any]) -> Record:
     else:
         raw_key = None if key is None else key.encode()
         raw_value = value.encode()
-    return Record(topic, message["partition"], message["offset"], raw_key, raw_value, message.get("timestamp") or -1,
-                  [(name, text) for name, text in message.get("headers", ())])
+    return Record(
+        topic,
+        message["partition"],
+        message["offset"],
+        raw_key,
+        raw_value,
+        message.get("timestamp") or -1,
+        [(name, text) for name, text in message.get("headers", ())],
+    )
 
 
 class _From(enum.Enum):

@@ -17,12 +17,20 @@ NETWORK_S = 10.0  # on top of the time that the server may take
 _log = logging.getLogger("tidegate")
 
 # After these the batch may have been stored nevertheless.
-_DOUBTFUL = frozenset((ErrorKind.SOCKET, ErrorKind.OUTCOME_UNKNOWN, ErrorKind.REQUEST_TIMED_OUT, ErrorKind.UNAVAILABLE,
-                       ErrorKind.STORAGE_ERROR, ErrorKind.PROTOCOL))
+_DOUBTFUL = frozenset(
+    (
+        ErrorKind.SOCKET,
+        ErrorKind.OUTCOME_UNKNOWN,
+        ErrorKind.REQUEST_TIMED_OUT,
+        ErrorKind.UNAVAILABLE,
+        ErrorKind.STORAGE_ERROR,
+        ErrorKind.PROTOCOL,
+    )
+)
 
 
 class Lane:
-    """The numbers of one partition: the server keeps them per producer id, so each partition is a producer of its own."""
+    """The numbers of one partition: the server keeps them per producer id, and each partition has its own."""
 
     def __init__(self, partition: int) -> None:
         self.partition = partition
@@ -60,8 +68,12 @@ class Sender:
         except FluvioError as error:
             return [], error.about(self._topic, lane.partition)
         except Exception as error:  # a defect, or no memory: nobody may wait for ever
-            return [], FluvioError(ErrorKind.GET_RECORD_METADATA, f"the batch could not be sent: {error!r}",
-                                   topic=self._topic, partition=lane.partition)
+            return [], FluvioError(
+                ErrorKind.GET_RECORD_METADATA,
+                f"the batch could not be sent: {error!r}",
+                topic=self._topic,
+                partition=lane.partition,
+            )
 
     def _encode(self, batch: Batch) -> bytes:
         body = batch.body()
@@ -79,12 +91,15 @@ class Sender:
 
     def _send_once(self, lane: Lane, body: bytes) -> list[int]:
         timeout_s = self._settings.timeout_ms / 1000 + NETWORK_S
-        _, answer = self._transport.request("POST", self._path, body=body, headers=self._headers(lane),
-                                            timeout_s=timeout_s)
+        _, answer = self._transport.request(
+            "POST", self._path, body=body, headers=self._headers(lane), timeout_s=timeout_s
+        )
         try:
             return [int(result["offset"]) for result in answer["results"]]
         except (KeyError, TypeError, ValueError):
-            raise FluvioError(ErrorKind.PROTOCOL, "the answer to a batch has no offsets; is it a Tidegate server?") from None
+            raise FluvioError(
+                ErrorKind.PROTOCOL, "the answer to a batch has no offsets; is it a Tidegate server?"
+            ) from None
 
     def _send_until_stored(self, lane: Lane, body: bytes) -> list[int]:
         policy = self._settings.retry_policy
@@ -116,17 +131,26 @@ class Sender:
             return error
         delay_s = max(delay_ms / 1000, error.retry_after_s or 0)
         if time.monotonic() + delay_s > end_s:
-            return FluvioError(ErrorKind.PRODUCE_REQUEST_RETRY_TIMEOUT,
-                               f"the batch was not stored within {self._settings.retry_policy.timeout_ms} ms; last: "
-                               f"{error.message}", http_status=error.http_status, server_code=error.server_code)
+            return FluvioError(
+                ErrorKind.PRODUCE_REQUEST_RETRY_TIMEOUT,
+                f"the batch was not stored within {self._settings.retry_policy.timeout_ms} ms; last: {error.message}",
+                http_status=error.http_status,
+                server_code=error.server_code,
+            )
         return error if self._stopped.wait(delay_s) else None
 
     def report(self, batch: Batch, error: FluvioError | None) -> None:
         """To the callback of the settings."""
         if self._settings.callback is None:
             return
-        event = ProducerBatchEvent(batch.created_ms, (time.monotonic() - batch.created_s) * 1000, batch.partition,
-                                   len(batch), batch.bytes, error)
+        event = ProducerBatchEvent(
+            batch.created_ms,
+            (time.monotonic() - batch.created_s) * 1000,
+            batch.partition,
+            len(batch),
+            batch.bytes,
+            error,
+        )
         try:
             self._settings.callback(event)
         except Exception:

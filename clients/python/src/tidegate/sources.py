@@ -32,8 +32,13 @@ class Source(Protocol):
 def tell_gap(settings: StreamSettings, topic: str, partition: int, first: int, beyond: int) -> None:
     """Records of [first, beyond) are gone."""
     if settings.refuses_gaps:
-        raise FluvioError(ErrorKind.OFFSET_EVICTED, f"offset {first} was removed by retention; {beyond} is there",
-                          topic=topic, partition=partition, next_available=beyond)
+        raise FluvioError(
+            ErrorKind.OFFSET_EVICTED,
+            f"offset {first} was removed by retention; {beyond} is there",
+            topic=topic,
+            partition=partition,
+            next_available=beyond,
+        )
     if settings.on_gap is not None:
         settings.on_gap(topic, partition, first, beyond)
 
@@ -41,8 +46,14 @@ def tell_gap(settings: StreamSettings, topic: str, partition: int, first: int, b
 class BoundedSource:
     """The records from `starts` to the ends of `bounds`, a partition after the other."""
 
-    def __init__(self, transport: Transport, topic: str, starts: dict[int, int], bounds: dict[int, PartitionBounds],
-                 settings: StreamSettings) -> None:
+    def __init__(
+        self,
+        transport: Transport,
+        topic: str,
+        starts: dict[int, int],
+        bounds: dict[int, PartitionBounds],
+        settings: StreamSettings,
+    ) -> None:
         self._transport = transport
         self._topic = topic
         self._settings = settings
@@ -66,8 +77,12 @@ class BoundedSource:
         return None
 
     def _read(self, partition: int, position: int) -> dict[str, Any]:
-        body = {"partition": partition, "offset": position, "max_messages": PAGE_RECORDS,
-                "max_bytes": self._settings.max_bytes}
+        body = {
+            "partition": partition,
+            "offset": position,
+            "max_messages": PAGE_RECORDS,
+            "max_bytes": self._settings.max_bytes,
+        }
         try:
             answer: dict[str, Any] = self._transport.call("POST", path_of("topics", self._topic, "consume"), body)
             return answer
@@ -84,8 +99,14 @@ class BoundedSource:
 class LiveSource:
     """One connection for all partitions. After a break it goes on where each partition is."""
 
-    def __init__(self, transport: Transport, topic: str, starts: dict[int, int], bounds: Sequence[PartitionBounds],
-                 settings: StreamSettings) -> None:
+    def __init__(
+        self,
+        transport: Transport,
+        topic: str,
+        starts: dict[int, int],
+        bounds: Sequence[PartitionBounds],
+        settings: StreamSettings,
+    ) -> None:
         self._transport = transport
         self._topic = topic
         self._settings = settings
@@ -106,7 +127,7 @@ class LiveSource:
     def _path(self) -> str:
         path = path_of("topics", self._topic, "stream")
         if len(self._next) == 1:
-            (partition, offset), = self._next.items()
+            ((partition, offset),) = self._next.items()
             return f"{path}?partition={partition}&offset={offset}"
         both = {**self._beside, **self._next}
         return f"{path}?offset=" + ",".join(str(both[p]) for p in sorted(both))
@@ -130,8 +151,13 @@ class LiveSource:
             if most is not None and self._failures >= most:
                 if most == 0:
                     raise error
-                raise FluvioError(ErrorKind.MAX_RETRY_REACHED, f"no connection after {most} attempts; last: {error.message}",
-                                  topic=self._topic, http_status=error.http_status, server_code=error.server_code)
+                raise FluvioError(
+                    ErrorKind.MAX_RETRY_REACHED,
+                    f"no connection after {most} attempts; last: {error.message}",
+                    topic=self._topic,
+                    http_status=error.http_status,
+                    server_code=error.server_code,
+                )
             self._failures += 1
             if self._stopped.wait(max(self._wait_s, error.retry_after_s or 0)):
                 return False
@@ -205,8 +231,11 @@ class LiveSource:
             if event["code"] not in ("throttled", "unavailable", "not_ready", "shutting_down", "timeout", "no_memory"):
                 raise error
         elif kind == "end" and str(event.get("reason", "")).startswith("credential"):
-            raise FluvioError(ErrorKind.PERMISSION_DENIED, f"the server ended the stream: {event['reason']}; use a valid key",
-                              topic=self._topic)
+            raise FluvioError(
+                ErrorKind.PERMISSION_DENIED,
+                f"the server ended the stream: {event['reason']}; use a valid key",
+                topic=self._topic,
+            )
 
     # ---- the end ----
 
@@ -229,8 +258,10 @@ class MergedSource:
         self._queue: queue.Queue[list[Record] | FluvioError | None] = queue.Queue(2 * len(sources))
         self._running = len(sources)
         self._stopped = threading.Event()
-        self._threads = [threading.Thread(target=self._read, args=(source,), name="tidegate-merge", daemon=True)
-                         for source in sources]
+        self._threads = [
+            threading.Thread(target=self._read, args=(source,), name="tidegate-merge", daemon=True)
+            for source in sources
+        ]
         for thread in self._threads:
             thread.start()
 

@@ -61,8 +61,9 @@ class RecordStream(Iterator[Record]):
 
     def _require(self) -> Positions:
         if self._positions is None:
-            raise FluvioError(ErrorKind.OFFSET_MANAGEMENT_DISABLED,
-                              "only streams of consumer_with_config() store positions")
+            raise FluvioError(
+                ErrorKind.OFFSET_MANAGEMENT_DISABLED, "only streams of consumer_with_config() store positions"
+            )
         return self._positions
 
     def abort(self) -> None:
@@ -115,7 +116,7 @@ class AsyncRecordStream(AsyncIterator[Record]):
         try:
             return await asyncio.shield(filling)
         finally:
-            if filling.done():
+            if filling.done() and self._filling is filling:
                 self._filling = None
 
     async def async_offset_commit(self) -> None:
@@ -129,10 +130,10 @@ class AsyncRecordStream(AsyncIterator[Record]):
 
     async def aclose(self) -> None:
         self._stream.abort()
-        if self._filling is not None:
-            await asyncio.wait([self._filling])
-            self._filling.exception()  # nobody else will look at it
-            self._filling = None
+        filling, self._filling = self._filling, None
+        if filling is not None:
+            await asyncio.wait([filling])
+            filling.exception()  # nobody else may look at it
         await asyncio.to_thread(self._stream.close)
 
     async def __aenter__(self) -> AsyncRecordStream:

@@ -14,8 +14,12 @@ SEGMENT_MIN_BYTES = 1_024
 PARTITION_MIN_BYTES = 2_048
 
 _TIME_MS = {"ms": 1, "s": 1_000, "m": 60_000, "min": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 604_800_000}
-_BYTES = {"": 1, "b": 1, **{u: 1000 ** n for n, us in enumerate(("k kb", "m mb", "g gb", "t tb"), 1) for u in us.split()},
-          **{u: 1024 ** n for n, us in enumerate(("ki kib", "mi mib", "gi gib", "ti tib"), 1) for u in us.split()}}
+_BYTES = {
+    "": 1,
+    "b": 1,
+    **{u: 1000**n for n, us in enumerate(("k kb", "m mb", "g gb", "t tb"), 1) for u in us.split()},
+    **{u: 1024**n for n, us in enumerate(("ki kib", "mi mib", "gi gib", "ti tib"), 1) for u in us.split()},
+}
 
 
 class CompressionType(enum.Enum):
@@ -111,8 +115,10 @@ class TopicSpec:
         """As POST /topics takes it."""
         self.build()
         if self.compression is not CompressionType.ANY:
-            raise _refuse("the server takes every compression of every topic and cannot restrict one: leave the topic at "
-                          "CompressionType.ANY and set the producer's compression")
+            raise _refuse(
+                "the server takes every compression of every topic and cannot restrict one: leave the topic at "
+                "CompressionType.ANY and set the producer's compression"
+            )
         config: dict[str, Any] = {}
         if self.retention_ms:
             config["ttl_ms"] = self.retention_ms

@@ -26,8 +26,11 @@ def path_of(*segments: str) -> str:
 
 def _error_of_io(config: FluvioConfig, error: Exception) -> FluvioError:
     if isinstance(error, ssl.SSLCertVerificationError):
-        return FluvioError(ErrorKind.TLS, f"the certificate of {config.endpoint} was refused: {error.verify_message}; "
-                                          "name its CA with set_tls_file_paths")
+        return FluvioError(
+            ErrorKind.TLS,
+            f"the certificate of {config.endpoint} was refused: {error.verify_message}; "
+            "name its CA with set_tls_file_paths",
+        )
     if isinstance(error, ssl.SSLError):
         return FluvioError(ErrorKind.TLS, f"TLS with {config.endpoint} failed: {error.reason or error}")
     if isinstance(error, TimeoutError):
@@ -45,6 +48,11 @@ def _is_stale(sock: socket.socket | None) -> bool:
         return bool(selector.select(0))
 
 
+def _has_whole_head(response: http.client.HTTPResponse) -> bool:
+    """A connection that breaks inside the header looks to http.client like one that has ended."""
+    return response.chunked or response.length is not None or "close" in response.headers.get("Connection", "").lower()
+
+
 class _TlsConnection(http.client.HTTPSConnection):
     def __init__(self, config: FluvioConfig, timeout_s: float) -> None:
         self._tls = config.tls_context()
@@ -59,8 +67,13 @@ class _TlsConnection(http.client.HTTPSConnection):
 class LiveResponse:
     """The body of a stream as it arrives."""
 
-    def __init__(self, connection: http.client.HTTPConnection, response: http.client.HTTPResponse,
-                 sock: socket.socket, config: FluvioConfig) -> None:
+    def __init__(
+        self,
+        connection: http.client.HTTPConnection,
+        response: http.client.HTTPResponse,
+        sock: socket.socket,
+        config: FluvioConfig,
+    ) -> None:
         self._connection = connection
         self._response = response
         self._socket = sock
@@ -105,8 +118,11 @@ class Transport:
 
     def _connection(self) -> http.client.HTTPConnection:
         timeout_s = self.config.connect_timeout_ms / 1000
-        made = (_TlsConnection(self.config, timeout_s) if self.config.is_tls
-                else http.client.HTTPConnection(self.config.host, self.config.port, timeout=timeout_s))
+        made = (
+            _TlsConnection(self.config, timeout_s)
+            if self.config.is_tls
+            else http.client.HTTPConnection(self.config.host, self.config.port, timeout=timeout_s)
+        )
         made.connect()
         return made
 
@@ -165,8 +181,15 @@ class Transport:
         headers.update(more or {})
         return headers
 
-    def request(self, method: str, path: str, *, body: bytes | None = None, headers: Mapping[str, str] | None = None,
-                timeout_s: float = REQUEST_TIMEOUT_S) -> tuple[int, Any]:
+    def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        body: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+        timeout_s: float = REQUEST_TIMEOUT_S,
+    ) -> tuple[int, Any]:
         """Status and JSON of a success; anything else is a FluvioError."""
         connection = None
         try:
@@ -175,6 +198,8 @@ class Transport:
                 connection.sock.settimeout(timeout_s)
             connection.request(method, self.config.prefix + path, body, self._headers(headers))
             response = connection.getresponse()
+            if not _has_whole_head(response):
+                raise http.client.IncompleteRead(b"")
             data = response.read()
         except (OSError, http.client.HTTPException) as error:
             if connection is not None:
@@ -193,8 +218,11 @@ class Transport:
         try:
             return response.status, json.loads(data)
         except ValueError:
-            raise FluvioError(ErrorKind.PROTOCOL, f"{self.config.endpoint} answered with something that is not JSON; "
-                                                  "is it a Tidegate server?", http_status=response.status) from None
+            raise FluvioError(
+                ErrorKind.PROTOCOL,
+                f"{self.config.endpoint} answered with something that is not JSON; is it a Tidegate server?",
+                http_status=response.status,
+            ) from None
 
     def call(self, method: str, path: str, body: Any = None) -> Any:
         """request() with a JSON body."""
