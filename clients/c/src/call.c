@@ -29,6 +29,7 @@ static size_t take_header(char *line, size_t size, size_t count, void *context)
 	static const char name[] = "retry-after:";
 	call *c = context;
 	size_t len = size * count;
+	c->is_headed = line[0] == '\r' || line[0] == '\n';
 	if (len >= sizeof name && len < 64 && strncasecmp(line, name, sizeof name - 1) == 0) {
 		char digits[64] = {0};
 		memcpy(digits, line + sizeof name - 1, len - (sizeof name - 1));
@@ -113,6 +114,7 @@ tg_status tgi_call_prepare(call *c, tg_client *client, const call_request *r, tg
 	c->headers = NULL;
 	c->retry_after_ms = 0;
 	c->http = 0;
+	c->is_headed = false;
 	c->is_broken = false;
 	c->curl_message[0] = '\0';
 	tgi_buffer_clear(&c->reply);
@@ -241,6 +243,12 @@ tg_status tgi_call_judge(call *c, CURLcode result, tg_error *error)
 	}
 	if (result != CURLE_OK) {
 		return judge_curl(c, result, error);
+	}
+	if (!c->is_headed) {
+		/* Curl takes a connection that ends within the head for an answer without a body. */
+		tgi_error_set(error, TG_ERR_CONNECTION, "the connection was closed in the middle of an answer");
+		error->retryable = true;
+		return TG_ERR_CONNECTION;
 	}
 	curl_easy_getinfo(c->easy, CURLINFO_RESPONSE_CODE, &c->http);
 	if (c->http >= 200 && c->http < 300) {

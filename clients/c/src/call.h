@@ -35,6 +35,7 @@ typedef struct call {
 	buffer reply;
 	int64_t retry_after_ms; /* 0 = not told */
 	long http;
+	bool is_headed; /* the head of the answer has come to its end */
 	bool is_broken; /* too long, or no memory */
 	char curl_message[CURL_ERROR_SIZE];
 } call;

@@ -112,14 +112,14 @@ static void produce(tg_client *client, const char *topic, long count, const opti
 	tg_status flushed = tg_flush(producer, 120000, &error);
 	for (long i = 0; i < count; i++) {
 		tg_record_metadata where;
-		if (tg_output_wait(outputs[i], 0, &where, &error) == TG_OK) {
+		if (tg_output_wait(outputs[i], 0, &where, NULL) == TG_OK) {
 			printf("%d %lld %s-%ld\n", where.partition, (long long)where.offset, name, i);
 		}
 		tg_output_free(outputs[i]);
 	}
 	free(outputs);
 	tg_producer_close(producer, 1000, NULL);
-	printf("flush %d\n", flushed);
+	printf("flush %d%s%s\n", flushed, flushed != TG_OK ? " " : "", flushed != TG_OK ? error.message : "");
 }
 
 static void keyed(tg_client *client, const char *topic, const options *o)
