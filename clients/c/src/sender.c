@@ -40,28 +40,37 @@ static void report(tg_producer *p, const batch *b, int64_t base_offset, const tg
 	p->config.callback(p->config.callback_context, &r);
 }
 
-/* Tells of a chain of batches, then tells the waiting threads. */
-static void finish_chain(tg_producer *p, batch *chain, int64_t base_offset, const tg_error *error)
+/* Tells the outputs and the callback of a chain of batches. */
+static void tell_chain(tg_producer *p, batch *chain, int64_t base_offset, const tg_error *error)
 {
-	for (batch *b = chain; b != NULL;) {
-		batch *next = b->next;
+	for (batch *b = chain; b != NULL; b = b->next) {
 		tgi_batch_finish(b, base_offset, error);
 		report(p, b, base_offset, error);
-		tgi_batch_unref(b);
-		b = next;
 	}
 }
 
+static void release_chain(batch *chain)
+{
+	while (chain != NULL) {
+		batch *next = chain->next;
+		tgi_batch_unref(chain);
+		chain = next;
+	}
+}
+
+/* A batch flies until its outputs know, so that tg_flush() does not return before; and it is released last, since
+ * tg_flush() looks at what flies. */
 static void stored(tg_producer *p, lane *l, int64_t base_offset)
 {
 	batch *b = l->flying;
 	b->next = NULL;
-	finish_chain(p, b, base_offset, NULL);
+	tell_chain(p, b, base_offset, NULL);
 	pthread_mutex_lock(&p->lock);
 	l->flying = NULL;
 	l->sequence++;
 	pthread_cond_broadcast(&p->changed);
 	pthread_mutex_unlock(&p->lock);
+	release_chain(b);
 }
 
 /* The partition stops here. Whether the batch is stored may be unknown, so its sequence cannot be gone on with: what
@@ -80,12 +89,12 @@ static void failed(tg_producer *p, lane *l, const tg_error *error)
 	l->epoch++;
 	l->sequence = 0;
 	pthread_mutex_unlock(&p->lock);
-	/* Still "flying" for tg_flush(), which shall return after the outputs know. */
-	finish_chain(p, chain, -1, error);
+	tell_chain(p, chain, -1, error);
 	pthread_mutex_lock(&p->lock);
 	l->flying = NULL;
 	pthread_cond_broadcast(&p->changed);
 	pthread_mutex_unlock(&p->lock);
+	release_chain(chain);
 }
 
 /* ---- sending ---- */
@@ -321,10 +330,11 @@ static bool take_answers(sender *s)
 		}
 		is_any = true;
 		CURLcode result = m->data.result;
-		if (m->easy_handle == s->count_call.easy) {
-			counted(s, result);
+		lane *l = lane_of(p, m->easy_handle);
+		if (l != NULL) {
+			answered(p, l, result);
 		} else {
-			answered(p, lane_of(p, m->easy_handle), result);
+			counted(s, result);
 		}
 	}
 	return is_any;
