@@ -1,0 +1,82 @@
+"""A TCP proxy that cuts connections: what lies between a client and a gateway when the network is bad."""
+
+import contextlib
+import random
+import socket
+import threading
+
+
+class Proxy:
+    """Forwards to (host, port). With cut_after, each connection is reset after so many bytes towards the client or the
+    server, chosen at random for each; `refuse` closes new connections at once."""
+
+    def __init__(self, host, port, cut_after=None, seed=7):
+        self.target = (host, port)
+        self.cut_after = cut_after  # (least, most) bytes, or None
+        self.refuse = False
+        self.cuts = 0
+        self._random = random.Random(seed)
+        self._lock = threading.Lock()
+        self._sockets = set()
+        self._is_over = False
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
+        self._thread = threading.Thread(target=self._accept, daemon=True)
+        self._thread.start()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self._is_over = True
+        with contextlib.suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        self.cut_all()
+        self._thread.join()
+
+    def _accept(self):
+        while not self._is_over:
+            try:
+                near, _ = self._listener.accept()
+            except OSError:
+                return
+            if self.refuse:
+                near.close()
+                continue
+            try:
+                far = socket.create_connection(self.target)
+            except OSError:
+                near.close()
+                continue
+            least, most = self.cut_after or (0, 0)
+            budget = [self._random.randint(least, most)] if self.cut_after else None
+            with self._lock:
+                self._sockets |= {near, far}
+            for source, sink in ((near, far), (far, near)):
+                threading.Thread(target=self._forward, args=(source, sink, budget), daemon=True).start()
+
+    def _forward(self, source, sink, budget):
+        with contextlib.suppress(OSError):
+            while data := source.recv(65536):
+                if budget is not None:
+                    data = data[:max(budget[0], 0)]
+                    budget[0] -= len(data)
+                sink.sendall(data)
+                if budget is not None and budget[0] <= 0:
+                    self.cuts += 1
+                    break
+        self._cut(source, sink)
+
+    def _cut(self, *sockets):
+        for one in sockets:
+            with contextlib.suppress(OSError):
+                one.shutdown(socket.SHUT_RDWR)
+            one.close()
+            with self._lock:
+                self._sockets.discard(one)
+
+    def cut_all(self):
+        with self._lock:
+            sockets = list(self._sockets)
+        self._cut(*sockets)
