@@ -1,5 +1,6 @@
 #include "api/api.h"
 
+#include "api/admin/admin.h"
 #include "api/durable/durable.h"
 #include "api/durable/keep.h"
 #include "api/durable/stream.h"
@@ -86,7 +87,7 @@ api *api_of(const http_exchange *x)
 /* ---- dialects ---- */
 
 /* Every dialect that can be asked for by name. */
-static const http_dialect *const choices[] = {&streaming_dialect, &topics_dialect, &durable_dialect};
+static const http_dialect *const choices[] = {&streaming_dialect, &topics_dialect, &durable_dialect, &admin_dialect};
 
 enum { CHOICE_COUNT = sizeof choices / sizeof choices[0] };
 
@@ -139,8 +140,8 @@ bool api_dialects(str names, const http_dialect *out[API_DIALECTS_MAX], size_t *
 		}
 		const http_dialect *d = find_dialect(name);
 		if (d == NULL) {
-			return err_set(e, ERR_INVALID_REQUEST, "dialects: \"%.*s\" is not one of: all, streaming, topics, durable",
-						   STR_ARG(name));
+			return err_set(e, ERR_INVALID_REQUEST,
+						   "dialects: \"%.*s\" is not one of: all, streaming, topics, durable, admin", STR_ARG(name));
 		}
 		add_dialect(d, out, &found);
 	}

@@ -1,7 +1,7 @@
 #include <string.h>
 
+#include "auth/show.h"
 #include "auth/tenant.h"
-#include "base/jwrite.h"
 #include "cli/cli.h"
 #include "cli/database.h"
 #include "cli/table.h"
@@ -12,6 +12,7 @@ enum { OUTPUT_MAX_BYTES = 64 << 20, CELL_MAX_BYTES = 64 };
 typedef struct tenant_call {
 	cli_call *call;
 	db_conn *conn;
+	auth_actor by;
 	arena *arena;
 	str name;
 	const char *auto_create; /* as given, or NULL */
@@ -51,7 +52,7 @@ static const char *choice_text(auth_choice choice)
 static bool tenant_create(tenant_call *t, err *e)
 {
 	auth_choice choice = AUTH_CHOICE_SERVER;
-	if (!parse_choice(t->auto_create, &choice, e) || !auth_tenant_create(t->conn, t->name, choice, e)) {
+	if (!parse_choice(t->auto_create, &choice, e) || !auth_tenant_create(t->conn, &t->by, t->name, choice, e)) {
 		return false;
 	}
 	fprintf(stderr, "created tenant %.*s; make a key for it: tidegate key create --tenant %.*s\n", STR_ARG(t->name),
@@ -65,7 +66,8 @@ static bool tenant_set(tenant_call *t, err *e)
 	if (t->auto_create == NULL) {
 		return err_set(e, ERR_INVALID_REQUEST, "say what to set: --auto-create on, off or server");
 	}
-	if (!parse_choice(t->auto_create, &choice, e) || !auth_tenant_set_auto_create(t->conn, t->name, choice, e)) {
+	if (!parse_choice(t->auto_create, &choice, e) ||
+		!auth_tenant_set_auto_create(t->conn, &t->by, t->name, choice, e)) {
 		return false;
 	}
 	fprintf(stderr, "tenant %.*s: auto-create %s\n", STR_ARG(t->name), choice_text(choice));
@@ -74,7 +76,7 @@ static bool tenant_set(tenant_call *t, err *e)
 
 static bool tenant_delete(tenant_call *t, err *e)
 {
-	if (!auth_tenant_delete(t->conn, t->name, e)) {
+	if (!auth_tenant_delete(t->conn, &t->by, t->name, e)) {
 		return false;
 	}
 	fprintf(stderr, "deleted tenant %.*s and its keys\n", STR_ARG(t->name));
@@ -85,14 +87,9 @@ static void print_json(const auth_tenant *tenants, size_t count, buf *out)
 {
 	buf_append_str(out, STR("{\"tenants\":["));
 	for (size_t i = 0; i < count; i++) {
-		const auth_tenant *t = &tenants[i];
 		buf_append_str(out, i > 0 ? STR(",{") : STR("{"));
-		jwrite_key(out, "name");
-		jwrite_string(out, t->name);
-		buf_printf(
-			out, ",\"created_ms\":%lld,\"auto_create\":%s,\"topics\":%lld,\"keys\":%lld}", (long long)t->created_ms,
-			t->auto_create == AUTH_CHOICE_SERVER ? "null" : (t->auto_create == AUTH_CHOICE_ON ? "true" : "false"),
-			(long long)t->topics, (long long)t->keys);
+		auth_show_tenant(out, &tenants[i]);
+		buf_append_byte(out, '}');
 	}
 	buf_append_str(out, STR("]}\n"));
 }
@@ -181,7 +178,8 @@ static int run(cli_call *call)
 	int positional_count = 0;
 	size_t action = 0;
 	err e;
-	tenant_call t = {.call = call};
+	char actor[CLI_ACTOR_MAX];
+	tenant_call t = {.call = call, .by = cli_database_actor(actor)};
 	const cli_option options[] = {{"auto-create", &t.auto_create, NULL}, {"json", NULL, &t.as_json}};
 
 	buf_init(&t.out, OUTPUT_MAX_BYTES);

@@ -28,6 +28,9 @@ typedef struct auth_fixture {
 	auth *auth;
 } auth_fixture;
 
+/* Somebody at the database itself. */
+extern const auth_actor AUTH_FIXTURE_ACTOR;
+
 /* Everything but the auth. */
 void auth_fixture_open(auth_fixture *f);
 void auth_fixture_close(auth_fixture *f);
