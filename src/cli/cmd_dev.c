@@ -12,26 +12,42 @@ typedef struct dev {
 	postgres *database;
 } dev;
 
+/* The port that a dialect's clients expect, if it is served, else the first. */
+static unsigned port_for(unsigned usual, const uint16_t *ports, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		if (ports[i] == usual) {
+			return usual;
+		}
+	}
+	return ports[0];
+}
+
 static void print_welcome(void *context, const uint16_t *ports, size_t count)
 {
+	static const struct {
+		const char *name;
+		unsigned port;
+		const char *path;
+	} lines[] = {
+		{"streaming", 5470, "/topics"},        {"topics", 4000, "/v0/topics"},
+		{"durable", 4437, "/v1/stream/"},      {"httpmq admin", 3000, "/v1/admin/stream"},
+		{"httpmq data", 3001, "/v1/data/..."}, {"metrics", 5470, "/metrics"},
+	};
 	const dev *d = context;
 	unsigned port = ports[0];
-	printf("\nTidegate is ready; records are kept in %s. Ctrl-C stops it.\n\n", d->data);
-	printf("  streaming  http://localhost:%u/topics        ", port);
-	for (size_t i = 1; i < count; i++) {
-		printf("%s:%u", i == 1 ? "(also on " : ", ", (unsigned)ports[i]);
+	printf("\nTidegate is ready; records are kept in %s. Ctrl-C stops it. Every port serves everything.\n\n", d->data);
+	for (size_t i = 0; i < sizeof lines / sizeof lines[0]; i++) {
+		printf("  %-13s http://localhost:%u%s\n", lines[i].name, port_for(lines[i].port, ports, count), lines[i].path);
 	}
-	printf("%s\n", count > 1 ? ")" : "");
-	printf("  durable    http://localhost:%u/v1/stream/\n"
-		   "  metrics    http://localhost:%u/metrics\n"
-		   "  SQL        psql '%s' -c 'SELECT * FROM tidegate.record'\n\n"
+	printf("  %-13s psql '%s' -c 'SELECT * FROM tidegate.record'\n\n"
 		   "Try:\n"
 		   "  curl --json '{\"name\":\"user-events\",\"partitions\":4}' http://localhost:%u/topics\n"
 		   "  curl --json '{\"messages\":[{\"key\":\"user-1\",\"value\":\"hello\"}]}' "
 		   "http://localhost:%u/topics/user-events/produce\n"
 		   "  curl --json '{\"group_id\":\"me\"}' http://localhost:%u/topics/user-events/consume\n"
 		   "  curl -N 'http://localhost:%u/topics/user-events/stream?offset=earliest'\n\n",
-		   port, port, postgres_url(d->database), port, port, port, port);
+		   "SQL", postgres_url(d->database), port, port, port, port);
 	fflush(stdout);
 }
 

@@ -172,7 +172,7 @@ static bool append_dead(lease_turn *t, err *e)
 	bool changed = false;
 	int32_t partition = DEAD_PARTITION;
 	int64_t topic_id = t->dead_letter->topic_id;
-	log_columns columns;
+	log_columns columns = {0};
 	buf metas;
 	bool ok = false;
 	buf_init(&metas, META_BYTES_MAX);

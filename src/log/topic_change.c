@@ -435,7 +435,7 @@ bool log_topic_remove(log_engine *engine, log_conn *conn, const log_topic *t, bo
 bool log_topic_delete(log_engine *engine, log_conn *conn, int64_t tenant_id, str name, bool *deleted, err *e)
 {
 	const log_topic *t = NULL;
-	log_topic_removal removed;
+	log_topic_removal removed = {0};
 	if (!topic_fetch(conn, tenant_id, name, &t, e)) {
 		if (e->code != ERR_TOPIC_NOT_FOUND) {
 			return false;

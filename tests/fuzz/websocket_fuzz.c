@@ -1,6 +1,6 @@
 /*
  * http/websocket_input: whatever a client sends, in one piece or byte by byte, gives the same messages, none of them too
- * large or no UTF-8, and the same answer.
+ * large or no UTF-8, and the same answer; but where the connection ends, its close frame may overtake the last pongs.
  */
 #include "fuzz.h"
 
@@ -43,7 +43,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	bool pieces = take(input, 1, &seen[1], &answer[1]);
 	FUZZ_CHECK(whole == pieces);
 	FUZZ_CHECK(str_equal(buf_str(&seen[0]), buf_str(&seen[1])));
-	FUZZ_CHECK(str_equal(buf_str(&answer[0]), buf_str(&answer[1])));
+	FUZZ_CHECK(!whole || str_equal(buf_str(&answer[0]), buf_str(&answer[1])));
+	FUZZ_CHECK(!answer[0].failed && !answer[1].failed);
 	for (size_t i = 0; i < 2; i++) {
 		buf_dispose(&seen[i]);
 		buf_dispose(&answer[i]);

@@ -334,5 +334,7 @@ def test_without_a_database_everything_says_when_to_come_again(own_pg, fleet, na
             assert answer.headers["X-Content-Type-Options"] == "nosniff"
         own_pg.start()
         wait.until(client.is_ready, "it has found its way back")
-        streams.add(name, "c")
+        # Lanes look for the database by themselves, a moment apart.
+        wait.until(lambda: client.post(f"/v1/stream/{name}", data=b"c", headers={"Content-Type": "text/plain"}).status_code == 204,
+                   "appends go on")
         assert streams.read(name) == b"abc"

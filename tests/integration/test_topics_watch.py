@@ -244,6 +244,7 @@ def test_last_event_id_only_rewinds(v0, name):
             assert live.expect("caught-up").data["head_seq"] == 5
 
 
+@pytest.mark.tsan
 def test_a_newer_stream_ends_the_older_one(v0, name):
     v0.make(name)
     wid = v0.open_session({name: {}})

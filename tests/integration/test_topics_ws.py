@@ -17,6 +17,9 @@ from harness.v0 import fine
 from harness.watch import Watcher, port_of
 
 
+pytestmark = pytest.mark.http1  # a WebSocket is
+
+
 @pytest.fixture
 def v0(gateway):
     with Watcher(gateway.url) as made:
@@ -146,6 +149,7 @@ def test_lenient_leaves_out_what_is_not_there(v0, name):
         assert list(answer["topics"]) == [name]
 
 
+@pytest.mark.tsan
 def test_answers_come_in_order_however_fast_they_are_asked_for(v0, name):
     with v0.socket() as ws:
         for i in range(300):
@@ -236,6 +240,7 @@ def test_what_is_no_handshake_is_refused(v0):
 
 # ---- load ----
 
+@pytest.mark.tsan
 def test_a_client_that_does_not_read_is_not_read_from(gateway, v0, name):
     """Pings by the thousand whose answers nobody takes: memory stays where it is, and all are answered in the end."""
     with v0.socket(receive_buffer=65536) as ws:
