@@ -1,11 +1,13 @@
 -- name: auth_state
--- Whether any key was ever made, and what the default tenant wants. One row, also without that tenant.
-SELECT EXISTS (SELECT FROM tidegate.api_key), (SELECT auto_create FROM tidegate.tenant WHERE tenant_id = 1)
+-- Whether any key was ever made, what the default tenant wants, and its limits. One row, also without that tenant.
+SELECT EXISTS (SELECT FROM tidegate.api_key), (SELECT auto_create FROM tidegate.tenant WHERE tenant_id = 1),
+       (SELECT string_agg(name || '=' || most, ',') FROM tidegate.tenant_limit WHERE tenant_id = 1)
 
 -- name: key_find
 -- What is needed to judge a key, and the database's time. $1 text[] key ids
 SELECT k.key_id, k.tenant_id, t.name, k.secret_hash, k.scopes, k.prefixes, t.auto_create, k.expires_ms, k.revoked_ms,
-       k.last_used_ms, (extract(epoch FROM clock_timestamp()) * 1000)::bigint AS now_ms
+       k.last_used_ms, (extract(epoch FROM clock_timestamp()) * 1000)::bigint AS now_ms,
+       (SELECT string_agg(l.name || '=' || l.most, ',') FROM tidegate.tenant_limit l WHERE l.tenant_id = k.tenant_id)
 FROM tidegate.api_key k JOIN tidegate.tenant t ON t.tenant_id = k.tenant_id
 WHERE k.key_id = ANY ($1::text[])
 ORDER BY k.key_id
@@ -62,7 +64,9 @@ SELECT pg_notify('tidegate_auth', $1)
 
 -- name: tenant_find
 -- $1 text name
-SELECT tenant_id, created_ms, auto_create FROM tidegate.tenant WHERE name = $1
+SELECT t.tenant_id, t.created_ms, t.auto_create,
+       (SELECT string_agg(l.name || '=' || l.most, ',') FROM tidegate.tenant_limit l WHERE l.tenant_id = t.tenant_id)
+FROM tidegate.tenant t WHERE t.name = $1
 
 -- name: tenant_insert
 -- $1 text name, $2 boolean auto_create
@@ -76,7 +80,8 @@ RETURNING tenant_id
 SELECT t.tenant_id, t.name, t.created_ms, t.auto_create,
        (SELECT count(*) FROM tidegate.topic p WHERE p.tenant_id = t.tenant_id) AS topics,
        (SELECT count(*) FROM tidegate.api_key k WHERE k.tenant_id = t.tenant_id AND k.revoked_ms IS NULL
-           AND (k.expires_ms IS NULL OR k.expires_ms > extract(epoch FROM clock_timestamp()) * 1000)) AS keys
+           AND (k.expires_ms IS NULL OR k.expires_ms > extract(epoch FROM clock_timestamp()) * 1000)) AS keys,
+       (SELECT string_agg(l.name || '=' || l.most, ',') FROM tidegate.tenant_limit l WHERE l.tenant_id = t.tenant_id)
 FROM tidegate.tenant t
 WHERE ($1::text IS NULL OR t.name = $1) AND t.name > $2
 ORDER BY t.name LIMIT $3::int
@@ -97,6 +102,15 @@ DELETE FROM tidegate.tenant t WHERE t.tenant_id = $1
 -- name: tenant_set_auto_create
 -- $1 bigint tenant_id, $2 boolean auto_create
 UPDATE tidegate.tenant SET auto_create = $2 WHERE tenant_id = $1
+
+-- name: tenant_limit_put
+-- $1 bigint tenant_id, $2 text name, $3 bigint most
+INSERT INTO tidegate.tenant_limit (tenant_id, name, most) VALUES ($1, $2, $3)
+ON CONFLICT (tenant_id, name) DO UPDATE SET most = excluded.most
+
+-- name: tenant_limit_drop
+-- $1 bigint tenant_id, $2 text name
+DELETE FROM tidegate.tenant_limit WHERE tenant_id = $1 AND name = $2
 
 -- name: tenant_lock
 -- No topic of this tenant is made meanwhile: the lock of topic_lock_tenant. $1 bigint tenant_id

@@ -20,6 +20,10 @@ SELECT count(*) FROM tidegate.topic WHERE tenant_id = $1
 -- Creations of one tenant come one at a time, so that the limit of topics holds exactly. $1 bigint tenant_id
 SELECT pg_advisory_xact_lock(7233155, hashint8($1))
 
+-- name: topic_limit
+-- What the tenant may have, if it is not what the server says. $1 bigint tenant_id
+SELECT most FROM tidegate.tenant_limit WHERE tenant_id = $1 AND name = 'topics'
+
 -- name: topic_insert
 -- $1 bigint tenant_id, $2 text name, $3 int origin, $4 int kind, $5 int partitions, $6 int replication_factor,
 -- $7 int durability, $8-$12 boolean flags, $13 int priority, $14-$20 bigint settings, $21 text dead_letter

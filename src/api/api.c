@@ -9,7 +9,6 @@
 #include "api/pump.h"
 #include "api/streaming/streaming.h"
 #include "api/topics/hub.h"
-#include "api/topics/live_slots.h"
 #include "api/topics/topics.h"
 #include "api/topics/touch.h"
 #include "base/clock.h"
@@ -19,11 +18,6 @@ bool api_init(api *a, err *e)
 	a->pumps = pump_set_new(a->metrics);
 	a->durable = durable_cache_new();
 	a->durable_keeper = durable_keeper_new();
-	a->requests = a->config->topics_max_inflight_per_key > 0
-					  ? live_slots_new((live_slots_rule){.most_per_key = a->config->topics_max_inflight_per_key,
-														 .name_per_key = "max_inflight_per_key",
-														 .what = "requests of this key are under way"})
-					  : NULL;
 	a->touched = touch_book_new();
 	a->started_ms = clock_now_ms();
 	atomic_init(&a->keyless, 0);
@@ -56,8 +50,6 @@ void api_dispose(api *a)
 	pump_set_free(a->pumps);
 	durable_keeper_free(a->durable_keeper);
 	durable_cache_free(a->durable);
-	live_slots_free(a->requests);
-	a->requests = NULL;
 	touch_book_free(a->touched);
 	a->pumps = NULL;
 	a->durable_keeper = NULL;

@@ -22,7 +22,6 @@ struct auth;
 struct pump_set;
 struct durable_cache;
 struct touch_book;
-struct live_slots;
 struct topics_hub;
 
 /* The channel whose payloads belong to api_on_watch_notify(). */
@@ -47,7 +46,6 @@ typedef struct api {
 	struct durable_keeper *durable_keeper;
 	struct clerk *clerk;                 /* sees to their subscriptions */
 	_Atomic(struct topics_hub *) topics; /* what the live connections of the topics dialect share */
-	struct live_slots *requests;         /* under way, by key; NULL: not limited */
 	struct touch_book *touched;          /* when topics were last read */
 	int64_t started_ms;                  /* clock_now_ms() when it began */
 	atomic_uint_least32_t keyless;       /* round robin of records without a key: the next one's number */

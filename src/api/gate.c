@@ -1,10 +1,11 @@
 #include "api/gate.h"
 
+#include <inttypes.h>
 #include <string.h>
 
 #include "api/api.h"
-#include "api/topics/live_slots.h"
 #include "auth/auth.h"
+#include "auth/limit.h"
 #include "base/clock.h"
 #include "base/jwrite.h"
 #include "http/route.h"
@@ -94,36 +95,105 @@ static bool check_route(const http_exchange *x, const http_route *route, const a
 		   check_name(p, http_request_param(x, index), e);
 }
 
-/* ---- requests under way ---- */
+/* ---- limits ---- */
 
-typedef struct held_slot {
-	live_slots *slots;
-	live_slot *slot;
-} held_slot;
+/* What one request uses of its account, until it has its reply. */
+typedef struct held_request {
+	limit_account *account;
+	int64_t declared; /* bytes that were taken before they came */
+} held_request;
 
-static void give_back(void *context)
+static void end_request(void *context, uint64_t bytes)
 {
-	const held_slot *held = context;
-	live_slots_give_back(held->slots, held->slot);
+	const held_request *held = context;
+	limit_account *account = held->account;
+	if (limit_is_set(account, LIMIT_BYTES_PER_SECOND)) {
+		limit_charge(account, LIMIT_BYTES_PER_SECOND, (int64_t)bytes - held->declared, clock_now_us());
+	}
+	limit_leave(account, LIMIT_REQUESTS_IN_FLIGHT);
+	limit_account_unref(account);
 }
 
-/* Counts the request among those of its key, until it has its reply. */
-static bool count_request(http_exchange *x, const http_route *route, const auth_principal *p, err *e)
+/* The length of the body, as far as the client says. */
+static int64_t declared_bytes(const http_exchange *x)
 {
-	live_slots *slots = api_of(x)->requests;
-	if (route == NULL || !route->is_counted || p->is_development || slots == NULL) {
+	uint64_t bytes = 0;
+	bool is_known = str_parse_u64(http_request_header(x, STR("Content-Length")), (uint64_t)LIMIT_MOST_MAX, &bytes);
+	return is_known ? (int64_t)bytes : 0;
+}
+
+static bool take_rates(const http_exchange *x, held_request *held, err *e)
+{
+	int64_t now_us = clock_now_us();
+	if (!limit_take(held->account, LIMIT_REQUESTS_PER_SECOND, 1, now_us, e)) {
+		return false;
+	}
+	if (!limit_is_set(held->account, LIMIT_BYTES_PER_SECOND)) {
 		return true;
 	}
-	held_slot *held = arena_alloc(http_arena(x), sizeof *held);
+	held->declared = declared_bytes(x);
+	return limit_take(held->account, LIMIT_BYTES_PER_SECOND, held->declared, now_us, e);
+}
+
+/* The topics dialect's own limit of one key, under the name that its contract gives it. */
+static bool check_in_flight(const http_exchange *x, const auth_principal *p, err *e)
+{
+	const http_route *route = http_request_route(x);
+	int64_t most = api_of(x)->config->topics_max_inflight_per_key;
+	if (route == NULL || !route->is_counted || p->is_development || most == 0 ||
+		limit_in_use(p->account, LIMIT_REQUESTS_IN_FLIGHT) <= most) {
+		return true;
+	}
+	err_set(e, ERR_THROTTLED,
+			"as many requests of this key are under way as are allowed (max_inflight_per_key); wait for one to end, or "
+			"try again later");
+	err_detail(e, "{\"limit\":\"max_inflight_per_key\",\"max\":%" PRId64 "}", most);
+	return false;
+}
+
+/* Takes the request from what its key and its tenant may use. */
+static bool count_request(http_exchange *x, const auth_principal *p, err *e)
+{
+	limit_account *account = p->account;
+	if (account == NULL) {
+		return true;
+	}
+	held_request *held = arena_alloc(http_arena(x), sizeof *held);
 	if (held == NULL) {
 		return err_set(e, ERR_NO_MEMORY, "out of memory; try again");
 	}
-	held->slots = slots;
-	if (!live_slots_take(slots, p, &held->slot, e)) {
+	*held = (held_request){.account = account};
+	if (!limit_enter(account, LIMIT_REQUESTS_IN_FLIGHT, e)) {
 		return false;
 	}
-	http_on_end(x, give_back, held);
+	if (!check_in_flight(x, p, e) || !take_rates(x, held, e)) {
+		limit_leave(account, LIMIT_REQUESTS_IN_FLIGHT);
+		return false;
+	}
+	int64_t body_most = limit_of_tenant(account, LIMIT_BODY_BYTES);
+	if (body_most > 0) {
+		http_limit_body(x, (uint64_t)body_most, limit_name(LIMIT_BODY_BYTES, LIMIT_OF_TENANT));
+	}
+	limit_account_ref(account);
+	http_on_end(x, end_request, held);
 	return true;
+}
+
+bool gate_hold_stream(http_exchange *x, void **hold, err *e)
+{
+	const auth_principal *p = gate_principal(x);
+	limit_account *account = p != NULL ? p->account : NULL;
+	if (account != NULL && !limit_enter(account, LIMIT_STREAMS, e)) {
+		return false;
+	}
+	*hold = limit_account_ref(account);
+	return true;
+}
+
+void gate_release_stream(void *hold)
+{
+	limit_leave(hold, LIMIT_STREAMS);
+	limit_account_unref(hold);
 }
 
 /* ---- the gate's ending ---- */
@@ -146,7 +216,7 @@ static void admit(http_exchange *x, const auth_principal *p)
 		return;
 	}
 	http_set_principal(x, copy);
-	if (count_request(x, http_request_route(x), copy, &e) && check_route(x, http_request_route(x), copy, &e)) {
+	if (count_request(x, copy, &e) && check_route(x, http_request_route(x), copy, &e)) {
 		http_admit(x);
 	} else {
 		refuse(x, &e);
@@ -205,6 +275,10 @@ static void identified(void *context, const auth_principal *p, const err *proble
 		problem = &e;
 	}
 	http_set_principal(i->x, copy);
+	if (copy != NULL && !count_request(i->x, copy, &e)) {
+		i->then(i->context, &e);
+		return;
+	}
 	i->then(i->context, copy != NULL ? NULL : problem);
 }
 

@@ -7,6 +7,9 @@
  * a name that the key's prefixes must cover. Names from bodies and queries are the handler's to check, with
  * gate_check_name(). A request without a route (gate_unknown of its dialect) only needs a valid credential.
  *
+ * Then what its key and its tenant may use (auth/limit): 429 with the name of the limit. A request without a known
+ * caller counts for nobody.
+ *
  * Threads  any. gate_request() never waits for the database: an unknown credential is resolved on a reader thread.
  */
 #ifndef TIDEGATE_API_GATE_H
@@ -16,6 +19,10 @@
 #include "http/exchange.h"
 
 void gate_request(http_exchange *x);
+
+/* http_server_options.hold_stream and release_stream: open streams count for whoever opened them. */
+bool gate_hold_stream(http_exchange *x, void **hold, err *e) MUST_CHECK;
+void gate_release_stream(void *hold);
 
 /* For an open route that judges its callers itself: finds out whose credential the request carries, as for other routes.
  * Calls `then` once, perhaps on another thread: with e NULL and gate_principal() set, or with what is wrong. */

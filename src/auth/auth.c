@@ -29,13 +29,20 @@ bool auth_mode_parse(str text, auth_mode *out)
 	return false;
 }
 
-static const auth_principal *make_development(auth_choice auto_create)
+/* Of whoever comes without a credential: the default tenant's. With a reference; NULL when memory is out. */
+static limit_account *find_development_account(auth *a, const limit_set *own)
+{
+	return limit_book_find(a->limits, AUTH_DEFAULT_TENANT_ID, STR_NONE, own, clock_now_us());
+}
+
+static const auth_principal *make_development(auth_choice auto_create, limit_account *account)
 {
 	const auth_principal p = {.tenant_id = AUTH_DEFAULT_TENANT_ID,
 							  .tenant = STR("default"),
 							  .key_id = STR(""),
 							  .scopes = AUTH_SCOPE_ALL,
 							  .auto_create = auto_create,
+							  .account = account,
 							  .is_development = true};
 	return auth_principal_new(&p);
 }
@@ -62,6 +69,7 @@ bool auth_new(const auth_options *options, auth **out, err *e)
 	if (sodium_init() < 0) {
 		return err_set(e, ERR_INTERNAL, "libsodium cannot be used on this machine");
 	}
+	const limit_set none = limit_set_none();
 	auth *a = calloc(1, sizeof *a);
 	if (a == NULL) {
 		return err_set(e, ERR_NO_MEMORY, "out of memory");
@@ -75,7 +83,10 @@ bool auth_new(const auth_options *options, auth **out, err *e)
 	randombytes_buf(a->digest_key, sizeof a->digest_key);
 	pthread_mutex_init(&a->lock, NULL);
 	pthread_cond_init(&a->watch_returned, NULL);
-	a->development = make_development(AUTH_CHOICE_SERVER);
+	a->limits = limit_book_new(options->limits != NULL ? options->limits : &none, options->metrics);
+	limit_account *account = a->limits != NULL ? find_development_account(a, &none) : NULL;
+	a->development = account != NULL ? make_development(AUTH_CHOICE_SERVER, account) : NULL;
+	limit_account_unref(account);
 	a->granted = auth_cache_new(AUTH_CACHE_ENTRIES);
 	a->refused = auth_cache_new(AUTH_REFUSED_ENTRIES);
 	if (a->development == NULL || a->granted == NULL || a->refused == NULL) {
@@ -92,6 +103,7 @@ void auth_free(auth *a)
 		auth_cache_free(a->granted);
 		auth_cache_free(a->refused);
 		auth_principal_unref(a->development);
+		limit_book_free(a->limits);
 		pthread_cond_destroy(&a->watch_returned);
 		pthread_mutex_destroy(&a->lock);
 		sodium_memzero(a->digest_key, sizeof a->digest_key);
@@ -147,8 +159,10 @@ void auth_take_state(auth *a, const lookup_state *state)
 	}
 	a->is_state_known = true;
 	a->state_ms = clock_now_ms();
+	/* The account stays the same while the principal refers to it. */
+	limit_account_unref(find_development_account(a, &state->limits));
 	if (a->development->auto_create != state->auto_create) {
-		const auth_principal *changed = make_development(state->auto_create);
+		const auth_principal *changed = make_development(state->auto_create, a->development->account);
 		if (changed != NULL) {
 			auth_principal_unref(a->development);
 			a->development = changed;

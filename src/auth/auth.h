@@ -23,6 +23,7 @@
 #ifndef TIDEGATE_AUTH_AUTH_H
 #define TIDEGATE_AUTH_AUTH_H
 
+#include "auth/limit_set.h"
 #include "auth/principal.h"
 #include "base/err.h"
 #include "base/metric.h"
@@ -51,6 +52,7 @@ typedef struct auth_options {
 	auth_mode mode;
 	uint32_t cache_ms;    /* 0: every request asks the database */
 	struct auth_jwt *jwt; /* takes tokens too, and asks for a credential always (but for mode off); NULL: keys only */
+	const limit_set *limits; /* of tenants that have none of their own; NULL: none */
 	slog *log;
 	metric_registry *metrics;
 } auth_options;

@@ -21,7 +21,8 @@ enum {
 	EXPIRES_MS,
 	REVOKED_MS,
 	LAST_USED_MS,
-	NOW_MS
+	NOW_MS,
+	LIMITS
 };
 
 auth_choice lookup_choice(const db_result *r, int row, int column)
@@ -54,6 +55,7 @@ bool lookup_read_state(db_conn *c, lookup_state *out, err *e)
 	}
 	out->has_keys = db_bool(r, 0, 0);
 	out->auto_create = lookup_choice(r, 0, 1);
+	out->limits = limit_set_read(db_str(r, 0, 2));
 	db_result_free(r);
 	return true;
 }
@@ -106,8 +108,18 @@ static auth_reason judge(const db_result *r, int row, const lookup *l)
 	return AUTH_REASON_GRANTED;
 }
 
+/* With its account, which is found in the book. NULL when memory is out. */
+static const auth_principal *make_principal(limit_book *book, auth_principal *p, str limits)
+{
+	const limit_set own = limit_set_read(limits);
+	p->account = limit_book_find(book, p->tenant_id, p->key_id, &own, clock_now_us());
+	const auth_principal *made = p->account != NULL ? auth_principal_new(p) : NULL;
+	limit_account_unref(p->account);
+	return made;
+}
+
 /* Times of the database's clock become times of this process's clock by their distance from now. */
-static const auth_principal *read_principal(const db_result *r, int row, int64_t now_ms)
+static const auth_principal *read_principal(limit_book *book, const db_result *r, int row, int64_t now_ms)
 {
 	str prefixes[AUTH_PREFIXES_MAX];
 	db_array_reader reader;
@@ -125,16 +137,16 @@ static const auth_principal *read_principal(const db_result *r, int row, int64_t
 		p.expires_ms = db_i64(r, row, EXPIRES_MS);
 		p.deadline_ms = now_ms + p.expires_ms - db_i64(r, row, NOW_MS);
 	}
-	return auth_principal_new(&p);
+	return make_principal(book, &p, db_str(r, row, LIMITS));
 }
 
-static bool fill_one(const db_result *r, lookup *l, int64_t now_ms)
+static bool fill_one(limit_book *book, const db_result *r, lookup *l, int64_t now_ms)
 {
 	int row = find_row(r, str_from_c(l->key_id));
 	auth_cached found = {.reason = judge(r, row, l)};
 	snprintf(found.key_id, sizeof found.key_id, "%s", l->key_id);
 	if (found.reason == AUTH_REASON_GRANTED) {
-		found.principal = read_principal(r, row, now_ms);
+		found.principal = read_principal(book, r, row, now_ms);
 		int64_t unused_ms = db_i64(r, row, NOW_MS) - db_i64(r, row, LAST_USED_MS); /* never used: since 1970 */
 		found.touch_ms = unused_ms >= LOOKUP_TOUCH_MS ? now_ms : now_ms + LOOKUP_TOUCH_MS - unused_ms;
 		if (found.principal == NULL) {
@@ -145,7 +157,7 @@ static bool fill_one(const db_result *r, lookup *l, int64_t now_ms)
 	return true;
 }
 
-bool lookup_read_keys(db_conn *c, lookup *const lookups[], size_t count, err *e)
+bool lookup_read_keys(db_conn *c, limit_book *book, lookup *const lookups[], size_t count, err *e)
 {
 	str ids[LOOKUP_MAX];
 	buf bytes;
@@ -165,7 +177,7 @@ bool lookup_read_keys(db_conn *c, lookup *const lookups[], size_t count, err *e)
 		goto out;
 	}
 	int64_t now_ms = clock_now_ms();
-	while (filled < count && fill_one(r, lookups[filled], now_ms)) {
+	while (filled < count && fill_one(book, r, lookups[filled], now_ms)) {
 		filled++;
 	}
 	ok = filled == count || err_set(e, ERR_NO_MEMORY, "out of memory");
@@ -179,7 +191,7 @@ out:
 	return ok;
 }
 
-bool lookup_read_token(db_conn *c, const auth_jwt_claims *claims, auth_cached *found, err *e)
+bool lookup_read_token(db_conn *c, limit_book *book, const auth_jwt_claims *claims, auth_cached *found, err *e)
 {
 	db_params p;
 	db_result *r = NULL;
@@ -205,8 +217,9 @@ bool lookup_read_token(db_conn *c, const auth_jwt_claims *claims, auth_cached *f
 		int64_t left_s = claims->ends_s - (int64_t)time(NULL);
 		principal.deadline_ms = clock_now_ms() + (left_s > 0 ? left_s : 0) * 1000;
 		/* No row keeps a token's last use. */
-		*found = (auth_cached){
-			.reason = AUTH_REASON_GRANTED, .principal = auth_principal_new(&principal), .touch_ms = INT64_MAX};
+		*found = (auth_cached){.reason = AUTH_REASON_GRANTED,
+							   .principal = make_principal(book, &principal, db_str(r, 0, 3)),
+							   .touch_ms = INT64_MAX};
 		ok = found->principal != NULL || err_set(e, ERR_NO_MEMORY, "out of memory");
 	}
 	db_result_free(r);

@@ -9,13 +9,15 @@
 
 #include "auth/cache.h"
 #include "auth/jwt.h"
+#include "auth/limit_book.h"
 #include "db/conn.h"
 
 enum { LOOKUP_MAX = 256, LOOKUP_TOUCH_MS = 60000 };
 
 typedef struct lookup_state {
 	bool has_keys;           /* an API key was ever made, valid or not */
-	auth_choice auto_create; /* of the default tenant */
+	auth_choice auto_create; /* of the default tenant, as are its own limits */
+	limit_set limits;
 } lookup_state;
 
 bool lookup_read_state(db_conn *c, lookup_state *out, err *e) MUST_CHECK;
@@ -28,10 +30,11 @@ typedef struct lookup {
 	auth_cached found;
 } lookup;
 
-/* At most LOOKUP_MAX. False: no lookup is filled. */
-bool lookup_read_keys(db_conn *c, lookup *const lookups[], size_t count, err *e) MUST_CHECK;
+/* At most LOOKUP_MAX. False: no lookup is filled. The principals' accounts come from the book, which learns the limits. */
+bool lookup_read_keys(db_conn *c, limit_book *book, lookup *const lookups[], size_t count, err *e) MUST_CHECK;
 /* Whom a verified token stands for, or that its tenant does not exist. *found as in a lookup. */
-bool lookup_read_token(db_conn *c, const auth_jwt_claims *claims, auth_cached *found, err *e) MUST_CHECK;
+bool lookup_read_token(db_conn *c, limit_book *book, const auth_jwt_claims *claims, auth_cached *found,
+					   err *e) MUST_CHECK;
 /* Writes that these keys are in use. */
 bool lookup_write_used(db_conn *c, const str *key_ids, size_t count, err *e) MUST_CHECK;
 

@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "auth/limit.h"
+
 /* A counted principal is one allocation: the block, its prefixes, its texts. */
 typedef struct auth_principal_block {
 	atomic_uint_least32_t references;
@@ -67,6 +69,7 @@ const auth_principal *auth_principal_new(const auth_principal *from)
 	atomic_init(&block->references, 1);
 	fill(&block->principal, from, block->prefixes, (char *)block + sizeof *block + prefixes_bytes);
 	block->principal.block = block;
+	limit_account_ref(from->account);
 	return &block->principal;
 }
 
@@ -83,6 +86,7 @@ void auth_principal_unref(const auth_principal *p)
 {
 	if (p != NULL && p->block != NULL &&
 		atomic_fetch_sub_explicit(&p->block->references, 1, memory_order_acq_rel) == 1) {
+		limit_account_unref(p->account);
 		free(p->block);
 	}
 }

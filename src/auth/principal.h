@@ -1,9 +1,10 @@
 /*
  * auth/principal: who makes a request, and what they may do. Immutable.
  *
- * Owns     its texts. Counted references: auth_principal_ref() keeps one, auth_principal_unref() gives it back. The
+ * Owns     its texts, and a reference to its account. Counted references: auth_principal_ref() keeps one, auth_principal_unref() gives it back. The
  *          one that a handler finds in its exchange is a copy in the exchange's arena: it needs no unref and ends with
- *          the exchange; what lives longer (an event stream) takes auth_principal_ref() of it.
+ *          the exchange; what lives longer (an event stream) takes auth_principal_ref() of it. Such a copy borrows the
+ *          account: whoever makes it sees to that.
  * Threads  any.
  */
 #ifndef TIDEGATE_AUTH_PRINCIPAL_H
@@ -31,6 +32,7 @@ typedef struct auth_principal {
 	int64_t deadline_ms;                /* the same moment on clock_now_ms(); 0 = never */
 	bool is_token;                      /* from a JSON Web Token; key_id is "jwt:" and its subject */
 	bool is_development;                /* no credential was asked for: the default tenant, everything allowed */
+	struct limit_account *account;      /* what it uses (auth/limit); NULL: nobody counts */
 	struct auth_principal_block *block; /* private: the reference count; NULL for a copy in an arena */
 } auth_principal;
 

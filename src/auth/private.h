@@ -12,6 +12,7 @@
 
 #include "auth/auth.h"
 #include "auth/cache.h"
+#include "auth/limit_book.h"
 #include "auth/lookup.h"
 #include "auth/watch.h"
 #include "db/pool.h"
@@ -36,6 +37,7 @@ struct auth {
 	auth_mode mode;
 	struct auth_jwt *jwt; /* borrowed; NULL: keys only */
 	uint32_t cache_ms;
+	limit_book *limits;
 	slog *log;
 	metric *results[AUTH_REASON_COUNT];
 	metric *development_results;

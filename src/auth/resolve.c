@@ -155,7 +155,7 @@ static bool resolve_token(const auth *a, db_conn *c, auth_waiter *w, err *e)
 	if (found->reason != AUTH_REASON_GRANTED) {
 		return true;
 	}
-	bool ok = lookup_read_token(c, &claims, found, e);
+	bool ok = lookup_read_token(c, a->limits, &claims, found, e);
 	auth_jwt_claims_dispose(&claims);
 	return ok;
 }
@@ -173,7 +173,7 @@ static void run_lookups(auth *a, db_conn *c, const work *job)
 			lookups[count++] = &w->lookup;
 		}
 	}
-	bool has_read = count == 0 || lookup_read_keys(c, lookups, count, &e);
+	bool has_read = count == 0 || lookup_read_keys(c, a->limits, lookups, count, &e);
 	for (auth_waiter *w = job->first; w != NULL; w = next) {
 		next = w->next;
 		bool ok = w->token != NULL ? resolve_token(a, c, w, &e) : has_read;

@@ -67,6 +67,22 @@ void auth_show_key(buf *out, const auth_key_info *key)
 	}
 }
 
+static void write_limits(buf *out, const limit_set *limits)
+{
+	const char *before = "";
+	buf_append_str(out, STR(",\"limits\":{"));
+	for (int scope = 0; scope < LIMIT_SCOPES; scope++) {
+		for (int kind = 0; kind < LIMIT_KINDS; kind++) {
+			if (limits->most[scope][kind] >= 0) {
+				buf_printf(out, "%s\"%s\":%lld", before, limit_name((limit_kind)kind, (limit_scope)scope),
+						   (long long)limits->most[scope][kind]);
+				before = ",";
+			}
+		}
+	}
+	buf_append_byte(out, '}');
+}
+
 void auth_show_tenant(buf *out, const auth_tenant *tenant)
 {
 	jwrite_key(out, "name");
@@ -78,4 +94,5 @@ void auth_show_tenant(buf *out, const auth_tenant *tenant)
 		jwrite_bool(out, tenant->auto_create == AUTH_CHOICE_ON);
 	}
 	buf_printf(out, ",\"topics\":%lld,\"keys\":%lld", (long long)tenant->topics, (long long)tenant->keys);
+	write_limits(out, &tenant->limits);
 }

@@ -107,7 +107,8 @@ static bool read_tenants(db_conn *c, str only, str after, uint32_t limit, arena 
 								   .created_ms = db_i64(r, row, 2),
 								   .auto_create = lookup_choice(r, row, 3),
 								   .topics = db_i64(r, row, 4),
-								   .keys = db_i64(r, row, 5)};
+								   .keys = db_i64(r, row, 5),
+								   .limits = limit_set_read(db_str(r, row, 6))};
 		if (!arena_copy_str(a, db_str(r, row, 1), &tenants[i].name)) {
 			tenants = NULL;
 		}
@@ -208,17 +209,48 @@ bool auth_tenant_create(db_conn *c, const auth_actor *by, str name, auth_choice 
 	return ok;
 }
 
-bool auth_tenant_set_auto_create(db_conn *c, const auth_actor *by, str name, auth_choice auto_create, err *e)
+/* LIMIT_UNSET: nothing is to be done. */
+static bool write_limit(db_conn *c, int64_t tenant_id, const char *name, int64_t most, err *e)
 {
 	db_params p;
-	int64_t tenant_id = 0;
-	bool ok = auth_actor_check_operator(by, e) && db_conn_ensure(c, e) && db_begin(c, e) &&
-			  auth_tenant_find(c, name, &tenant_id, e);
+	if (most == LIMIT_UNSET) {
+		return true;
+	}
 	db_params_init(&p);
 	db_param_i64(&p, tenant_id);
-	add_choice(&p, auto_create);
-	ok = ok && db_do(c, &SQL_TENANT_SET_AUTO_CREATE, &p, NULL, e) && notify_all(c, e) &&
-		 audit_tenant(c, by, "tenant.set", name, e) && db_commit(c, e);
+	db_param_str(&p, str_from_c(name));
+	if (most == LIMIT_SERVER) {
+		return db_do(c, &SQL_TENANT_LIMIT_DROP, &p, NULL, e);
+	}
+	db_param_i64(&p, most);
+	return db_do(c, &SQL_TENANT_LIMIT_PUT, &p, NULL, e);
+}
+
+static bool write_change(db_conn *c, int64_t tenant_id, const auth_tenant_change *change, err *e)
+{
+	db_params p;
+	bool ok = true;
+	if (change->has_auto_create) {
+		db_params_init(&p);
+		db_param_i64(&p, tenant_id);
+		add_choice(&p, change->auto_create);
+		ok = db_do(c, &SQL_TENANT_SET_AUTO_CREATE, &p, NULL, e);
+	}
+	for (int scope = 0; ok && scope < LIMIT_SCOPES; scope++) {
+		for (int kind = 0; ok && kind < LIMIT_KINDS; kind++) {
+			ok = write_limit(c, tenant_id, limit_name((limit_kind)kind, (limit_scope)scope),
+							 change->limits.most[scope][kind], e);
+		}
+	}
+	return ok;
+}
+
+bool auth_tenant_alter(db_conn *c, const auth_actor *by, str name, const auth_tenant_change *change, err *e)
+{
+	int64_t tenant_id = 0;
+	bool ok = auth_actor_check_operator(by, e) && db_conn_ensure(c, e) && db_begin(c, e) &&
+			  auth_tenant_find(c, name, &tenant_id, e) && write_change(c, tenant_id, change, e) && notify_all(c, e) &&
+			  audit_tenant(c, by, "tenant.set", name, e) && db_commit(c, e);
 	if (!ok) {
 		db_rollback(c);
 	}

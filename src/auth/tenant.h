@@ -10,6 +10,7 @@
 #define TIDEGATE_AUTH_TENANT_H
 
 #include "auth/actor.h"
+#include "auth/limit_set.h"
 #include "db/conn.h"
 
 enum { AUTH_TENANT_NAME_MAX = 64 }; /* bytes: letters, digits, '.', '_', '-'; the first a letter or digit */
@@ -20,7 +21,8 @@ typedef struct auth_tenant {
 	int64_t created_ms;
 	auth_choice auto_create;
 	int64_t topics;
-	int64_t keys; /* that are valid now */
+	int64_t keys;     /* that are valid now */
+	limit_set limits; /* of its own; the server's where unset */
 } auth_tenant;
 
 bool auth_tenant_is_name(str name);
@@ -29,9 +31,15 @@ bool auth_tenant_find(db_conn *c, str name, int64_t *tenant_id, err *e) MUST_CHE
 /* The same for the actor: ERR_FORBIDDEN for another tenant than their own, whether it exists or not. An absent name is
  * their own; at the database itself, `default`. */
 bool auth_tenant_reach(db_conn *c, const auth_actor *by, str name, int64_t *tenant_id, err *e) MUST_CHECK;
+
+typedef struct auth_tenant_change {
+	bool has_auto_create;
+	auth_choice auto_create;
+	limit_set limits; /* those that are set; the others stay as they are */
+} auth_tenant_change;
+
 /* Workers follow at once. */
-bool auth_tenant_set_auto_create(db_conn *c, const auth_actor *by, str name, auth_choice auto_create,
-								 err *e) MUST_CHECK;
+bool auth_tenant_alter(db_conn *c, const auth_actor *by, str name, const auth_tenant_change *change, err *e) MUST_CHECK;
 /* By name, in the arena. */
 bool auth_tenant_list(db_conn *c, arena *a, auth_tenant **out, size_t *count, err *e) MUST_CHECK;
 /* Those behind the name `after` (empty: from the first), `limit` at most. */

@@ -220,7 +220,7 @@ void auth_watch_run(auth *a, db_conn *c)
 			lookups[lookup_count++] = &due[i]->lookup;
 		}
 	}
-	bool ok = lookup_count == 0 || lookup_read_keys(c, lookups, lookup_count, &e);
+	bool ok = lookup_count == 0 || lookup_read_keys(c, a->limits, lookups, lookup_count, &e);
 	bool is_required = auth_is_required(a);
 	for (size_t i = 0; i < count; i++) {
 		settle(due[i], ok, is_required);

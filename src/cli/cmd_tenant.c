@@ -7,7 +7,7 @@
 #include "cli/table.h"
 #include "cli/when.h"
 
-enum { OUTPUT_MAX_BYTES = 64 << 20, CELL_MAX_BYTES = 64 };
+enum { OUTPUT_MAX_BYTES = 64 << 20, CELL_MAX_BYTES = 64, LIMITS_MAX_BYTES = 1024 };
 
 typedef struct tenant_call {
 	cli_call *call;
@@ -16,6 +16,7 @@ typedef struct tenant_call {
 	arena *arena;
 	str name;
 	const char *auto_create; /* as given, or NULL */
+	const char *limits;      /* the same */
 	bool as_json;
 	buf out;
 } tenant_call;
@@ -62,15 +63,21 @@ static bool tenant_create(tenant_call *t, err *e)
 
 static bool tenant_set(tenant_call *t, err *e)
 {
-	auth_choice choice = AUTH_CHOICE_SERVER;
-	if (t->auto_create == NULL) {
-		return err_set(e, ERR_INVALID_REQUEST, "say what to set: --auto-create on, off or server");
+	auth_tenant_change change = {.has_auto_create = t->auto_create != NULL};
+	if (t->auto_create == NULL && t->limits == NULL) {
+		return err_set(e, ERR_INVALID_REQUEST, "say what to set: --auto-create on, off or server, or --limits");
 	}
-	if (!parse_choice(t->auto_create, &choice, e) ||
-		!auth_tenant_set_auto_create(t->conn, &t->by, t->name, choice, e)) {
+	if (!parse_choice(t->auto_create, &change.auto_create, e) ||
+		!limit_set_parse(str_from_c(t->limits != NULL ? t->limits : ""), &change.limits, e) ||
+		!auth_tenant_alter(t->conn, &t->by, t->name, &change, e)) {
 		return false;
 	}
-	fprintf(stderr, "tenant %.*s: auto-create %s\n", STR_ARG(t->name), choice_text(choice));
+	if (t->auto_create != NULL) {
+		fprintf(stderr, "tenant %.*s: auto-create %s\n", STR_ARG(t->name), choice_text(change.auto_create));
+	}
+	if (t->limits != NULL) {
+		fprintf(stderr, "tenant %.*s: limits changed\n", STR_ARG(t->name));
+	}
 	return true;
 }
 
@@ -104,16 +111,21 @@ static void add_number(table *t, int64_t number)
 static void print_table(const auth_tenant *tenants, size_t count, buf *out)
 {
 	table t;
-	table_init(&t, (const char *const[]){"TENANT", "TOPICS", "KEYS", "AUTO-CREATE", "CREATED (UTC)", NULL});
+	table_init(&t, (const char *const[]){"TENANT", "TOPICS", "KEYS", "AUTO-CREATE", "CREATED (UTC)", "LIMITS", NULL});
 	for (size_t i = 0; i < count; i++) {
 		buf time;
+		buf limits;
 		buf_init(&time, CELL_MAX_BYTES);
+		buf_init(&limits, LIMITS_MAX_BYTES);
+		limit_set_print(&tenants[i].limits, &limits);
 		when_append_time(&time, tenants[i].created_ms);
 		table_add(&t, tenants[i].name);
 		add_number(&t, tenants[i].topics);
 		add_number(&t, tenants[i].keys);
 		table_add(&t, str_from_c(choice_text(tenants[i].auto_create)));
 		table_add(&t, buf_str(&time));
+		table_add(&t, limits.len > 0 ? buf_str(&limits) : STR("server"));
+		buf_dispose(&limits);
 		buf_dispose(&time);
 	}
 	table_print(&t, out);
@@ -140,12 +152,13 @@ static const struct {
 	bool (*act)(tenant_call *t, err *e);
 	bool takes_name;
 	bool takes_auto_create;
+	bool takes_limits;
 	bool takes_json;
 } ACTIONS[] = {
-	{"create", tenant_create, true, true, false},
-	{"list", tenant_list, false, false, true},
-	{"set", tenant_set, true, true, false},
-	{"delete", tenant_delete, true, false, false},
+	{"create", tenant_create, true, true, false, false},
+	{"list", tenant_list, false, false, false, true},
+	{"set", tenant_set, true, true, true, false},
+	{"delete", tenant_delete, true, false, false, false},
 };
 
 enum { ACTION_COUNT = sizeof ACTIONS / sizeof ACTIONS[0] };
@@ -163,7 +176,8 @@ static bool find_action(tenant_call *t, int positional_count, size_t *action, er
 		return err_set(e, ERR_INVALID_REQUEST,
 					   ACTIONS[i].takes_name ? "`%s` takes one tenant's name" : "`%s` takes no name", ACTIONS[i].name);
 	}
-	if ((t->auto_create != NULL && !ACTIONS[i].takes_auto_create) || (t->as_json && !ACTIONS[i].takes_json)) {
+	if ((t->auto_create != NULL && !ACTIONS[i].takes_auto_create) || (t->limits != NULL && !ACTIONS[i].takes_limits) ||
+		(t->as_json && !ACTIONS[i].takes_json)) {
 		return err_set(e, ERR_INVALID_REQUEST, "`%s` has no such option", ACTIONS[i].name);
 	}
 	t->name = ACTIONS[i].takes_name ? str_from_c(t->call->argv[2]) : STR_NONE;
@@ -180,7 +194,8 @@ static int run(cli_call *call)
 	err e;
 	char actor[CLI_ACTOR_MAX];
 	tenant_call t = {.call = call, .by = cli_database_actor(actor)};
-	const cli_option options[] = {{"auto-create", &t.auto_create, NULL}, {"json", NULL, &t.as_json}};
+	const cli_option options[] = {
+		{"auto-create", &t.auto_create, NULL}, {"limits", &t.limits, NULL}, {"json", NULL, &t.as_json}};
 
 	buf_init(&t.out, OUTPUT_MAX_BYTES);
 	if (!cli_parse(call, options, sizeof options / sizeof options[0], &settings, &positional_count, &e) ||
@@ -212,7 +227,7 @@ const cli_command CLI_TENANT = {
 	.help =
 		"Usage: tidegate tenant create NAME [--auto-create on|off|server]\n"
 		"       tidegate tenant list [--json]\n"
-		"       tidegate tenant set NAME --auto-create on|off|server\n"
+		"       tidegate tenant set NAME [--auto-create on|off|server] [--limits LIMIT=MOST,…]\n"
 		"       tidegate tenant delete NAME\n\n"
 		"A tenant is an isolated namespace: its own topics, reached with its own keys. The tenant `default` is there\n"
 		"from the start; it serves every caller while no key exists.\n\n"
@@ -222,6 +237,9 @@ const cli_command CLI_TENANT = {
 		"delete  a tenant and its keys, which stop working at once. It must not have topics.\n\n"
 		"--auto-create on|off|server  whether producing to an unknown topic creates it; `server`, the default,\n"
 		"                             follows the setting auto_create_topics\n"
+		"--limits LIMIT=MOST,…        what it may use: requests_per_second, bytes_per_second, records_per_second,\n"
+		"                             requests_in_flight, streams, each also as …_per_key; stored_bytes, topics,\n"
+		"                             body_bytes. 0: no limit; `server`: as the server is set. Others stay\n"
 		"--database-url URL           or TIDEGATE_DATABASE_URL, or --config FILE; else the database of a\n"
 		"                             `tidegate dev` that runs in this directory\n\n"
 		"  tidegate tenant create acme && KEY=$(tidegate key create --tenant acme)\n",

@@ -188,16 +188,36 @@ static bool start_tokens(service *s, err *e)
 	return c->jwt_keys.len == 0 || auth_jwt_new(&options, &s->jwt, e);
 }
 
+/* What the configuration says of limits; topics and bodies have settings of the server's own. */
+static limit_set read_limits(const config *c)
+{
+	return (limit_set){.most = {
+						   [LIMIT_OF_TENANT] = {[LIMIT_REQUESTS_PER_SECOND] = c->limit_requests_per_second,
+												[LIMIT_BYTES_PER_SECOND] = c->limit_bytes_per_second,
+												[LIMIT_RECORDS_PER_SECOND] = c->limit_records_per_second,
+												[LIMIT_REQUESTS_IN_FLIGHT] = c->limit_requests_in_flight,
+												[LIMIT_STREAMS] = c->limit_streams,
+												[LIMIT_STORED_BYTES] = c->limit_stored_bytes},
+						   [LIMIT_OF_KEY] = {[LIMIT_REQUESTS_PER_SECOND] = c->limit_requests_per_second_per_key,
+											 [LIMIT_BYTES_PER_SECOND] = c->limit_bytes_per_second_per_key,
+											 [LIMIT_RECORDS_PER_SECOND] = c->limit_records_per_second_per_key,
+											 [LIMIT_REQUESTS_IN_FLIGHT] = c->limit_requests_in_flight_per_key,
+											 [LIMIT_STREAMS] = c->limit_streams_per_key},
+					   }};
+}
+
 static bool start_auth(service *s, err *e)
 {
 	const config *c = s->config;
 	err unknown;
+	const limit_set limits = read_limits(c);
 	if (!start_tokens(s, e)) {
 		return false;
 	}
 	auth_options options = {.pool = s->pool,
 							.cache_ms = (uint32_t)c->credential_cache_ms,
 							.jwt = s->jwt,
+							.limits = &limits,
 							.log = s->log,
 							.metrics = s->metrics};
 	if (!auth_mode_parse(c->auth, &options.mode)) {
@@ -269,6 +289,8 @@ static bool start_http(service *s, err *e)
 								   .dialects = s->dialects,
 								   .dialect_count = s->dialect_count,
 								   .gate = gate_request,
+								   .hold_stream = gate_hold_stream,
+								   .release_stream = gate_release_stream,
 								   .app = &s->api,
 								   .log = s->log,
 								   .metrics = s->metrics};

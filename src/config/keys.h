@@ -59,6 +59,17 @@
 	X(SWITCH, janitor, true, "this worker may be elected for background work") \
 	X(SWITCH, auto_create_topics, false, "producing to an unknown topic creates it with one partition") \
 	X(NUMBER, max_topics, 100000, 0, 10000000, "topics per tenant; 0 = no limit") \
+	X(NUMBER, limit_requests_per_second, 0, 0, 1000000000, "requests of one tenant that one worker takes a second; beyond, 429; 0 = no limit. `tidegate tenant set` says otherwise for a tenant") \
+	X(NUMBER, limit_requests_per_second_per_key, 0, 0, 1000000000, "the same for one key") \
+	X(NUMBER, limit_bytes_per_second, 0, 0, 1000000000000, "bytes of request and reply bodies of one tenant, a second and worker; 0 = no limit") \
+	X(NUMBER, limit_bytes_per_second_per_key, 0, 0, 1000000000000, "the same for one key") \
+	X(NUMBER, limit_records_per_second, 0, 0, 1000000000, "records that one tenant appends, a second and worker; 0 = no limit") \
+	X(NUMBER, limit_records_per_second_per_key, 0, 0, 1000000000, "the same for one key") \
+	X(NUMBER, limit_requests_in_flight, 0, 0, 1000000, "requests of one tenant that one worker answers at a time; 0 = no limit") \
+	X(NUMBER, limit_requests_in_flight_per_key, 0, 0, 1000000, "the same for one key") \
+	X(NUMBER, limit_streams, 0, 0, 1000000, "event streams and WebSockets of one tenant that one worker holds open; 0 = no limit") \
+	X(NUMBER, limit_streams_per_key, 0, 0, 1000000, "the same for one key") \
+	X(NUMBER, limit_stored_bytes, 0, 0, 1152921504606846976, "live bytes of one tenant's topics, looked at once a second; beyond, 429; 0 = no limit") \
 	X(NUMBER, webhook_timeout_ms, 10000, 100, 60000, "one webhook delivery; beyond, it counts as failed and is tried again") \
 	X(SWITCH, webhook_allow_localhost, false, "webhooks may go to http://localhost and 127.0.0.0/8; for development, `tidegate dev` allows it") \
 	X(NUMBER, max_routers, 10000, 0, 1000000, "routers per tenant; 0 = no limit") \

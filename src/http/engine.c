@@ -115,18 +115,27 @@ static void give_up(http_stream *s)
 	http_stream_unref(s);
 }
 
+void engine_release(const engine *e, void *hold)
+{
+	if (hold != NULL) {
+		e->options.release(hold);
+	}
+}
+
 http_stream *engine_open(engine *e, int fd, char *head, size_t head_bytes, bool is_chunked,
-						 const http_stream_options *options)
+						 const http_stream_options *options, void *hold)
 {
 	http_stream *s = stream_new(e, fd, head, head_bytes, options);
 	if (s == NULL) {
 		free(head);
 		close(fd);
+		engine_release(e, hold);
 		engine_unreserve(e);
 		e->options.on_socket_closed(e->options.context);
 		return NULL;
 	}
 	s->is_chunked = is_chunked;
+	s->hold = hold;
 	if (options->first != NULL) {
 		(void)stream_enqueue(s, options->first, 0);
 	}
@@ -139,6 +148,7 @@ http_stream *engine_open(engine *e, int fd, char *head, size_t head_bytes, bool 
 			*options->place = NULL;
 		}
 		metric_add(e->options.open_streams, -1);
+		engine_release(e, hold);
 		engine_unreserve(e);
 		give_up(s);
 		e->options.on_socket_closed(e->options.context);

@@ -34,17 +34,21 @@ typedef struct engine_options {
 	metric *bytes_out;
 	/* A socket that engine_goodbye() or engine_open() took is closed now. */
 	void (*on_socket_closed)(void *context);
+	/* A stream is over that engine_open() took with this hold. May be NULL, as may a hold. */
+	void (*release)(void *hold);
 	void *context;
 } engine_options;
 
 bool engine_new(const engine_options *options, engine **out, err *e) MUST_CHECK;
-/* Takes fd. `head` (malloc'd, may be NULL) goes out first. Returns NULL, with fd and head released, when out of memory
+/* Takes fd and the hold. `head` (malloc'd, may be NULL) goes out first. Returns NULL, with fd and head released, when out of memory
  * or stopped. */
 http_stream *engine_open(engine *e, int fd, char *head, size_t head_bytes, bool is_chunked,
-						 const http_stream_options *options);
+						 const http_stream_options *options, void *hold);
 /* A place for one more stream; engine_open() uses it up, engine_unreserve() gives it back. */
 bool engine_reserve(engine *e);
 void engine_unreserve(engine *e);
+/* Gives back a hold that engine_open() did not take. */
+void engine_release(const engine *e, void *hold); /* accepts NULL */
 /* Takes fd, sends `bytes` (malloc'd, may be NULL) and closes in the end. */
 void engine_goodbye(engine *e, int fd, char *bytes, size_t len);
 /* No new streams; on_shutdown for those there are (a stream without one just ends). */

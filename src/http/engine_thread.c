@@ -86,6 +86,7 @@ static void report_closed(http_stream *s, http_stream_end_reason reason)
 	atomic_store_explicit(&s->is_over, true, memory_order_release);
 	metric_add(e->options.open_streams, -1);
 	s->options.on_closed(s->options.context, reason);
+	engine_release(e, s->hold);
 	atomic_fetch_sub_explicit(&e->stream_count, 1, memory_order_release);
 }
 

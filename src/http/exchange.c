@@ -40,10 +40,10 @@ void exchange_drop_body(http_exchange *x)
 
 static void tell_end(http_exchange *x)
 {
-	void (*on_end)(void *context) = x->on_end;
+	void (*on_end)(void *context, uint64_t bytes) = x->on_end;
 	x->on_end = NULL;
 	if (on_end != NULL) {
-		on_end(x->on_end_context);
+		on_end(x->on_end_context, (x->is_body_kept ? x->body.len : x->body_received) + x->reply.len);
 	}
 }
 
@@ -230,10 +230,16 @@ void http_set_principal(http_exchange *x, const void *principal)
 	x->principal = principal;
 }
 
-void http_on_end(http_exchange *x, void (*on_end)(void *context), void *context)
+void http_on_end(http_exchange *x, void (*on_end)(void *context, uint64_t bytes), void *context)
 {
 	x->on_end = on_end;
 	x->on_end_context = context;
+}
+
+void http_limit_body(http_exchange *x, uint64_t max_bytes, const char *limit)
+{
+	x->caller_body_limit = max_bytes;
+	x->caller_limit = limit;
 }
 
 const void *http_principal(const http_exchange *x)

@@ -61,9 +61,12 @@ int64_t http_started_us(const http_exchange *x); /* clock_now_us() when the head
 void http_set_principal(http_exchange *x, const void *principal);
 const void *http_principal(const http_exchange *x);
 
-/* Called once, when the exchange has its reply or its client has gone: for what is counted per request. One an exchange;
- * any thread; it must not block, and must not touch x. */
-void http_on_end(http_exchange *x, void (*on_end)(void *context), void *context);
+/* Called once, when the exchange has its reply or its client has gone: for what is counted per request. `bytes`: of the
+ * request's body, decoded, and of the reply's. One an exchange; any thread; it must not block, and must not touch x. */
+void http_on_end(http_exchange *x, void (*on_end)(void *context, uint64_t bytes), void *context);
+/* In the gate: the body may have that many bytes, where this is less than what the server and the route allow. A larger
+ * one is refused with the detail {"limit":…,"max":…}; `limit` is a literal. */
+void http_limit_body(http_exchange *x, uint64_t max_bytes, const char *limit);
 
 /* True when the client is seen to have gone. A cheap look at the socket, for long waits. */
 bool http_peer_is_gone(http_exchange *x);

@@ -83,7 +83,7 @@ struct http_exchange {
 	table_match match;
 	str media_type;
 	const void *principal;
-	void (*on_end)(void *context); /* http_on_end() */
+	void (*on_end)(void *context, uint64_t bytes); /* http_on_end() */
 	void *on_end_context;
 	str id;
 
@@ -96,6 +96,8 @@ struct http_exchange {
 	bool has_body;      /* the message has a body, possibly of 0 bytes when chunked */
 	bool is_body_kept;
 	uint64_t body_limit;
+	uint64_t caller_body_limit; /* http_limit_body(); 0 = none */
+	const char *caller_limit;
 	uint64_t body_received; /* encoded bytes */
 	uint64_t buffered;      /* its share of the server's budget */
 	buf body;

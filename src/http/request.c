@@ -306,6 +306,9 @@ static bool refuse_too_large(http_exchange *x)
 	err e;
 	err_set(&e, ERR_PAYLOAD_TOO_LARGE, "the body is larger than the %llu bytes allowed here; send it in parts",
 			(unsigned long long)x->body_limit);
+	if (x->caller_limit != NULL && x->body_limit == x->caller_body_limit) {
+		err_detail(&e, "{\"limit\":\"%s\",\"max\":%llu}", x->caller_limit, (unsigned long long)x->body_limit);
+	}
 	metric_add(x->server->stats.refused[REFUSED_BODY], 1);
 	return request_refuse(x, &e);
 }
@@ -327,6 +330,9 @@ bool request_accept(http_exchange *x)
 	x->body_limit = x->server->options.max_body_bytes;
 	if (route->max_body_bytes > 0 && route->max_body_bytes < x->body_limit) {
 		x->body_limit = route->max_body_bytes;
+	}
+	if (x->caller_limit != NULL && x->caller_body_limit < x->body_limit) {
+		x->body_limit = x->caller_body_limit;
 	}
 	x->is_body_kept = route->body != HTTP_BODY_NONE;
 	if (!x->has_body) {

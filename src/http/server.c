@@ -193,6 +193,7 @@ static bool start_parts(http_server *s, err *e)
 		.open_streams = s->stats.streams,
 		.bytes_out = s->stats.bytes_out,
 		.on_socket_closed = on_socket_closed,
+		.release = o->release_stream,
 		.context = s,
 	};
 	if (!acceptor_new(&accepting, &s->acceptor, e)) {

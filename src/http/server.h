@@ -37,6 +37,10 @@ typedef struct http_server_options {
 	size_t dialect_count;
 	/* Called when the headers of a routed request are complete; ends with http_admit() or a reply. NULL admits all. */
 	void (*gate)(http_exchange *x);
+	/* Asked before an event stream opens: false refuses it with *e. *hold is given back when the stream has closed, or
+	 * did not open after all; any thread, must not block. NULL: only max_streams counts. */
+	bool (*hold_stream)(http_exchange *x, void **hold, err *e);
+	void (*release_stream)(void *hold);
 	void *app;
 	slog *log;                /* NULL = silent */
 	metric_registry *metrics; /* NULL = a private one */

@@ -29,6 +29,7 @@ struct http_stream {
 	atomic_bool is_over; /* no push is taken any more */
 	struct engine_thread *home;
 	http_stream_options options;
+	void *hold; /* engine_options.release; released with on_closed */
 	size_t queue_max_bytes;
 	bool is_chunked;
 	atomic_bool is_paused; /* nothing is read from the client */

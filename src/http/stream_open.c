@@ -25,6 +25,14 @@ http_stream *stream_open_as(http_exchange *x, int status, head_framing framing, 
 		metric_add(server->stats.refused[REFUSED_STREAMS], 1);
 		return refuse(x, ERR_THROTTLED, "the server has as many open streams as it may; try again later");
 	}
+	err refused;
+	void *hold = NULL;
+	if (server->options.hold_stream != NULL && !server->options.hold_stream(x, &hold, &refused)) {
+		engine_unreserve(e);
+		x->reply_header_count = 0;
+		http_send_error(x, &refused);
+		return NULL;
+	}
 	buf head;
 	buf_init(&head, HEAD_BYTES_MAX);
 	bool is_bare = x->transport->frames_bodies;
@@ -39,6 +47,7 @@ http_stream *stream_open_as(http_exchange *x, int status, head_framing framing, 
 	int fd = head.failed ? -1 : x->transport->detach(x);
 	if (fd < 0) {
 		buf_dispose(&head);
+		engine_release(e, hold);
 		engine_unreserve(e);
 		metric_add(server->stats.refused[REFUSED_DESCRIPTORS], 1);
 		x->reply_header_count = 0;
@@ -46,7 +55,7 @@ http_stream *stream_open_as(http_exchange *x, int status, head_framing framing, 
 	}
 	size_t head_bytes = 0;
 	char *bytes = buf_detach(&head, &head_bytes);
-	http_stream *s = engine_open(e, fd, bytes, head_bytes, framing == HEAD_CHUNKED && !is_bare, options);
+	http_stream *s = engine_open(e, fd, bytes, head_bytes, framing == HEAD_CHUNKED && !is_bare, options, hold);
 	exchange_end_turn(x, ENDING_DETACHED);
 	return s;
 }

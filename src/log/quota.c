@@ -38,6 +38,20 @@ bool quota_allows(int64_t most, int64_t total, int64_t bytes, err *e)
 	return false;
 }
 
+bool log_quota_stored(log_conn *conn, int64_t tenant_id, int64_t *bytes, err *e)
+{
+	db_params p;
+	db_result *r = NULL;
+	db_params_init(&p);
+	db_param_i64(&p, tenant_id);
+	if (!db_run(conn, &SQL_QUOTA_TENANT_TOTAL, &p, &r, e)) {
+		return err_frame(e, "log_quota_stored");
+	}
+	*bytes = db_i64(r, 0, 0);
+	db_result_free(r);
+	return true;
+}
+
 bool log_quota_check(log_engine *engine, log_conn *conn, int64_t bytes, err *e)
 {
 	db_result *r = NULL;

@@ -17,6 +17,9 @@ bool quota_receive(db_conn *conn, int64_t *total, err *e) MUST_CHECK;
 /* False with *e filled when `bytes` more would be too many. */
 bool quota_allows(int64_t most, int64_t total, int64_t bytes, err *e);
 
+/* Live bytes of one tenant's topics. */
+bool log_quota_stored(log_conn *conn, int64_t tenant_id, int64_t *bytes, err *e) MUST_CHECK;
+
 /* Whether an append of that many bytes would pass now; a later append is judged again. */
 bool log_quota_check(log_engine *engine, log_conn *conn, int64_t bytes, err *e) MUST_CHECK;
 

@@ -85,16 +85,31 @@ void log_topic_changed(log_engine *engine, int64_t topic_id)
 
 /* ---- create ---- */
 
+/* How many topics a tenant may have; 0 = no limit. */
+static bool read_limit(log_engine *engine, db_conn *conn, const db_params *tenant, int64_t *most, err *e)
+{
+	db_result *r = NULL;
+	if (!db_run(conn, &SQL_TOPIC_LIMIT, tenant, &r, e)) {
+		return false;
+	}
+	*most = db_rows(r) == 1 ? db_i64(r, 0, 0) : engine->options.max_topics;
+	db_result_free(r);
+	return true;
+}
+
 static bool check_count(log_engine *engine, db_conn *conn, int64_t tenant_id, err *e)
 {
 	db_params p;
 	db_result *r = NULL;
-	int64_t most = engine->options.max_topics;
+	int64_t most = 0;
+	db_params_init(&p);
+	db_param_i64(&p, tenant_id);
+	if (!read_limit(engine, conn, &p, &most, e)) {
+		return false;
+	}
 	if (most == 0) {
 		return true;
 	}
-	db_params_init(&p);
-	db_param_i64(&p, tenant_id);
 	if (!db_do(conn, &SQL_TOPIC_LOCK_TENANT, &p, NULL, e) || !db_run(conn, &SQL_TOPIC_COUNT, &p, &r, e)) {
 		return false;
 	}
@@ -102,7 +117,7 @@ static bool check_count(log_engine *engine, db_conn *conn, int64_t tenant_id, er
 	db_result_free(r);
 	if (count >= most) {
 		err_set(e, ERR_THROTTLED,
-				"this tenant has %lld topics, as many as it may have; delete some or raise max_topics",
+				"this tenant has %lld topics, as many as it may have; delete some, or have the limit raised",
 				(long long)count);
 		err_detail(e, "{\"limit\":\"max_topics\",\"max\":%lld}", (long long)most);
 		return false;

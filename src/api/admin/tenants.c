@@ -13,6 +13,8 @@ typedef struct tenant_call {
 	str name;
 	bool has_auto_create;
 	auth_choice auto_create;
+	bool has_limits;
+	limit_set limits;
 	wire_page page;
 } tenant_call;
 
@@ -42,18 +44,43 @@ static void read_auto_create(body *b, tenant_call *t)
 	}
 }
 
-static bool read_body(tenant_call *t, bool takes_name, err *e)
+/* {"requests_per_s":100,"topics":null}; null: the server's. */
+static void read_limits(body *b, tenant_call *t)
+{
+	str key;
+	t->has_limits = true;
+	if (!body_object(b, "limits")) {
+		return;
+	}
+	while (body_next(b, &key)) {
+		limit_kind kind;
+		limit_scope scope;
+		if (!limit_find(key, &kind, &scope)) {
+			admin_refuse_member(b, key);
+		} else if (body_null(b)) {
+			t->limits.most[scope][kind] = LIMIT_SERVER;
+		} else {
+			body_integer(b, limit_name(kind, scope), 0, LIMIT_MOST_MAX, &t->limits.most[scope][kind]);
+		}
+	}
+}
+
+/* A new tenant has a name, and no limits yet. */
+static bool read_body(tenant_call *t, bool is_new, err *e)
 {
 	body b;
 	str key;
+	t->limits = limit_set_none();
 	if (!body_begin(&b, t->op.x, e)) {
 		return false;
 	}
 	while (body_next(&b, &key)) {
-		if (takes_name && str_equal(key, STR("name"))) {
+		if (is_new && str_equal(key, STR("name"))) {
 			body_text(&b, "name", &t->name);
 		} else if (str_equal(key, STR("auto_create"))) {
 			read_auto_create(&b, t);
+		} else if (!is_new && str_equal(key, STR("limits"))) {
+			read_limits(&b, t);
 		} else {
 			admin_refuse_member(&b, key);
 		}
@@ -79,7 +106,9 @@ static bool run_get(api_operation *op, log_conn *conn, err *e)
 static bool run_alter(api_operation *op, log_conn *conn, err *e)
 {
 	tenant_call *t = (tenant_call *)op;
-	return auth_tenant_set_auto_create(conn, &t->by, t->name, t->auto_create, e) && write_tenant(t, conn, e);
+	const auth_tenant_change change = {
+		.has_auto_create = t->has_auto_create, .auto_create = t->auto_create, .limits = t->limits};
+	return auth_tenant_alter(conn, &t->by, t->name, &change, e) && write_tenant(t, conn, e);
 }
 
 static bool run_delete(api_operation *op, log_conn *conn, err *e)
@@ -190,8 +219,8 @@ void admin_alter_tenant(http_exchange *x)
 		return;
 	}
 	bool ok = read_body(t, false, &e);
-	if (ok && !t->has_auto_create) {
-		ok = err_set(&e, ERR_INVALID_REQUEST, "say what to change: auto_create, true, false or null");
+	if (ok && !t->has_auto_create && !t->has_limits) {
+		ok = err_set(&e, ERR_INVALID_REQUEST, "say what to change: auto_create, true, false or null; or limits");
 	}
 	finish(t, ok, &e);
 }

@@ -2,10 +2,12 @@
  * POST: append, close. Checked on the server's thread, committed by a lane, answered from there. A stream that expires is
  * looked at by a reader first; one that turns out to be closed, or a duplicate that counts as an access, afterwards.
  */
+#include "api/allowance.h"
 #include "api/durable/durable.h"
 #include "api/durable/fields.h"
 #include "api/durable/messages.h"
 #include "api/durable/reply.h"
+#include "api/gate.h"
 
 typedef struct post {
 	api_operation op;
@@ -161,7 +163,8 @@ static void submit(api_operation *op)
 							 .arena = http_arena(op->x),
 							 .done = finish,
 							 .context = p};
-	if (!log_append_submit(api_of(op->x)->log, &p->append, &e)) {
+	api *a = api_of(op->x);
+	if (!allowance_append(a, gate_principal(op->x), &columns, &e) || !log_append_submit(a->log, &p->append, &e)) {
 		fail(p, &e);
 	}
 }

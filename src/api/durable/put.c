@@ -2,6 +2,7 @@
  * PUT: create a stream, or confirm that it is there as asked. One job on a reader: a new stream, its link to the source it
  * is forked from, its first messages and its closure are one transaction.
  */
+#include "api/allowance.h"
 #include "api/durable/durable.h"
 #include "api/durable/fields.h"
 #include "api/durable/fork.h"
@@ -202,7 +203,8 @@ static bool insert(put *p, log_conn *conn, durable_fork *fork, int64_t *topic_id
 			expiry = (durable_expiry){source->has_ttl, source->has_expiry, source->ttl_s, source->expires_ms};
 		}
 	}
-	if (!list_records(p, content_type, fork, &records, e)) {
+	if (!list_records(p, content_type, fork, &records, e) ||
+		!allowance_append(a, gate_principal(p->op.x), &records, e)) {
 		return false;
 	}
 	const log_topic_spec spec = {.tenant_id = tenant_id,

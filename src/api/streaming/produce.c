@@ -2,6 +2,7 @@
  * POST /topics/{topic}/produce. Parsed on the server's thread, committed by a lane, answered from there: no other
  * thread and no copy of the messages in between.
  */
+#include "api/allowance.h"
 #include "api/body.h"
 #include "api/gate.h"
 #include "api/operation.h"
@@ -162,7 +163,8 @@ static void append(api_operation *op)
 		if (!api_with_topic_again(op, &e)) {
 			api_fail(op, &e);
 		}
-	} else if (!log_append_submit(all->log, append, &e)) {
+	} else if (!allowance_append(all, gate_principal(op->x), &append->columns, &e) ||
+			   !log_append_submit(all->log, append, &e)) {
 		api_fail(op, &e);
 	}
 }

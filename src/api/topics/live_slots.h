@@ -1,6 +1,5 @@
 /*
- * api/topics/live_slots: how many of something this worker has under way, in all and per key: long-lived connections
- * (watch, work, WebSocket), and requests.
+ * api/topics/live_slots: how many long-lived connections (watch, work, WebSocket) this worker has, in all and per key.
  *
  * Owns     a slot belongs to its taker, from live_slots_take() to live_slots_give_back(). Threads: any.
  * Limits   live_slots_rule; 0 = none. They hold exactly in each worker. A caller in development mode has no key to be

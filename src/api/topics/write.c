@@ -1,5 +1,6 @@
 #include "api/topics/write.h"
 
+#include "api/allowance.h"
 #include "api/operation.h"
 #include "api/topic_config.h"
 #include "api/topics/wire.h"
@@ -121,7 +122,8 @@ static void append(topic_write *w)
 	};
 	w->submitted_us = clock_now_us();
 	w->waits_for_disk = w->topic->config.durability == LOG_FSYNC;
-	if (!log_append_submit(w->api->log, &w->append, &e)) {
+	if (!allowance_append(w->api, w->principal, &w->append.columns, &e) ||
+		!log_append_submit(w->api->log, &w->append, &e)) {
 		fail_append(w, &e);
 	}
 }

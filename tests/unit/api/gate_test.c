@@ -1,8 +1,8 @@
 #include "api/gate.h"
 
 #include "api/api.h"
-#include "api/topics/live_slots.h"
 #include "auth/auth.h"
+#include "auth/limit_book.h"
 #include "http/route.h"
 #include "suite.h"
 
@@ -22,8 +22,10 @@ struct http_exchange {
 	err_code refused; /* ERR_NONE: not answered */
 	err error;
 	str challenge;
-	void (*on_end)(void *context);
+	void (*on_end)(void *context, uint64_t bytes);
 	void *on_end_context;
+	str content_length;
+	uint64_t max_body_bytes;
 };
 
 struct auth {
@@ -36,6 +38,8 @@ struct auth {
 static http_exchange x;
 static auth the_auth;
 static api the_api;
+static config the_config;
+static limit_account *the_account; /* of the next principal */
 
 /* ---- http ---- */
 
@@ -54,6 +58,9 @@ str http_request_header(const http_exchange *exchange, str name)
 {
 	if (str_equal_ignore_case(name, STR("x-api-key"))) {
 		return exchange->api_key;
+	}
+	if (str_equal_ignore_case(name, STR("content-length"))) {
+		return exchange->content_length;
 	}
 	return str_equal_ignore_case(name, STR("authorization")) ? exchange->authorization : STR_NONE;
 }
@@ -94,10 +101,16 @@ const void *http_principal(const http_exchange *exchange)
 	return exchange->principal;
 }
 
-void http_on_end(http_exchange *exchange, void (*on_end)(void *context), void *context)
+void http_on_end(http_exchange *exchange, void (*on_end)(void *context, uint64_t bytes), void *context)
 {
 	exchange->on_end = on_end;
 	exchange->on_end_context = context;
+}
+
+void http_limit_body(http_exchange *exchange, uint64_t max_bytes, const char *limit)
+{
+	ck_assert_str_eq(limit, "body_bytes");
+	exchange->max_body_bytes = max_bytes;
 }
 
 void http_admit(http_exchange *exchange)
@@ -154,10 +167,12 @@ static void open_gate(const http_route *route, uint32_t scopes, bool is_restrict
 							  .key_id = STR("0123456789ab"),
 							  .scopes = scopes,
 							  .prefixes = PREFIXES,
-							  .prefix_count = is_restricted ? 1 : 0};
+							  .prefix_count = is_restricted ? 1 : 0,
+							  .account = the_account};
 	x = (http_exchange){.route = route, .arena = arena_new(1 << 20)};
 	the_auth = (auth){.principal = auth_principal_new(&p)};
 	the_api.auth = &the_auth;
+	the_api.config = &the_config;
 }
 
 static void close_gate(void)
@@ -235,6 +250,25 @@ START_TEST(the_handler_finds_a_principal_that_lives_as_long_as_its_exchange)
 }
 END_TEST
 
+/* Limits of the tenant and the key that come next, as `tidegate tenant set --limits` takes them. */
+static limit_book *open_limits(metric_registry *metrics, const char *text)
+{
+	err e;
+	limit_set own;
+	const limit_set none = limit_set_none();
+	limit_book *book = limit_book_new(&none, metrics);
+	ck_assert(limit_set_parse(str_from_c(text), &own, &e));
+	the_account = limit_book_find(book, 3, STR("0123456789ab"), &own, 0);
+	return book;
+}
+
+static void close_limits(limit_book *book)
+{
+	limit_account_unref(the_account);
+	the_account = NULL;
+	limit_book_free(book);
+}
+
 static bool pass_counted(const http_route *route, http_exchange *kept)
 {
 	open_gate(route, AUTH_SCOPE_ALL, false);
@@ -247,28 +281,94 @@ static bool pass_counted(const http_route *route, http_exchange *kept)
 	return is_admitted;
 }
 
+static void end_request(http_exchange *kept, uint64_t bytes)
+{
+	if (kept->on_end != NULL) {
+		kept->on_end(kept->on_end_context, bytes);
+	}
+	arena_free(kept->arena);
+}
+
 START_TEST(requests_of_one_key_are_counted_until_they_end)
 {
 	http_exchange first;
 	http_exchange second;
 	http_exchange third;
 	http_exchange other;
-	the_api.requests = live_slots_new((live_slots_rule){
-		.most_per_key = 2, .name_per_key = "max_inflight_per_key", .what = "requests of this key are under way"});
+	metric_registry *metrics = metric_registry_new();
+	limit_book *book = open_limits(metrics, "");
+	the_config.topics_max_inflight_per_key = 2;
 	ck_assert(pass_counted(&COUNTED, &first) && pass_counted(&COUNTED, &second));
-	ck_assert(!pass_counted(&COUNTED, &third) && pass_counted(&ANY, &other));
-	arena_free(third.arena);
-	first.on_end(first.on_end_context);
+	ck_assert(!pass_counted(&COUNTED, &third));
+	ck_assert_str_eq(third.error.detail, "{\"limit\":\"max_inflight_per_key\",\"max\":2}");
+	ck_assert(pass_counted(&ANY, &other));
+	end_request(&third, 0);
+	end_request(&other, 0);
+	end_request(&first, 0);
 	ck_assert(pass_counted(&COUNTED, &third));
-	second.on_end(second.on_end_context);
-	third.on_end(third.on_end_context);
-	ck_assert_int_eq(live_slots_count(the_api.requests), 0);
-	live_slots_free(the_api.requests);
-	the_api.requests = NULL;
-	arena_free(first.arena);
-	arena_free(second.arena);
-	arena_free(third.arena);
-	arena_free(other.arena);
+	end_request(&second, 0);
+	end_request(&third, 0);
+	ck_assert_int_eq(limit_in_use(the_account, LIMIT_REQUESTS_IN_FLIGHT), 0);
+	the_config.topics_max_inflight_per_key = 0;
+	close_limits(book);
+	metric_registry_free(metrics);
+}
+END_TEST
+
+START_TEST(a_request_is_taken_from_what_its_key_and_tenant_may_use)
+{
+	http_exchange first;
+	http_exchange second;
+	metric_registry *metrics = metric_registry_new();
+	limit_book *book = open_limits(metrics, "requests_per_second_per_key=1,body_bytes=700");
+	ck_assert(pass_counted(&PRODUCE, &first));
+	ck_assert_uint_eq(first.max_body_bytes, 700);
+	ck_assert(!pass_counted(&PRODUCE, &second));
+	ck_assert_ptr_nonnull(strstr(second.error.detail, "requests_per_second_per_key"));
+	ck_assert_int_eq(limit_in_use(the_account, LIMIT_REQUESTS_IN_FLIGHT), 1);
+	end_request(&first, 0);
+	end_request(&second, 0);
+	close_limits(book);
+	metric_registry_free(metrics);
+}
+END_TEST
+
+START_TEST(bytes_are_paid_for_when_they_are_known)
+{
+	http_exchange first;
+	http_exchange second;
+	metric_registry *metrics = metric_registry_new();
+	limit_book *book = open_limits(metrics, "bytes_per_second=1000");
+	ck_assert(pass_counted(&PRODUCE, &first));
+	end_request(&first, 1000000);
+	ck_assert(!pass_counted(&PRODUCE, &second));
+	ck_assert_ptr_nonnull(strstr(second.error.detail, "\"bytes_per_second\""));
+	end_request(&second, 0);
+	close_limits(book);
+	metric_registry_free(metrics);
+}
+END_TEST
+
+START_TEST(open_streams_count_for_whoever_opened_them)
+{
+	err e;
+	void *first = NULL;
+	void *second = NULL;
+	metric_registry *metrics = metric_registry_new();
+	limit_book *book = open_limits(metrics, "streams=1");
+	open_gate(&STREAM, AUTH_SCOPE_ALL, false);
+	x.api_key = STR("good");
+	gate_request(&x);
+	ck_assert(gate_hold_stream(&x, &first, &e));
+	ck_assert(!gate_hold_stream(&x, &second, &e));
+	ck_assert_int_eq(e.code, ERR_THROTTLED);
+	gate_release_stream(first);
+	ck_assert(gate_hold_stream(&x, &second, &e));
+	gate_release_stream(second);
+	x.on_end(x.on_end_context, 0);
+	close_gate();
+	close_limits(book);
+	metric_registry_free(metrics);
 }
 END_TEST
 
@@ -406,6 +506,9 @@ int main(void)
 		the_credential_is_found_in_its_places_in_order,
 		the_handler_finds_a_principal_that_lives_as_long_as_its_exchange,
 		requests_of_one_key_are_counted_until_they_end,
+		a_request_is_taken_from_what_its_key_and_tenant_may_use,
+		bytes_are_paid_for_when_they_are_known,
+		open_streams_count_for_whoever_opened_them,
 		scopes_come_before_the_name,
 		the_name_in_the_path_must_have_a_prefix,
 		a_name_from_a_body_is_named_when_it_is_refused,

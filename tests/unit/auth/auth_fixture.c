@@ -147,3 +147,9 @@ void auth_fixture_sleep_ms(int64_t ms)
 {
 	nanosleep(&(struct timespec){ms / 1000, ms % 1000 * 1000000}, NULL);
 }
+
+bool auth_fixture_set_auto_create(auth_fixture *f, str tenant, auth_choice choice, err *e)
+{
+	const auth_tenant_change change = {.has_auto_create = true, .auto_create = choice, .limits = limit_set_none()};
+	return auth_tenant_alter(f->conn, &AUTH_FIXTURE_ACTOR, tenant, &change, e);
+}

@@ -181,7 +181,7 @@ START_TEST(the_default_tenants_choice_is_followed)
 	ck_assert_int_eq(auth_fixture_check(&f, STR_NONE, &e, &p), AUTH_OK);
 	ck_assert_int_eq(p->auto_create, AUTH_CHOICE_SERVER);
 	auth_principal_unref(p);
-	must(auth_tenant_set_auto_create(f.conn, &AUTH_FIXTURE_ACTOR, STR("default"), AUTH_CHOICE_ON, &e));
+	must(auth_fixture_set_auto_create(&f, STR("default"), AUTH_CHOICE_ON, &e));
 	auth_fixture_hear(&f);
 	bool is_on = false;
 	for (int64_t deadline_ms = clock_now_ms() + 5000; !is_on && clock_now_ms() < deadline_ms;) {

@@ -140,14 +140,14 @@ START_TEST(a_tenants_choice_can_be_changed)
 	auth_tenant *tenants = NULL;
 	size_t count = 0;
 	auth_fixture_open(&f);
-	must(auth_tenant_set_auto_create(f.conn, &AUTH_FIXTURE_ACTOR, STR("default"), AUTH_CHOICE_ON, &e));
+	must(auth_fixture_set_auto_create(&f, STR("default"), AUTH_CHOICE_ON, &e));
 	ck_assert_view_eq(next_payload(), STR(""));
 	must(auth_tenant_list(f.conn, f.arena, &tenants, &count, &e));
 	ck_assert_int_eq(tenants[0].auto_create, AUTH_CHOICE_ON);
-	must(auth_tenant_set_auto_create(f.conn, &AUTH_FIXTURE_ACTOR, STR("default"), AUTH_CHOICE_SERVER, &e));
+	must(auth_fixture_set_auto_create(&f, STR("default"), AUTH_CHOICE_SERVER, &e));
 	must(auth_tenant_list(f.conn, f.arena, &tenants, &count, &e));
 	ck_assert_int_eq(tenants[0].auto_create, AUTH_CHOICE_SERVER);
-	ck_assert(!auth_tenant_set_auto_create(f.conn, &AUTH_FIXTURE_ACTOR, STR("nobody"), AUTH_CHOICE_ON, &e));
+	ck_assert(!auth_fixture_set_auto_create(&f, STR("nobody"), AUTH_CHOICE_ON, &e));
 	ck_assert_int_eq(e.code, ERR_NOT_FOUND);
 	auth_fixture_close(&f);
 }
