@@ -1,4 +1,6 @@
 -- Deleting single records: their elements become NULL, a row without a live record goes. All of it under the head's lock.
+-- Tags are looked up one by one (OFFSET 0 keeps the planner from joining): it cannot know how few they are, and would read
+-- the whole index of a topic with a million tags for one of them.
 
 -- name: erase_find_equal
 -- $1 bigint topic_id, $2 int partition, $3 bytea tag, $4 bigint from, $5 bigint below, $6 bigint limit
@@ -30,10 +32,12 @@ WITH gone AS (
           AND base_offset >= $3 ORDER BY last_offset LIMIT $5)
     RETURNING base_offset, records, bytes, tags),
 untagged AS (
-    DELETE FROM tidegate.batch_tag t
-    USING (SELECT u.tag, g.base_offset + u.element - 1 AS record_offset
-           FROM gone g CROSS JOIN LATERAL unnest(g.tags) WITH ORDINALITY AS u(tag, element)) d
-    WHERE t.topic_id = $1 AND t.partition = $2 AND t.tag = d.tag AND t.record_offset = d.record_offset)
+    DELETE FROM tidegate.batch_tag WHERE ctid = ANY (ARRAY(
+        SELECT t.place
+        FROM gone g CROSS JOIN LATERAL unnest(g.tags) WITH ORDINALITY AS u(tag, element)
+        CROSS JOIN LATERAL (SELECT ctid AS place FROM tidegate.batch_tag
+                            WHERE topic_id = $1 AND partition = $2 AND tag = u.tag
+                              AND record_offset = g.base_offset + u.element - 1 OFFSET 0) t)))
 SELECT count(*), coalesce(sum(records), 0)::bigint, coalesce(sum(bytes), 0)::bigint FROM gone
 
 -- name: erase_find_rows
@@ -86,9 +90,12 @@ thinned AS (
     FROM after a
     WHERE b.topic_id = $1 AND b.partition = $2 AND b.last_offset = a.last_offset AND a.kept > 0),
 untagged AS (
-    DELETE FROM tidegate.batch_tag t
-    USING (SELECT unnest(a.erased_tags) AS tag, unnest(a.erased_offsets) AS record_offset FROM after a) d
-    WHERE t.topic_id = $1 AND t.partition = $2 AND t.tag = d.tag AND t.record_offset = d.record_offset)
+    DELETE FROM tidegate.batch_tag WHERE ctid = ANY (ARRAY(
+        SELECT t.place
+        FROM after a CROSS JOIN LATERAL unnest(a.erased_tags, a.erased_offsets) AS u(tag, record_offset)
+        CROSS JOIN LATERAL (SELECT ctid AS place FROM tidegate.batch_tag
+                            WHERE topic_id = $1 AND partition = $2 AND tag = u.tag
+                              AND record_offset = u.record_offset OFFSET 0) t)))
 SELECT coalesce(sum(erased), 0)::bigint, coalesce(sum(erased_bytes), 0)::bigint FROM after
 
 -- name: erase_row_at_ephemeral
@@ -104,10 +111,12 @@ WITH gone AS (
           AND base_offset >= $3 ORDER BY last_offset LIMIT $5)
     RETURNING base_offset, records, bytes, tags),
 untagged AS (
-    DELETE FROM tidegate.batch_tag t
-    USING (SELECT u.tag, g.base_offset + u.element - 1 AS record_offset
-           FROM gone g CROSS JOIN LATERAL unnest(g.tags) WITH ORDINALITY AS u(tag, element)) d
-    WHERE t.topic_id = $1 AND t.partition = $2 AND t.tag = d.tag AND t.record_offset = d.record_offset)
+    DELETE FROM tidegate.batch_tag WHERE ctid = ANY (ARRAY(
+        SELECT t.place
+        FROM gone g CROSS JOIN LATERAL unnest(g.tags) WITH ORDINALITY AS u(tag, element)
+        CROSS JOIN LATERAL (SELECT ctid AS place FROM tidegate.batch_tag
+                            WHERE topic_id = $1 AND partition = $2 AND tag = u.tag
+                              AND record_offset = g.base_offset + u.element - 1 OFFSET 0) t)))
 SELECT count(*), coalesce(sum(records), 0)::bigint, coalesce(sum(bytes), 0)::bigint FROM gone
 
 -- name: erase_find_rows_ephemeral
@@ -160,7 +169,10 @@ thinned AS (
     FROM after a
     WHERE b.topic_id = $1 AND b.partition = $2 AND b.last_offset = a.last_offset AND a.kept > 0),
 untagged AS (
-    DELETE FROM tidegate.batch_tag t
-    USING (SELECT unnest(a.erased_tags) AS tag, unnest(a.erased_offsets) AS record_offset FROM after a) d
-    WHERE t.topic_id = $1 AND t.partition = $2 AND t.tag = d.tag AND t.record_offset = d.record_offset)
+    DELETE FROM tidegate.batch_tag WHERE ctid = ANY (ARRAY(
+        SELECT t.place
+        FROM after a CROSS JOIN LATERAL unnest(a.erased_tags, a.erased_offsets) AS u(tag, record_offset)
+        CROSS JOIN LATERAL (SELECT ctid AS place FROM tidegate.batch_tag
+                            WHERE topic_id = $1 AND partition = $2 AND tag = u.tag
+                              AND record_offset = u.record_offset OFFSET 0) t)))
 SELECT coalesce(sum(erased), 0)::bigint, coalesce(sum(erased_bytes), 0)::bigint FROM after

@@ -37,7 +37,7 @@ FROM tidegate.head h WHERE h.topic_id = $1 AND ($2::int[] IS NULL OR h.partition
 -- name: head_rules
 -- What judging needs to know of the topic, read after the heads were locked. $1 bigint topic_id
 SELECT ttl_ms, cap_records, cap_bytes, discard_old, idempotency_window_ms,
-       (extract(epoch FROM clock_timestamp()) * 1000)::bigint AS now_ms, durability::int
+       (extract(epoch FROM clock_timestamp()) * 1000)::bigint AS now_ms, durability::int, origin::int
 FROM tidegate.topic WHERE topic_id = $1
 
 -- name: head_has_mark

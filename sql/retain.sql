@@ -40,6 +40,7 @@ SELECT topic_id, partition, greatest(cap_floor, ttl_floor, source_floor), is_eph
 WHERE greatest(cap_floor, ttl_floor, source_floor) > reclaimed ORDER BY topic_id, partition LIMIT $1
 
 -- name: retain_delete_below
+-- Tags one by one, as in erase.sql.
 -- $1 bigint topic_id, $2 int partition, $3 bigint floor, $4 bigint limit
 WITH gone AS (
     DELETE FROM tidegate.batch WHERE topic_id = $1 AND partition = $2 AND last_offset IN (
@@ -47,10 +48,12 @@ WITH gone AS (
         ORDER BY last_offset LIMIT $4)
     RETURNING base_offset, tags),
 untagged AS (
-    DELETE FROM tidegate.batch_tag t
-    USING (SELECT u.tag, g.base_offset + u.element - 1 AS record_offset
-           FROM gone g CROSS JOIN LATERAL unnest(g.tags) WITH ORDINALITY AS u(tag, element)) d
-    WHERE t.topic_id = $1 AND t.partition = $2 AND t.tag = d.tag AND t.record_offset = d.record_offset)
+    DELETE FROM tidegate.batch_tag WHERE ctid = ANY (ARRAY(
+        SELECT t.place
+        FROM gone g CROSS JOIN LATERAL unnest(g.tags) WITH ORDINALITY AS u(tag, element)
+        CROSS JOIN LATERAL (SELECT ctid AS place FROM tidegate.batch_tag
+                            WHERE topic_id = $1 AND partition = $2 AND tag = u.tag
+                              AND record_offset = g.base_offset + u.element - 1 OFFSET 0) t)))
 SELECT FROM gone
 
 -- name: retain_delete_below_ephemeral
@@ -60,10 +63,12 @@ WITH gone AS (
         ORDER BY last_offset LIMIT $4)
     RETURNING base_offset, tags),
 untagged AS (
-    DELETE FROM tidegate.batch_tag t
-    USING (SELECT u.tag, g.base_offset + u.element - 1 AS record_offset
-           FROM gone g CROSS JOIN LATERAL unnest(g.tags) WITH ORDINALITY AS u(tag, element)) d
-    WHERE t.topic_id = $1 AND t.partition = $2 AND t.tag = d.tag AND t.record_offset = d.record_offset)
+    DELETE FROM tidegate.batch_tag WHERE ctid = ANY (ARRAY(
+        SELECT t.place
+        FROM gone g CROSS JOIN LATERAL unnest(g.tags) WITH ORDINALITY AS u(tag, element)
+        CROSS JOIN LATERAL (SELECT ctid AS place FROM tidegate.batch_tag
+                            WHERE topic_id = $1 AND partition = $2 AND tag = u.tag
+                              AND record_offset = g.base_offset + u.element - 1 OFFSET 0) t)))
 SELECT FROM gone
 
 -- name: retain_set_reclaimed

@@ -5,6 +5,8 @@
 #include "api/durable/keep.h"
 #include "api/durable/stream.h"
 #include "api/durable/subscription/subscriptions.h"
+#include "api/httpmq/catalog.h"
+#include "api/httpmq/httpmq.h"
 #include "api/probe.h"
 #include "api/pump.h"
 #include "api/streaming/streaming.h"
@@ -22,9 +24,10 @@ bool api_init(api *a, err *e)
 	a->started_ms = clock_now_ms();
 	atomic_init(&a->keyless, 0);
 	atomic_init(&a->is_stopping, false);
+	a->httpmq = httpmq_catalog_new();
 	a->topics = topics_hub_new(a);
 	if (a->pumps == NULL || a->durable == NULL || a->durable_keeper == NULL || a->touched == NULL ||
-		a->topics == NULL) {
+		a->topics == NULL || a->httpmq == NULL) {
 		return err_set(e, ERR_NO_MEMORY, "no memory to start with");
 	}
 	if (!clerk_new(a, &a->clerk, e)) {
@@ -46,6 +49,9 @@ void api_dispose(api *a)
 	topics_hub *hub = a->topics;
 	a->topics = NULL;
 	topics_hub_free(hub);
+	httpmq_catalog *catalog = a->httpmq;
+	a->httpmq = NULL;
+	httpmq_catalog_free(catalog);
 	clerk_free(a->clerk);
 	pump_set_free(a->pumps);
 	durable_keeper_free(a->durable_keeper);
@@ -71,6 +77,13 @@ void api_on_watch_notify(api *a, str payload)
 	}
 }
 
+void api_on_httpmq_notify(api *a, str payload)
+{
+	if (a->httpmq != NULL) {
+		httpmq_catalog_hear(a->httpmq, payload);
+	}
+}
+
 api *api_of(const http_exchange *x)
 {
 	return http_app(x);
@@ -79,7 +92,8 @@ api *api_of(const http_exchange *x)
 /* ---- dialects ---- */
 
 /* Every dialect that can be asked for by name. */
-static const http_dialect *const choices[] = {&streaming_dialect, &topics_dialect, &durable_dialect, &admin_dialect};
+static const http_dialect *const choices[] = {&streaming_dialect, &topics_dialect, &durable_dialect, &httpmq_management,
+											  &httpmq_dataplane, &admin_dialect};
 
 enum { CHOICE_COUNT = sizeof choices / sizeof choices[0] };
 
@@ -130,10 +144,18 @@ bool api_dialects(str names, const http_dialect *out[API_DIALECTS_MAX], size_t *
 			}
 			continue;
 		}
+		if (str_equal(name, STR("httpmq"))) {
+			add_dialect(&httpmq_management, out, &found);
+			add_dialect(&httpmq_dataplane, out, &found);
+			continue;
+		}
 		const http_dialect *d = find_dialect(name);
 		if (d == NULL) {
-			return err_set(e, ERR_INVALID_REQUEST,
-						   "dialects: \"%.*s\" is not one of: all, streaming, topics, durable, admin", STR_ARG(name));
+			return err_set(
+				e, ERR_INVALID_REQUEST,
+				"dialects: \"%.*s\" is not one of: all, streaming, topics, durable, httpmq, httpmq-management, "
+				"httpmq-dataplane, admin",
+				STR_ARG(name));
 		}
 		add_dialect(d, out, &found);
 	}

@@ -23,9 +23,12 @@ struct pump_set;
 struct durable_cache;
 struct touch_book;
 struct topics_hub;
+struct httpmq_catalog;
 
 /* The channel whose payloads belong to api_on_watch_notify(). */
 #define API_WATCH_CHANNEL "tidegate_watch"
+/* Those of this one to api_on_httpmq_notify(). */
+#define API_HTTPMQ_CHANNEL "tidegate_httpmq"
 
 enum {
 	API_JSON_DEPTH = 128,    /* nesting of a request body */
@@ -44,11 +47,12 @@ typedef struct api {
 	struct pump_set *pumps;        /* whoever waits for new records */
 	struct durable_cache *durable; /* what is remembered of durable streams */
 	struct durable_keeper *durable_keeper;
-	struct clerk *clerk;                 /* sees to their subscriptions */
-	_Atomic(struct topics_hub *) topics; /* what the live connections of the topics dialect share */
-	struct touch_book *touched;          /* when topics were last read */
-	int64_t started_ms;                  /* clock_now_ms() when it began */
-	atomic_uint_least32_t keyless;       /* round robin of records without a key: the next one's number */
+	struct clerk *clerk;                     /* sees to their subscriptions */
+	_Atomic(struct topics_hub *) topics;     /* what the live connections of the topics dialect share */
+	_Atomic(struct httpmq_catalog *) httpmq; /* which stream captures a subject */
+	struct touch_book *touched;              /* when topics were last read */
+	int64_t started_ms;                      /* clock_now_ms() when it began */
+	atomic_uint_least32_t keyless;           /* round robin of records without a key: the next one's number */
 	atomic_bool is_stopping;
 	atomic_bool is_ready; /* api_init() is done */
 } api;
@@ -62,6 +66,8 @@ bool api_duty(void *context, log_engine *engine, log_conn *conn, bool *more, err
 
 /* A notification of API_WATCH_CHANNEL; on the listener's thread, also before api_init(). */
 void api_on_watch_notify(api *a, str payload);
+/* The same of API_HTTPMQ_CHANNEL. */
+void api_on_httpmq_notify(api *a, str payload);
 
 api *api_of(const http_exchange *x);
 

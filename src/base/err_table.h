@@ -46,6 +46,7 @@
 	X(GONE, "gone", 410)                                                                                               \
 	X(PAYLOAD_TOO_LARGE, "payload_too_large", 413)                                                                     \
 	X(UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", 415)                                                           \
+	X(REFUSED, "refused", 422)                                                                                         \
 	X(TOPIC_FULL, "topic_full", 422)                                                                                   \
 	X(THROTTLED, "throttled", 429)                                                                                     \
 	X(HEADERS_TOO_LARGE, "headers_too_large", 431)                                                                     \

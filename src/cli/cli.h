@@ -40,6 +40,7 @@ extern const cli_command CLI_KEY;
 extern const cli_command CLI_MIGRATE;
 extern const cli_command CLI_SERVE;
 extern const cli_command CLI_TENANT;
+extern const cli_command CLI_TOKEN;
 extern const cli_command CLI_VERSION;
 
 /* The whole program: argv as from main(). Returns the exit status. */

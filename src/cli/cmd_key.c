@@ -6,13 +6,12 @@
 #include "base/jwrite.h"
 #include "cli/cli.h"
 #include "cli/database.h"
+#include "cli/grant.h"
 #include "cli/table.h"
 #include "cli/when.h"
 
 enum { OUTPUT_MAX_BYTES = 64 << 20, CELL_MAX_BYTES = 128 << 10 };
 
-static const char DEFAULT_TENANT[] = "default";
-static const char DEFAULT_SCOPES[] = "read,write";
 static const char DEFAULT_OVERLAP[] = "24h";
 
 typedef struct key_call {
@@ -126,39 +125,16 @@ static void print_json(const auth_key_info *keys, size_t count, buf *out)
 
 /* ---- the actions ---- */
 
-static bool parse_scopes(const char *text, uint32_t *out, err *e)
-{
-	str problem;
-	return auth_scopes_parse(str_from_c(text), out, &problem) ||
-		   err_set(e, ERR_INVALID_REQUEST, "`%.*s` is no scope: --scopes takes read, write, delete, admin, or all",
-				   STR_ARG(str_take(problem, 40)));
-}
-
-/* "orders.,audit." Empty ones are the keyring's to refuse. */
-static bool parse_prefixes(const char *text, str prefixes[AUTH_PREFIXES_MAX], size_t *count, err *e)
-{
-	str rest = str_from_c(text);
-	*count = 0;
-	while (rest.ptr != NULL) {
-		if (*count == AUTH_PREFIXES_MAX) {
-			return err_set(e, ERR_INVALID_REQUEST, "a key has at most %d prefixes", AUTH_PREFIXES_MAX);
-		}
-		str_split(rest, ',', &prefixes[*count], &rest);
-		(*count)++;
-	}
-	return true;
-}
-
 static bool key_create(key_call *k, err *e)
 {
 	str prefixes[AUTH_PREFIXES_MAX];
 	auth_key key;
 	auth_key_info info;
 	auth_key_spec spec = {.name = str_from_c(k->name), .prefixes = prefixes};
-	const char *tenant = k->tenant != NULL ? k->tenant : DEFAULT_TENANT;
+	const char *tenant = k->tenant != NULL ? k->tenant : GRANT_DEFAULT_TENANT;
 	bool has_end = k->expires != NULL && strcmp(k->expires, "never") != 0;
-	bool ok = parse_scopes(k->scopes != NULL ? k->scopes : DEFAULT_SCOPES, &spec.scopes, e) &&
-			  parse_prefixes(k->prefix, prefixes, &spec.prefix_count, e) &&
+	bool ok = grant_parse_scopes(k->scopes, &spec.scopes, e) &&
+			  grant_parse_prefixes(k->prefix, prefixes, &spec.prefix_count, e) &&
 			  (!has_end || when_parse_duration(str_from_c(k->expires), &spec.lifetime_ms, e));
 	if (ok && has_end && spec.lifetime_ms == 0) {
 		ok = err_set(e, ERR_INVALID_REQUEST,

@@ -242,29 +242,35 @@ static void hear_watch(void *context, str payload)
 	api_on_watch_notify(context, payload);
 }
 
+static void hear_httpmq(void *context, str payload)
+{
+	api_on_httpmq_notify(context, payload);
+}
+
 static bool start_engine(service *s, err *e)
 {
 	const config *c = s->config;
-	log_engine_options options = {
-		.database_url = c->database_url,
-		.pool = s->pool,
-		.lanes = (uint32_t)c->lanes,
-		.lane_connections = (uint32_t)c->lane_connections,
-		.lane_queue_bytes = (uint64_t)c->lane_queue_bytes,
-		.database_timeout_ms = (uint32_t)c->database_timeout_ms,
-		.poll_interval_ms = (uint32_t)c->poll_interval_ms,
-		.janitor_interval_ms = (uint32_t)c->janitor_interval_ms,
-		.janitor = c->janitor,
-		.duty = api_duty,
-		.duty_context = &s->api,
-		.max_topics = c->max_topics,
-		.max_total_bytes = c->max_total_bytes,
-		.max_routers = c->max_routers,
-		.max_subscriptions = (uint32_t)c->max_subscriptions,
-		.channels = {{AUTH_CHANNEL, hear_auth, s->auth}, {API_WATCH_CHANNEL, hear_watch, &s->api}},
-		.timer = s->timer,
-		.log = s->log,
-		.metrics = s->metrics};
+	log_engine_options options = {.database_url = c->database_url,
+								  .pool = s->pool,
+								  .lanes = (uint32_t)c->lanes,
+								  .lane_connections = (uint32_t)c->lane_connections,
+								  .lane_queue_bytes = (uint64_t)c->lane_queue_bytes,
+								  .database_timeout_ms = (uint32_t)c->database_timeout_ms,
+								  .poll_interval_ms = (uint32_t)c->poll_interval_ms,
+								  .janitor_interval_ms = (uint32_t)c->janitor_interval_ms,
+								  .janitor = c->janitor,
+								  .duty = api_duty,
+								  .duty_context = &s->api,
+								  .max_topics = c->max_topics,
+								  .max_total_bytes = c->max_total_bytes,
+								  .max_routers = c->max_routers,
+								  .max_subscriptions = (uint32_t)c->max_subscriptions,
+								  .channels = {{AUTH_CHANNEL, hear_auth, s->auth},
+											   {API_WATCH_CHANNEL, hear_watch, &s->api},
+											   {API_HTTPMQ_CHANNEL, hear_httpmq, &s->api}},
+								  .timer = s->timer,
+								  .log = s->log,
+								  .metrics = s->metrics};
 	return log_engine_new(&options, &s->engine, e);
 }
 

@@ -2,9 +2,11 @@
 #include "http/engine_impl.h"
 
 #include <errno.h>
+#include <linux/sockios.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -90,12 +92,23 @@ static void report_closed(http_stream *s, http_stream_end_reason reason)
 	atomic_fetch_sub_explicit(&e->stream_count, 1, memory_order_release);
 }
 
+/* The other end was reset, or has not taken what was written: a client that closes with unread bytes resets. */
+static bool socket_has_lost(int fd)
+{
+	int error = 0;
+	int unread = 0;
+	socklen_t len = sizeof error;
+	return (getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &len) == 0 && error != 0) ||
+		   (ioctl(fd, SIOCOUTQ, &unread) == 0 && unread > 0);
+}
+
 static void close_socket(engine_thread *t, http_stream *s, http_stream_end_reason reason)
 {
 	engine *e = t->engine;
 	pthread_mutex_lock(&s->lock);
 	atomic_store_explicit(&s->is_over, true, memory_order_release);
 	s->phase = STREAM_CLOSED;
+	s->has_lost = s->has_lost || s->is_broken || stream_has_output(s) || socket_has_lost(s->fd);
 	stream_drop_output(s);
 	/* Explicitly: the transport may still hold a descriptor of the same socket, which would keep it in epoll. */
 	epoll_ctl(t->epoll_fd, EPOLL_CTL_DEL, s->fd, NULL);
@@ -179,6 +192,7 @@ static input take_input(engine_thread *t, http_stream *s, bool is_open)
 		} else if (got < 0 && errno == EAGAIN) {
 			return INPUT_NONE;
 		} else if (got == 0 || errno != EINTR) {
+			s->has_lost = s->has_lost || got < 0;
 			return INPUT_END;
 		}
 	}
@@ -244,6 +258,7 @@ static void handle(engine_thread *t, http_stream *s, uint32_t events, int64_t no
 	phase = s->phase;
 	pthread_mutex_unlock(&s->lock);
 	if (result == FLUSH_BROKEN) {
+		s->has_lost = true;
 		close_socket(t, s, HTTP_STREAM_CLIENT_GONE);
 		return;
 	}

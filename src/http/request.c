@@ -222,6 +222,9 @@ bool request_begin(http_exchange *x)
 
 static bool is_plain_options(const http_exchange *x)
 {
+	if (x->match.dialect != NULL && x->match.dialect->is_strict) {
+		return false;
+	}
 	return x->match.entry == NULL && x->method == HTTP_OPTIONS &&
 		   (x->match.allowed != 0 || str_equal(x->path, STR("*")));
 }
@@ -279,7 +282,7 @@ static bool answer_unrouted(http_exchange *x)
 	}
 	buf_init(&allowed, 64);
 	write_allowed(x->match.allowed, &allowed);
-	if (x->method == HTTP_OPTIONS) {
+	if (is_plain_options(x)) {
 		send_options(x, buf_str(&allowed));
 	} else {
 		err_set(&e, ERR_METHOD_NOT_ALLOWED, "this path takes %.*s", STR_ARG(buf_str(&allowed)));

@@ -48,6 +48,8 @@ struct http_dialect {
 	/* The gate also judges requests without a route (http_request_route() is NULL then): 401 comes before 404 and 405.
 	 */
 	bool gate_unknown;
+	/* HEAD and OPTIONS are methods like any other: 405 without a route of their own. */
+	bool is_strict;
 };
 
 #endif

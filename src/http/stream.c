@@ -310,6 +310,11 @@ bool http_stream_is_closed(const http_stream *s)
 	return atomic_load_explicit(&s->is_over, memory_order_acquire);
 }
 
+bool http_stream_has_lost(const http_stream *s)
+{
+	return s->has_lost;
+}
+
 void http_stream_unref(http_stream *s)
 {
 	if (s != NULL && atomic_fetch_sub_explicit(&s->references, 1, memory_order_acq_rel) == 1) {

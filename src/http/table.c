@@ -176,6 +176,7 @@ static bool arrive(walk *w, const node *n)
 	const table_entry *entry = n->by_method[w->method];
 	if (entry == NULL && w->method == HTTP_HEAD) {
 		entry = n->by_method[HTTP_GET];
+		entry = entry != NULL && entry->dialect->is_strict ? NULL : entry;
 	}
 	if (entry == NULL) {
 		return false;

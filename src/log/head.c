@@ -80,7 +80,8 @@ bool head_receive_lock(db_conn *conn, arena *a, head **heads, size_t *count, hea
 							  .cap_bytes = db_i64(r, 0, 2),
 							  .discard_old = db_bool(r, 0, 3),
 							  .idempotency_window_ms = db_i64(r, 0, 4),
-							  .now_ms = db_i64(r, 0, 5)};
+							  .now_ms = db_i64(r, 0, 5),
+							  .record_overhead = db_i32(r, 0, 7) == LOG_HTTPMQ ? LOG_HTTPMQ_RECORD_OVERHEAD : 0};
 		*count = rows;
 	} else {
 		*count = 0;

@@ -31,6 +31,7 @@ typedef struct head_rules {
 	int64_t ttl_ms;
 	int64_t cap_records;
 	int64_t cap_bytes;
+	int64_t record_overhead; /* what cap_bytes counts of a record besides its bytes */
 	int64_t idempotency_window_ms;
 	int64_t now_ms; /* Postgres's clock */
 	bool discard_old;

@@ -14,8 +14,9 @@ enum {
 	LOG_ENGINE_RECORDS_MAX = 1 << 20, /* what the engine takes in one append, whatever a dialect's own limit */
 	LOG_RECORD_BYTES_MAX = 1 << 20,   /* key, value, headers, meta together */
 	LOG_PARTITIONS_MAX = 1024,
-	LOG_TOPIC_NAME_MAX = 1024, /* bytes; the dialects have tighter rules */
-	LOG_ALL_PARTITIONS = -1,   /* where one partition could be named */
+	LOG_TOPIC_NAME_MAX = 1024,       /* bytes; the dialects have tighter rules */
+	LOG_ALL_PARTITIONS = -1,         /* where one partition could be named */
+	LOG_HTTPMQ_RECORD_OVERHEAD = 30, /* what a message of that dialect counts besides its bytes */
 };
 
 typedef struct log_record {

@@ -76,9 +76,15 @@ static bool pass_row(db_conn *conn, int64_t topic_id, const head *h, const kept_
 	return *floor > row->last_offset || delete_row(conn, topic_id, h, row, e);
 }
 
+/* What is beyond the caps. */
+typedef struct excess {
+	int64_t records;
+	int64_t bytes;
+	int64_t overhead; /* of a record, in `bytes` */
+} excess;
+
 /* Cuts inside a row: drops its oldest live records while either cap is passed. */
-static bool evict_inside(db_conn *conn, int64_t topic_id, head *h, const kept_row *row, int64_t *excess_records,
-						 int64_t *excess_bytes, err *e)
+static bool evict_inside(db_conn *conn, int64_t topic_id, head *h, const kept_row *row, excess *over, err *e)
 {
 	db_result *sizes = NULL;
 	int64_t floor = head_floor(h);
@@ -86,12 +92,12 @@ static bool evict_inside(db_conn *conn, int64_t topic_id, head *h, const kept_ro
 		return false;
 	}
 	int i = 0;
-	for (; i < db_rows(sizes) && (*excess_records > 0 || *excess_bytes > 0); i++) {
+	for (; i < db_rows(sizes) && (over->records > 0 || over->bytes > 0); i++) {
 		int64_t offset = db_i64(sizes, i, 0);
 		int64_t bytes = db_i64(sizes, i, 1);
 		if (offset >= floor) {
-			*excess_records -= 1;
-			*excess_bytes -= bytes;
+			over->records -= 1;
+			over->bytes -= bytes + over->overhead;
 			h->live_records -= 1;
 			h->live_bytes -= bytes;
 			h->cap_floor = offset + 1;
@@ -165,18 +171,14 @@ bool retain_expire(db_conn *conn, int64_t topic_id, head *h, const head_rules *r
 	return walk_rows(conn, topic_id, h, expire_row, &copy, e) || err_frame(e, "retain_expire");
 }
 
-typedef struct excess {
-	int64_t records;
-	int64_t bytes;
-} excess;
-
 static walk evict_row(db_conn *conn, int64_t topic_id, head *h, const kept_row *row, void *context, err *e)
 {
 	excess *over = context;
 	if (over->records <= 0 && over->bytes <= 0) {
 		return WALK_END;
 	}
-	if ((over->records > 0 && over->records >= row->records) || over->bytes > row->bytes) {
+	int64_t row_bytes = row->bytes + row->records * over->overhead;
+	if ((over->records > 0 && over->records >= row->records) || over->bytes > row_bytes) {
 		/* Its last record still is beyond a cap when its turn comes. With exactly its bytes too many it may not be: it
 		 * may be empty. */
 		if (!pass_row(conn, topic_id, h, row, &h->cap_floor, e)) {
@@ -185,16 +187,18 @@ static walk evict_row(db_conn *conn, int64_t topic_id, head *h, const kept_row *
 		h->live_records -= row->records;
 		h->live_bytes -= row->bytes;
 		over->records -= row->records;
-		over->bytes -= row->bytes;
+		over->bytes -= row_bytes;
 		return WALK_ON;
 	}
-	return evict_inside(conn, topic_id, h, row, &over->records, &over->bytes, e) ? WALK_END : WALK_FAILED;
+	return evict_inside(conn, topic_id, h, row, over, e) ? WALK_END : WALK_FAILED;
 }
 
 bool retain_evict(db_conn *conn, int64_t topic_id, head *h, const head_rules *rules, err *e)
 {
+	int64_t bytes = h->live_bytes + h->live_records * rules->record_overhead;
 	excess over = {.records = rules->cap_records > 0 ? h->live_records - rules->cap_records : 0,
-				   .bytes = rules->cap_bytes > 0 ? h->live_bytes - rules->cap_bytes : 0};
+				   .bytes = rules->cap_bytes > 0 ? bytes - rules->cap_bytes : 0,
+				   .overhead = rules->record_overhead};
 	if (!rules->discard_old || (over.records <= 0 && over.bytes <= 0)) {
 		return true;
 	}

@@ -220,3 +220,9 @@ void wake_seen(wake_registry *r, int64_t topic_id, int32_t partition, int64_t ma
 	}
 	pthread_mutex_unlock(&r->lock);
 }
+
+void log_wake(log_engine *engine, int64_t topic_id, int32_t partition)
+{
+	wake_topic(engine->wakes, topic_id, partition);
+	notify_appended(engine->link, topic_id, partition);
+}

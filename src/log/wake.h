@@ -20,4 +20,8 @@ log_watch *log_watch_start(log_engine *engine, int64_t topic_id, int32_t partiti
 						   void *context);
 void log_watch_stop(log_watch *w); /* accepts NULL */
 
+/* Wakes who watches, here and at other workers, though nothing was appended: something a dialect keeps beside the records has
+ * changed. */
+void log_wake(log_engine *engine, int64_t topic_id, int32_t partition);
+
 #endif

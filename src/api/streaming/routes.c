@@ -23,6 +23,7 @@ static const http_route routes[] = {
 	ROUTE(HTTP_GET, "/topics/{topic}", "get_topic", streaming_get_topic, READ, HTTP_BODY_NONE),
 	ROUTE(HTTP_PATCH, "/topics/{topic}", "alter_topic", streaming_alter_topic, ADMIN, BODY),
 	ROUTE(HTTP_DELETE, "/topics/{topic}", "delete_topic", streaming_delete_topic, DELETE, HTTP_BODY_NONE),
+	ROUTE(HTTP_GET, "/topics/{topic}/offsets", "find_offsets", streaming_find_offsets, READ, HTTP_BODY_NONE),
 	ROUTE(HTTP_POST, "/topics/{topic}/produce", "produce", streaming_produce, WRITE, BODY),
 	ROUTE(HTTP_POST, "/topics/{topic}/consume", "consume", streaming_consume, READ, BODY),
 	ROUTE(HTTP_POST, "/topics/{topic}/commit", "commit", streaming_commit, READ, BODY),

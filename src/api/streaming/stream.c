@@ -52,13 +52,27 @@ static bool start_at_cursor(stream_opening *s, err *e)
 	return refuse_cursor(e);
 }
 
-static bool start_at_offset(stream_opening *s, err *e)
+/* A list says where each partition begins; partitions made since it was written begin at their beginning. */
+static bool start_at_offsets(stream_opening *s, err *e)
 {
-	if (s->start->count > 1) {
-		return err_set(e, ERR_INVALID_REQUEST,
-					   "an offset belongs to a partition: add partition, or use offset=earliest or offset=latest");
+	str number;
+	int32_t count = 0;
+	for (str rest = s->request.offsets; rest.ptr != NULL; count++) {
+		str_split(rest, ',', &number, &rest);
+		if (count == s->start->count) {
+			s->op.is_doubtful = s->request.partition == LOG_ALL_PARTITIONS;
+			return err_set(e, ERR_INVALID_REQUEST, "offset has more numbers than there are partitions to read (%d)",
+						   s->start->count);
+		}
+		if (!str_parse_i64(number, 0, INT64_MAX, &s->start->offsets[count])) {
+			return err_set(e, ERR_INVALID_REQUEST, "offset must hold integers from 0");
+		}
 	}
-	s->start->offsets[0] = s->request.offset;
+	if (count == 1 && s->start->count > 1) {
+		return err_set(e, ERR_INVALID_REQUEST,
+					   "an offset belongs to a partition: add partition, give one for each partition with commas "
+					   "between, or use offset=earliest or offset=latest");
+	}
 	return true;
 }
 
@@ -96,8 +110,8 @@ static bool find_start(api_operation *op, log_conn *conn, err *e)
 	case START_LATEST:
 	case START_EARLIEST:
 		return start_at_end(s, conn, e);
-	case START_AT_OFFSET:
-		return start_at_offset(s, e);
+	case START_AT_OFFSETS:
+		return start_at_offsets(s, e);
 	case START_AT_CURSOR:
 		return start_at_cursor(s, e);
 	}

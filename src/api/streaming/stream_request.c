@@ -30,6 +30,21 @@ static bool read_name(const http_exchange *x, const char *name, size_t most_byte
 				   most_bytes);
 }
 
+static bool check_offsets(str list, err *e)
+{
+	str number;
+	int64_t offset;
+	for (str rest = list; rest.ptr != NULL;) {
+		str_split(rest, ',', &number, &rest);
+		if (!str_parse_i64(number, 0, INT64_MAX, &offset)) {
+			return err_set(
+				e, ERR_INVALID_REQUEST,
+				"offset must be latest, earliest or an integer from 0; or one for each partition, with commas between");
+		}
+	}
+	return true;
+}
+
 /* Last-Event-ID wins over the query: a client that connects again keeps its address. */
 static bool read_start(const http_exchange *x, stream_request *r, err *e)
 {
@@ -52,9 +67,9 @@ static bool read_start(const http_exchange *x, stream_request *r, err *e)
 		r->start = START_EARLIEST;
 		return true;
 	}
-	r->start = START_AT_OFFSET;
-	return str_parse_i64(text, 0, INT64_MAX, &r->offset) ||
-		   err_set(e, ERR_INVALID_REQUEST, "offset must be latest, earliest or an integer from 0");
+	r->start = START_AT_OFFSETS;
+	r->offsets = text;
+	return check_offsets(text, e);
 }
 
 bool stream_request_read(const http_exchange *x, stream_request *out, err *e)
@@ -74,7 +89,7 @@ bool stream_request_read(const http_exchange *x, stream_request *out, err *e)
 		!read_integer(x, "lease_ms", STREAMING_LEASE_MS_MIN, STREAMING_LEASE_MS_MAX, &r.lease_ms, e)) {
 		return false;
 	}
-	if (r.group_id.ptr != NULL && r.start == START_AT_OFFSET) {
+	if (r.group_id.ptr != NULL && r.start == START_AT_OFFSETS) {
 		return err_set(
 			e, ERR_INVALID_REQUEST,
 			"a group goes on where it committed: leave out offset, or set it with POST …/groups/{group}/reset");

@@ -10,14 +10,14 @@
 #include "api/streaming/stream_form.h"
 #include "http/exchange.h"
 
-typedef enum stream_start { START_LATEST, START_EARLIEST, START_AT_OFFSET, START_AT_CURSOR } stream_start;
+typedef enum stream_start { START_LATEST, START_EARLIEST, START_AT_OFFSETS, START_AT_CURSOR } stream_start;
 
 typedef struct stream_request {
 	const stream_form *form;
 	int32_t partition; /* or LOG_ALL_PARTITIONS */
 	bool has_start;    /* the query or Last-Event-ID names one */
 	stream_start start;
-	int64_t offset;
+	str offsets; /* numbers with commas between, checked */
 	str cursor;
 	str group_id;    /* ptr NULL = none: a reader of its own */
 	str consumer_id; /* ptr NULL = to be made up */

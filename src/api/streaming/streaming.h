@@ -28,6 +28,8 @@ void streaming_list_topics(http_exchange *x);
 void streaming_get_topic(http_exchange *x);
 void streaming_alter_topic(http_exchange *x);
 void streaming_delete_topic(http_exchange *x);
+/* seek.c */
+void streaming_find_offsets(http_exchange *x);
 /* produce.c, consume.c, commit.c */
 void streaming_produce(http_exchange *x);
 void streaming_consume(http_exchange *x);

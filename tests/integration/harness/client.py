@@ -13,12 +13,14 @@ HTTP_VERSION = os.environ.get("TIDEGATE_TEST_HTTP", "1")
 
 
 class Client:
-    def __init__(self, url, key=None, timeout=60 * wait.SLOWNESS):
+    def __init__(self, url, key=None, timeout=60 * wait.SLOWNESS, verify=True):
         self.url = url
         self.key = key
+        self.verify = verify  # for https: the file with the certificate to trust
         self.timeout = timeout
         self.session = requests.Session()
         self.session.trust_env = False  # no proxies, no netrc
+        self.session.verify = verify
         if HTTP_VERSION == "2":
             self.session.mount("http://", http2.Adapter())
         if key is not None:

@@ -4,6 +4,7 @@ import http.client
 import json
 import queue
 import socket
+import ssl
 import threading
 import time
 import urllib.parse
@@ -31,7 +32,11 @@ class Stream:
 
     def __init__(self, client, path, accept=SSE, last_event_id=None, headers=None, receive_buffer=None, paused=False):
         parts = urllib.parse.urlsplit(client.url)
-        self._connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=wait.DEADLINE_S)
+        if parts.scheme == "https":
+            self._connection = http.client.HTTPSConnection(parts.hostname, parts.port, timeout=wait.DEADLINE_S,
+                                                           context=ssl.create_default_context(cafile=client.verify))
+        else:
+            self._connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=wait.DEADLINE_S)
         self._connection.connect()
         self._socket = self._connection.sock
         if receive_buffer:

@@ -16,12 +16,13 @@ class Producer(threading.Thread):
 
     A request is tried until it is acknowledged. With `retry_key` every try of it carries the same Idempotency-Key, so that it
     must be stored exactly once; without, each try is a message of its own ("label/number/try"), stored at most once.
+    connect(url, timeout=…) makes a client.
     """
 
-    def __init__(self, label, url, topic, partitions, retry_key=True, batch=3, seed=0):
+    def __init__(self, label, url, topic, partitions, retry_key=True, batch=3, seed=0, connect=Client):
         super().__init__(daemon=True, name=f"producer-{label}")
         self.label, self.url, self.topic, self.partitions = label, url, topic, partitions
-        self.retry_key, self.batch = retry_key, batch
+        self.retry_key, self.batch, self.connect = retry_key, batch, connect
         self.acknowledged = {}   # text → (partition, offset)
         self.tried = set()       # every text that was ever sent
         self.retries = 0         # tries after the first
@@ -53,7 +54,7 @@ class Producer(threading.Thread):
             headers = {"Idempotency-Key": unique} if self.retry_key else None
             url = self.url()
             if client is None or client.url != url:
-                client = Client(url, timeout=20 * wait.SLOWNESS)
+                client = self.connect(url, timeout=20 * wait.SLOWNESS)
             try:
                 answer = client.produce(self.topic, [{"value": t, "partition": partition} for t in texts], headers=headers)
             except (requests.ConnectionError, requests.Timeout) as error:
@@ -83,9 +84,9 @@ class Producer(threading.Thread):
 class Load:
     """Several producers on one topic; as a context manager they run inside the block."""
 
-    def __init__(self, urls, topic, partitions, producers=4, retry_key=True, batch=3):
+    def __init__(self, urls, topic, partitions, producers=4, retry_key=True, batch=3, connect=Client):
         self.topic, self.partitions = topic, partitions
-        self.producers = [Producer(f"p{i}", urls[i % len(urls)], topic, partitions, retry_key, batch)
+        self.producers = [Producer(f"p{i}", urls[i % len(urls)], topic, partitions, retry_key, batch, connect=connect)
                           for i in range(producers)]
 
     def __enter__(self):

@@ -1,0 +1,102 @@
+"""A batch: records of one partition that travel, are stored and are answered together."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from base64 import b64encode
+from collections.abc import Callable
+
+from .errors import FluvioError
+
+RECORDS_MAX = 10_000  # of one request to the server
+FIXED_BYTES = 61  # Fluvio's header of a batch and the length of its list
+
+
+def _varint_bytes(value: int) -> int:
+    """Of a zigzag varint; value >= 0."""
+    return max(1, ((value << 1).bit_length() + 6) // 7)
+
+
+def record_bytes(key: bytes | None, value: bytes, age_ms: int, index: int) -> int:
+    """What the record takes in a batch of Fluvio's, so that batches end where a Fluvio user expects them to."""
+    inner = 1 + _varint_bytes(age_ms) + _varint_bytes(index) + 1 + _varint_bytes(len(value)) + len(value) + 1
+    if key is not None:
+        inner += _varint_bytes(len(key)) + len(key)
+    return _varint_bytes(inner) + inner
+
+
+def _message(key: bytes | None, value: bytes, timestamp_ms: int, partition: int) -> dict[str, object]:
+    """As JSON holds it: text where the bytes are text, else base64."""
+    message: dict[str, object] = {"partition": partition, "timestamp": timestamp_ms}
+    try:
+        message["value"] = value.decode()
+        if key is not None:
+            message["key"] = key.decode()
+    except UnicodeDecodeError:
+        message["encoding"] = "base64"
+        message["value"] = b64encode(value).decode()
+        if key is not None:
+            message["key"] = b64encode(key).decode()
+    return message
+
+
+class Batch:
+    """Filled under the producer's lock, then sent by one thread, then settled once: with offsets or with an error."""
+
+    def __init__(self, partition: int) -> None:
+        self.partition = partition
+        self.created_ms = int(time.time() * 1000)
+        self.created_s = time.monotonic()
+        self.bytes = FIXED_BYTES
+        self.offsets: list[int] = []
+        self.error: FluvioError | None = None
+        self._records: list[tuple[bytes | None, bytes, int]] = []
+        self._count = 0
+        self._lock = threading.Lock()
+        self._settled = threading.Event()
+        self._callbacks: list[Callable[[], None]] = []
+
+    def __len__(self) -> int:
+        return self._count
+
+    def bytes_with(self, key: bytes | None, value: bytes, now_ms: int) -> int:
+        return self.bytes + record_bytes(key, value, max(0, now_ms - self.created_ms), self._count)
+
+    def add(self, key: bytes | None, value: bytes, timestamp_ms: int, bytes_then: int) -> int:
+        """The record's place in the batch."""
+        self._records.append((key, value, timestamp_ms))
+        self.bytes = bytes_then
+        self._count += 1
+        return self._count - 1
+
+    def body(self) -> bytes:
+        messages = [_message(key, value, ms, self.partition) for key, value, ms in self._records]
+        return json.dumps({"messages": messages}, ensure_ascii=False, separators=(",", ":")).encode()
+
+    # ---- the outcome ----
+
+    def settle(self, offsets: list[int], error: FluvioError | None = None) -> None:
+        with self._lock:
+            self.offsets, self.error = offsets, error
+            self._records = []
+            self._settled.set()
+            callbacks, self._callbacks = self._callbacks, []
+        for callback in callbacks:
+            callback()
+
+    @property
+    def is_settled(self) -> bool:
+        return self._settled.is_set()
+
+    def wait(self, timeout_s: float | None = None) -> bool:
+        return self._settled.wait(timeout_s)
+
+    def when_settled(self, callback: Callable[[], None]) -> None:
+        """Now, or on the thread that settles it."""
+        with self._lock:
+            if not self._settled.is_set():
+                self._callbacks.append(callback)
+                return
+        callback()

@@ -1,0 +1,98 @@
+/*
+ * How large a record is in a batch. Batches end where a Fluvio user expects them to end, so sizes are those of Fluvio's
+ * uncompressed encoding, whatever the bytes on our wire are.
+ */
+
+/** What a batch without records takes: header and length of the list. */
+export const BATCH_FIXED_BYTES = 61;
+/** The gateway takes this many records in one request. */
+export const BATCH_RECORDS_MAX = 10_000;
+
+/** Bytes of a zigzag varint. */
+export function varintSize(number: number): number {
+  let rest = number < 0 ? -2 * number - 1 : 2 * number;
+  let size = 1;
+  while (rest >= 128) {
+    rest = Math.floor(rest / 128);
+    size++;
+  }
+  return size;
+}
+
+/** Bytes of the record with this index and this time since the batch's first record. Key -1: no key. */
+export function recordSize(keyBytes: number, valueBytes: number, timeDeltaMs: number, index: number): number {
+  const key = keyBytes < 0 ? 1 : 1 + varintSize(keyBytes) + keyBytes;
+  const inner = 1 + varintSize(timeDeltaMs) + varintSize(index) + key + varintSize(valueBytes) + valueBytes + 1;
+  return varintSize(inner) + inner;
+}
+
+/** One message as the gateway takes it, already JSON text, with the sizes that batching needs. */
+export interface PendingRecord {
+  json: string;
+  keyBytes: number;
+  valueBytes: number;
+  timestampMs: number;
+}
+
+/** Records of one partition that are sent, stored and answered together. */
+export class Batch {
+  readonly openedMs: number;
+  readonly #baseTimestampMs: number;
+  readonly #messages: string[] = [];
+  #bytes = BATCH_FIXED_BYTES;
+  #resolve!: (offsets: number[]) => void;
+  #reject!: (error: unknown) => void;
+  /** The offsets of its records, once stored. */
+  readonly done: Promise<number[]>;
+
+  constructor(first: PendingRecord, nowMs: number) {
+    this.openedMs = nowMs;
+    this.#baseTimestampMs = first.timestampMs;
+    this.done = new Promise((resolve, reject) => {
+      this.#resolve = resolve;
+      this.#reject = reject;
+    });
+    this.done.catch(() => undefined); // who does not wait for a record must not crash its program
+  }
+
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  get count(): number {
+    return this.#messages.length;
+  }
+
+  #sizeOf(record: PendingRecord): number {
+    return recordSize(record.keyBytes, record.valueBytes, record.timestampMs - this.#baseTimestampMs, this.count);
+  }
+
+  /** Whether the record still belongs here: the first always does. */
+  fits(record: PendingRecord, batchSize: number): boolean {
+    return this.count === 0 || (this.#bytes + this.#sizeOf(record) <= batchSize && this.count < BATCH_RECORDS_MAX);
+  }
+
+  /** Whether anything more could ever fit. */
+  hasRoom(batchSize: number): boolean {
+    return this.#bytes < batchSize && this.count < BATCH_RECORDS_MAX;
+  }
+
+  /** Appends; the answer is the record's index. */
+  push(record: PendingRecord): number {
+    this.#bytes += this.#sizeOf(record);
+    return this.#messages.push(record.json) - 1;
+  }
+
+  /** The body of its request: a message a line. */
+  body(): string {
+    return this.#messages.join("\n");
+  }
+
+  succeed(offsets: number[]): void {
+    this.#resolve(offsets);
+  }
+
+  fail(error: unknown): void {
+    this.#reject(error);
+  }
+}

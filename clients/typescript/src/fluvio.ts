@@ -1,0 +1,171 @@
+import { FluvioAdmin } from "./admin.js";
+import { findCodec, type Codecs } from "./codec.js";
+import { MultiplePartitionConsumer, openConsumer, PartitionConsumer, type ConsumerConfigExt } from "./consumer.js";
+import { FluvioError } from "./error.js";
+import { topicPath, Transport, type Fetch } from "./http.js";
+import { fetchAllStored } from "./positions.js";
+import { TopicProducer } from "./producer.js";
+import { parseProducerConfig, type TopicProducerConfig } from "./producer_config.js";
+import type { ConsumerStream } from "./stream.js";
+import { fetchTopic, partitionOf } from "./topic.js";
+
+export interface FluvioOptions {
+  /** localhost. */
+  host?: string;
+  /** 5470. */
+  port?: number;
+  /** https instead of http. Own certificates: NODE_EXTRA_CA_CERTS, or a fetch of your own. */
+  tls?: boolean;
+  /** The whole address, instead of host, port and tls; may have a path. */
+  url?: string;
+  /** A key or a token; sent as Authorization: Bearer. */
+  apiKey?: string;
+  /** Instead of the platform's. */
+  fetch?: Fetch;
+  /** Compressions that the platform lacks, for instance { lz4: (bytes) => compressFrame(bytes) }. */
+  codecs?: Codecs;
+}
+
+/** The position of a named consumer in one partition. */
+export interface ConsumerOffset {
+  consumerId: string;
+  topic: string;
+  partition: number;
+  /** The last record that was marked as done; -1: none, it begins at 0. */
+  offset: number;
+}
+
+const DEFAULT_PORT = 5470;
+
+function environment(name: string): string | undefined {
+  return (globalThis as { process?: { env?: Record<string, string | undefined> } }).process?.env?.[name] || undefined;
+}
+
+/** Without host, port and url: what TIDEGATE_URL says. */
+function findBase(options: FluvioOptions): string {
+  const isGiven = options.host !== undefined || options.port !== undefined;
+  const text =
+    options.url ??
+    (isGiven ? undefined : environment("TIDEGATE_URL")) ??
+    `${options.tls ? "https" : "http"}://${options.host ?? "localhost"}:${options.port ?? DEFAULT_PORT}`;
+  let url: URL;
+  try {
+    url = new URL(text);
+  } catch (thrown) {
+    throw new FluvioError("ClientConfig", `"${text}" is no address; give one such as http://localhost:${DEFAULT_PORT}`, { cause: thrown });
+  }
+  if (url.protocol !== "http:" && url.protocol !== "https:") {
+    throw new FluvioError("ClientConfig", `the address must begin with http:// or https://, not ${url.protocol}//`);
+  }
+  return `${url.origin}${url.pathname.replace(/\/+$/, "")}`;
+}
+
+/** A connection to a gateway, from which producers, consumers and the admin are made. */
+export class Fluvio {
+  readonly #transport: Transport;
+  readonly #codecs: Codecs;
+  #isConnected = false;
+
+  /** Nothing is sent before connect(). Throws ClientConfig. */
+  constructor(options: FluvioOptions = {}) {
+    const fetch = options.fetch ?? globalThis.fetch.bind(globalThis);
+    this.#transport = new Transport({ base: findBase(options), apiKey: options.apiKey ?? environment("TIDEGATE_API_KEY"), fetch: fetch as Fetch });
+    this.#codecs = options.codecs ?? {};
+  }
+
+  static connect(options: FluvioOptions = {}): Promise<Fluvio> {
+    return new Fluvio(options).connect();
+  }
+
+  /** Asks the gateway whether it is there and knows the key. Throws Socket, Unavailable, PermissionDenied. */
+  async connect(): Promise<this> {
+    try {
+      await this.#transport.request("/topics", { query: { page_size: 1 } });
+    } catch (thrown) {
+      // A valid key may still not be allowed to list.
+      if (!(thrown instanceof FluvioError) || thrown.status !== 403) {
+        throw thrown;
+      }
+    }
+    this.#isConnected = true;
+    return this;
+  }
+
+  #connected(): Transport {
+    if (!this.#isConnected) {
+      throw new FluvioError("ClientConfig", "not connected; await connect() first");
+    }
+    return this.#transport;
+  }
+
+  /** Throws TopicNotFound: topics are not made by producing. */
+  topicProducer(topic: string): Promise<TopicProducer> {
+    return this.topicProducerWithConfig(topic, {});
+  }
+
+  /** Throws TopicNotFound, InvalidConfiguration, Compression. */
+  async topicProducerWithConfig(topic: string, config: TopicProducerConfig): Promise<TopicProducer> {
+    const transport = this.#connected();
+    const settings = parseProducerConfig(config);
+    const codec = findCodec(settings.compression, this.#codecs);
+    const { partitions } = await fetchTopic(transport, topic);
+    return new TopicProducer(transport, topic, partitions, settings, codec);
+  }
+
+  /** Throws TopicNotFound, PartitionNotFound. */
+  async partitionConsumer(topic: string, partition = 0): Promise<PartitionConsumer> {
+    const transport = this.#connected();
+    partitionOf(await fetchTopic(transport, topic), partition);
+    return new PartitionConsumer(transport, topic, partition);
+  }
+
+  /** All partitions of a topic. Throws TopicNotFound. */
+  async allPartitionsConsumer(topic: string): Promise<MultiplePartitionConsumer> {
+    const transport = this.#connected();
+    await fetchTopic(transport, topic);
+    return new MultiplePartitionConsumer(transport, [[topic, undefined]]);
+  }
+
+  /** Partitions of any topics. Throws TopicNotFound, PartitionNotFound. */
+  async multiTopicPartitionConsumer(wanted: readonly (readonly [topic: string, partition: number])[]): Promise<MultiplePartitionConsumer> {
+    const transport = this.#connected();
+    const partitions = new Map<string, number[]>();
+    for (const [topic, partition] of wanted) {
+      partitions.set(topic, [...(partitions.get(topic) ?? []), partition]);
+    }
+    for (const [topic, list] of partitions) {
+      const info = await fetchTopic(transport, topic);
+      list.forEach((partition) => partitionOf(info, partition));
+    }
+    return new MultiplePartitionConsumer(transport, [...partitions]);
+  }
+
+  /** The stream to read with: it resumes, and as a named consumer it keeps its place. Throws ConsumerConfig, TopicNotFound … */
+  async consumerWithConfig(config: ConsumerConfigExt): Promise<ConsumerStream> {
+    return openConsumer(this.#connected(), config);
+  }
+
+  /** The positions of all named consumers, in one topic or in all. */
+  async consumerOffsets(topic?: string): Promise<ConsumerOffset[]> {
+    const transport = this.#connected();
+    const topics = topic === undefined ? (await this.admin().listTopic()).map((summary) => summary.name) : [topic];
+    const offsets: ConsumerOffset[] = [];
+    for (const name of topics) {
+      for (const { id, stored } of await fetchAllStored(transport, name)) {
+        for (const [partition, next] of stored) {
+          offsets.push({ consumerId: id, topic: name, partition, offset: next - 1 });
+        }
+      }
+    }
+    return offsets;
+  }
+
+  /** Forgets the positions of a named consumer in a topic. */
+  async deleteConsumerOffset(consumerId: string, topic: string): Promise<void> {
+    await this.#connected().request(`${topicPath(topic)}/groups/${encodeURIComponent(consumerId)}`, { method: "DELETE", topic });
+  }
+
+  admin(): FluvioAdmin {
+    return new FluvioAdmin(this.#connected());
+  }
+}

@@ -1,0 +1,20 @@
+/** Producer, consumer and admin client for Tidegate, shaped like Fluvio's. */
+export { Fluvio, type ConsumerOffset, type FluvioOptions } from "./fluvio.js";
+export { FluvioAdmin, type TopicMaps, type TopicSpec, type TopicSummary } from "./admin.js";
+export { TopicProducer, type SendOptions } from "./producer.js";
+export { ProduceOutput, type RecordMetadata } from "./partition_queue.js";
+export type { BatchEvent, DeliverySemantic, Isolation, TopicProducerConfig } from "./producer_config.js";
+export type { RetryPolicy } from "./retry.js";
+export { SiphashRoundRobinPartitioner, SpecificPartitioner, type Partitioner } from "./partitioner.js";
+export { hashKey, partitionForKey } from "./siphash.js";
+export { MultiplePartitionConsumer, PartitionConsumer, type ConsumerConfig, type ConsumerConfigExt } from "./consumer.js";
+export { ConsumerStream } from "./stream.js";
+export type { Gap, RetryMode } from "./source.js";
+export type { OffsetStrategy } from "./positions.js";
+export { Offset, OffsetFrom } from "./offset.js";
+export { Record } from "./record.js";
+export type { PartitionInfo, TopicInfo } from "./topic.js";
+export type { Codec, Codecs, Compression } from "./codec.js";
+export { FluvioError, type ErrorKind } from "./error.js";
+export type { Bytes } from "./bytes.js";
+export { Fluvio as default } from "./fluvio.js";

@@ -1,0 +1,229 @@
+import assert from "node:assert/strict";
+import { after, test } from "node:test";
+import { FluvioError, SpecificPartitioner } from "../dist/esm/index.js";
+import { BATCH_FIXED_BYTES, recordSize } from "../dist/esm/batch.js";
+import { connect, makeTopic, startProxy, startRecorder, until, values } from "./harness.mjs";
+
+const fluvio = await connect();
+const HOUR = 3_600_000;
+const QUICK = { strategy: "fixed", initialDelayMs: 5, maxRetries: 50 };
+const kind = (expected) => (error) => error instanceof FluvioError && error.kind === expected;
+
+const everything = async (topic) => (await fluvio.allPartitionsConsumer(topic)).fetch();
+
+test("what is sent can be read, with its offset, key and time", async () => {
+  const topic = await makeTopic(fluvio);
+  const producer = await fluvio.topicProducer(topic);
+  const before = Date.now();
+  const output = await producer.send("key", "value");
+  await producer.send(null, Uint8Array.of(0, 255), { timestamp: 1234, headers: [["a", "1"], ["a", "2"]] });
+  await producer.send("", "no key \u0000 \ud800 ключ");
+  await producer.send(Uint8Array.of(255), new Uint8Array([1, 2]).buffer);
+  await producer.flush();
+  assert.deepEqual(await output.wait(), { offset: 0, partitionId: 0 });
+  assert.deepEqual(await output.wait(), { offset: 0, partitionId: 0 });
+  const [first, second, third, fourth] = await everything(topic);
+  assert.equal(first.keyString(), "key");
+  assert.deepEqual(first.key(), new TextEncoder().encode("key"));
+  assert.ok(first.timestamp() >= before && first.timestamp() <= Date.now());
+  assert.equal(second.hasKey(), false);
+  assert.equal(second.key(), undefined);
+  assert.deepEqual([...second.value()], [0, 255]);
+  assert.equal(second.timestamp(), 1234);
+  assert.deepEqual(second.headers(), [["a", "1"], ["a", "2"]]);
+  assert.equal(third.hasKey(), false);
+  assert.equal(third.valueString(), "no key \u0000 \ufffd ключ");
+  assert.deepEqual([[...fourth.key()], [...fourth.value()], fourth.keyString()], [[255], [1, 2], "\ufffd"]);
+  await producer.close();
+});
+
+test("keys go where Fluvio puts them, and the gateway agrees", async () => {
+  const topic = await makeTopic(fluvio, { partitions: 5 });
+  const producer = await fluvio.topicProducer(topic);
+  const outputs = await producer.sendAll([["rafael", "1"], ["samuel", "2"], ["tabitha", "3"], [null, "4"], ["", "5"]]);
+  outputs.push(await producer.sendRecord("6", 4));
+  await producer.close();
+  const places = await Promise.all(outputs.map(async (output) => (await output.wait()).partitionId));
+  assert.deepEqual(places, [3, 4, 2, 0, 1, 4]);
+  const fixed = await fluvio.topicProducerWithConfig(topic, { partitioner: new SpecificPartitioner(1), lingerMs: 0 });
+  assert.equal((await (await fixed.send("rafael", "7")).wait()).partitionId, 1);
+  await assert.rejects(fixed.send("k", "v", { partition: 5 }), kind("PartitionNotFound"));
+  const answer = await fetch(`${process.env.TIDEGATE_URL}/topics/${topic}/produce`, {
+    method: "POST",
+    body: JSON.stringify({ messages: [{ key: "rafael", value: "" }] }),
+    headers: { "Content-Type": "application/json" },
+  });
+  assert.equal((await answer.json()).results[0].partition, 3);
+});
+
+test("batches end by size, and the rest is sent by a flush only", async () => {
+  const recorder = await startRecorder();
+  after(recorder.close);
+  const client = await connect({ url: recorder.url });
+  const timestamp = 1_700_000_000_000;
+  const one = recordSize(-1, 10, 0, 0);
+  const producer = await client.topicProducerWithConfig("t", { lingerMs: HOUR, batchSize: BATCH_FIXED_BYTES + 3 * one + 1 });
+  for (let i = 0; i < 7; i++) {
+    await producer.send(null, "0123456789", { timestamp });
+  }
+  await producer.send(null, "x".repeat(500), { timestamp }); // larger than a batch: alone
+  await until(() => recorder.requests.length === 4);
+  assert.deepEqual(recorder.requests.map((request) => request.messages.length), [3, 3, 1, 1]);
+  await producer.send(null, "0123456789", { timestamp });
+  await producer.flush();
+  assert.deepEqual(recorder.requests.map((request) => request.messages.length), [3, 3, 1, 1, 1]);
+  assert.deepEqual(recorder.requests.map((request) => request.headers["producer-seq"]), ["0", "1", "2", "3", "4"]);
+  await producer.close();
+});
+
+test("a lone record waits for the linger, and no longer", async () => {
+  const recorder = await startRecorder();
+  after(recorder.close);
+  const client = await connect({ url: recorder.url });
+  const producer = await client.topicProducerWithConfig("t", { lingerMs: 30 });
+  const output = await producer.send(null, "alone");
+  assert.equal(recorder.requests.length, 0);
+  assert.equal((await output.wait()).offset, 0);
+  const eager = await client.topicProducerWithConfig("t", { lingerMs: 0 });
+  await Promise.all([1, 2, 3].map((n) => eager.send(null, String(n))));
+  await eager.flush();
+  assert.equal(recorder.requests.length, 2); // sent in one turn of the program: together
+});
+
+test("an oversize record is refused and nothing is queued", async () => {
+  const topic = await makeTopic(fluvio);
+  const producer = await fluvio.topicProducerWithConfig(topic, { batchSize: 500, maxRequestSize: 1000 });
+  await assert.rejects(producer.send(null, "x".repeat(1000)), (error) => error.kind === "RecordTooLarge" && error.code === 10);
+  await (await producer.send(null, "x".repeat(900))).wait();
+  assert.equal((await everything(topic)).length, 1);
+});
+
+test("what may pass is tried again, with the same sequence, after the time the gateway asks for", async () => {
+  const statuses = [503, 429, 502, 408];
+  const recorder = await startRecorder({ answer: (_entry, index) => statuses[index] && { status: statuses[index], headers: index === 0 ? { "Retry-After": "1" } : {} } });
+  after(recorder.close);
+  const client = await connect({ url: recorder.url });
+  const producer = await client.topicProducerWithConfig("t", { lingerMs: 0, retry: QUICK });
+  const began = Date.now();
+  await (await producer.send("k", "v")).wait();
+  assert.ok(Date.now() - began >= 990);
+  assert.deepEqual(recorder.requests.map((request) => request.headers["producer-seq"]), ["0", "0", "0", "0", "0"]);
+});
+
+test("a refusal is not repeated, sticks to its partition, and can be cleared", async () => {
+  const recorder = await startRecorder({ partitions: 2, answer: (_entry, index) => (index === 0 ? { status: 422, code: "topic_full" } : undefined) });
+  after(recorder.close);
+  const client = await connect({ url: recorder.url });
+  const producer = await client.topicProducerWithConfig("t", { lingerMs: 0 });
+  const failed = await producer.send(null, "a", { partition: 0 });
+  await assert.rejects(failed.wait(), (error) => error.kind === "PartitionFull" && error.code === 72 && error.status === 422 && !error.retryable);
+  await assert.rejects(producer.send(null, "b", { partition: 0 }), kind("PartitionFull"));
+  await (await producer.send(null, "c", { partition: 1 })).wait();
+  await assert.rejects(producer.flush(), kind("PartitionFull"));
+  producer.clearErrors();
+  await (await producer.send(null, "d", { partition: 0 })).wait();
+  await producer.flush();
+  assert.deepEqual(recorder.requests.map((request) => [request.messages[0].value, request.headers["producer-epoch"], request.headers["producer-seq"]]), [
+    ["a", "0", "0"],
+    ["c", "0", "0"],
+    ["d", "1", "0"],
+  ]);
+});
+
+test("after its tries a batch fails with what was last wrong", async () => {
+  const recorder = await startRecorder({ answer: () => ({ status: 503 }) });
+  after(recorder.close);
+  const client = await connect({ url: recorder.url });
+  const producer = await client.topicProducerWithConfig("t", { lingerMs: 0, retry: { ...QUICK, maxRetries: 2 } });
+  await assert.rejects((await producer.send(null, "v")).wait(), (error) => error.kind === "ProduceRequestRetryTimeout" && error.cause.status === 503);
+  assert.equal(recorder.requests.length, 3);
+  const once = await client.topicProducerWithConfig("t", { lingerMs: 0, deliverySemantic: "at-most-once" });
+  await assert.rejects((await once.send(null, "v")).wait(), kind("Unavailable"));
+  assert.equal(recorder.requests.length, 4);
+  assert.equal(recorder.requests[3].headers["producer-id"], undefined);
+});
+
+test("a full queue makes send wait, in order, and not for ever", async () => {
+  let release;
+  const gate = new Promise((resolve) => (release = resolve));
+  const recorder = await startRecorder({ answer: async () => void (await gate) });
+  after(recorder.close);
+  const client = await connect({ url: recorder.url });
+  const config = { batchSize: 1, maxRequestSize: 1000, batchQueueSize: 2, lingerMs: HOUR };
+  const impatient = await client.topicProducerWithConfig("t", { ...config, queueTimeoutMs: 20 });
+  await impatient.send(null, "in flight");
+  await until(() => recorder.requests.length === 1);
+  await impatient.send(null, "1");
+  await impatient.send(null, "2");
+  await assert.rejects(impatient.send(null, "3"), kind("BatchQueueWaitTimeout"));
+  const patient = await client.topicProducerWithConfig("t", config);
+  const sends = [0, 1, 2, 3, 4, 5].map((n) => patient.send(null, String(n)));
+  const flushed = patient.flush();
+  release();
+  await flushed;
+  const offsets = await Promise.all((await Promise.all(sends)).map(async (output) => (await output.wait()).offset));
+  assert.deepEqual(offsets, [...offsets].sort((a, b) => a - b));
+  await impatient.close();
+});
+
+test("close gives up at its deadline, and no record can be sent after it", async () => {
+  const recorder = await startRecorder({ answer: () => new Promise(() => undefined) });
+  after(recorder.close);
+  const client = await connect({ url: recorder.url });
+  const producer = await client.topicProducer("t");
+  const output = await producer.send(null, "v");
+  await assert.rejects(producer.close({ deadlineMs: 50 }), kind("FlushTimeout"));
+  await assert.rejects(output.wait(), kind("FlushTimeout"));
+  await assert.rejects(producer.send(null, "v"), kind("Closed"));
+});
+
+test("connections cut in the middle of requests and answers: every record is stored once, in order", async () => {
+  const topic = await makeTopic(fluvio, { partitions: 2 });
+  const proxy = await startProxy();
+  after(proxy.close);
+  const client = await connect({ url: proxy.url });
+  const producer = await client.topicProducerWithConfig(topic, { lingerMs: 0, batchSize: 300, retry: QUICK });
+  let pieces = 0;
+  proxy.cut = () => ++pieces % 3 === 0; // requests before the gateway has them, and answers after it stored
+  const sent = Array.from({ length: 200 }, (_, n) => `record ${n}`);
+  for (const value of sent) {
+    await producer.send(null, value);
+  }
+  await producer.flush();
+  assert.ok(proxy.connections > 10);
+  for (const partition of [0, 1]) {
+    const records = await (await fluvio.partitionConsumer(topic, partition)).fetch();
+    assert.deepEqual(values(records), sent.filter((_, n) => n % 2 === partition));
+    assert.deepEqual(records.map((record) => record.offset()), records.map((_, n) => n));
+  }
+  await producer.close();
+});
+
+test("compressed batches arrive; a compression that is not there is an error", async () => {
+  const topic = await makeTopic(fluvio);
+  const gzip = await fluvio.topicProducerWithConfig(topic, { compression: "gzip" });
+  await gzip.send("k", "v".repeat(2000));
+  await gzip.close();
+  assert.deepEqual(values(await everything(topic)), ["v".repeat(2000)]);
+  await assert.rejects(fluvio.topicProducerWithConfig(topic, { compression: "lz4" }), (error) => error.kind === "Compression" && error.code === 9000);
+  let calls = 0;
+  const client = await connect({ codecs: { snappy: (body) => (calls++, body) } });
+  const broken = await client.topicProducerWithConfig(topic, { compression: "snappy", lingerMs: 0 });
+  await assert.rejects((await broken.send(null, "not snappy at all")).wait(), (error) => error.status === 400);
+  assert.equal(calls, 1);
+});
+
+test("onBatch is told of each batch that was stored", async () => {
+  const topic = await makeTopic(fluvio);
+  const events = [];
+  const producer = await fluvio.topicProducerWithConfig(topic, { lingerMs: HOUR, onBatch: (event) => events.push(event) });
+  await producer.sendAll([[null, "a"], [null, "b"]]);
+  await producer.close();
+  assert.deepEqual(events.map(({ partition, records }) => [partition, records]), [[0, 2]]);
+});
+
+test("an unknown topic fails when the producer is made", async () => {
+  await assert.rejects(fluvio.topicProducer("no-such-topic"), (error) => error.kind === "TopicNotFound" && error.code === 2001 && error.status === 404);
+  await assert.rejects(fluvio.topicProducer(""), kind("TopicNotFound"));
+  await assert.rejects(connect({ url: "http://127.0.0.1:1" }), (error) => error.kind === "Socket" && error.retryable);
+});

@@ -1,0 +1,304 @@
+#include "api/httpmq/take.h"
+
+#include "api/httpmq/httpmq.h"
+#include "api/httpmq/subject.h"
+#include "db/array.h"
+#include "db/conn.h"
+#include "log/read.h"
+#include "sql/httpmq_consumer.h"
+
+enum { PAGE_RECORDS = 1000, PAGE_BYTES = TAKE_BYTES, ARRAY_BYTES_MAX = 1 << 20 };
+
+typedef struct taker {
+	log_conn *conn;
+	const take_request *request;
+	arena *arena;
+	httpmq_consumer consumer;
+	httpmq_counts counts;
+	int64_t delivered_c; /* as they will be */
+	int64_t scanned;
+	size_t most;
+	size_t bytes;
+	int64_t *over; /* due ones whose message is gone */
+	size_t over_count;
+	take_result *out;
+} taker;
+
+static bool err_no_memory(err *e)
+{
+	return err_set(e, ERR_NO_MEMORY, "the server has no memory left for this; it goes on later");
+}
+
+static bool has_room(const taker *t)
+{
+	return t->out->count < t->most && (t->bytes < TAKE_BYTES || t->out->count == 0);
+}
+
+static bool add(taker *t, int64_t sequence, int64_t first_c, int64_t sends, str value, err *e)
+{
+	take_message *m = &t->out->messages[t->out->count];
+	int64_t number = t->delivered_c + 1;
+	*m = (take_message){.delivery = {sequence, number}, .first_c = first_c > 0 ? first_c : number, .sends = sends};
+	if (!arena_copy_str(t->arena, value, &m->value)) {
+		return err_no_memory(e);
+	}
+	t->delivered_c = number;
+	t->bytes += value.len;
+	t->out->count++;
+	return true;
+}
+
+static bool open_page(const taker *t, int64_t from, uint32_t records, log_page **out, err *e)
+{
+	const log_read_request q = {
+		.topic = t->request->topic, .from = from, .max_records = records, .max_bytes = PAGE_BYTES};
+	return log_read(t->request->engine, t->conn, &q, out, e);
+}
+
+/* ---- again ---- */
+
+static bool send_again(taker *t, int64_t sequence, int64_t first_c, int64_t sends, bool *is_gone, err *e)
+{
+	log_page *page = NULL;
+	log_record record;
+	if (!open_page(t, sequence - 1, 1, &page, e)) {
+		return false;
+	}
+	*is_gone = !log_page_next(page, &record) || record.offset != sequence - 1;
+	bool ok = *is_gone || add(t, sequence, first_c, sends + 1, record.value, e);
+	log_page_free(page);
+	return ok;
+}
+
+static bool take_due(taker *t, err *e)
+{
+	db_params p;
+	db_result *r = NULL;
+	bool ok = true;
+	db_params_init(&p);
+	db_param_i64(&p, t->request->topic->topic_id);
+	db_param_str(&p, t->request->consumer);
+	db_param_i64(&p, t->consumer.now_ms);
+	db_param_i64(&p, (int64_t)t->most);
+	if (t->counts.due == 0) {
+		return true;
+	}
+	if (!db_run(t->conn, &SQL_HTTPMQ_PENDING_DUE, &p, &r, e)) {
+		return false;
+	}
+	t->over = arena_alloc_array(t->arena, (size_t)db_rows(r) + 1, sizeof *t->over);
+	ok = t->over != NULL || err_no_memory(e);
+	int i = 0;
+	for (; ok && i < db_rows(r) && has_room(t); i++) {
+		bool is_gone = false;
+		ok = send_again(t, db_i64(r, i, 0), db_i64(r, i, 1), db_i64(r, i, 2), &is_gone, e);
+		if (ok && is_gone) {
+			t->over[t->over_count++] = db_i64(r, i, 0);
+		}
+	}
+	t->out->has_more = i < db_rows(r) || t->counts.due > i;
+	db_result_free(r);
+	return ok;
+}
+
+/* ---- new ones ---- */
+
+static bool is_wanted(const taker *t, const log_record *r)
+{
+	str subject = r->tag.ptr != NULL ? r->tag : t->request->topic->name;
+	return t->consumer.filter.len == 0 || httpmq_subject_matches(t->consumer.filter, subject);
+}
+
+/* *goes_on: the page did not reach the end, and there is room. */
+static bool take_page(taker *t, size_t capacity, bool *goes_on, err *e)
+{
+	log_page *page = NULL;
+	log_record record;
+	bool ok = true;
+	bool is_full = false;
+	if (!open_page(t, t->scanned, PAGE_RECORDS, &page, e)) {
+		return false;
+	}
+	while (ok && !is_full && log_page_next(page, &record)) {
+		if (is_wanted(t, &record)) {
+			is_full = t->out->count >= capacity || !has_room(t);
+			ok = is_full || add(t, record.offset + 1, 0, 1, record.value, e);
+		}
+		if (ok && !is_full) {
+			t->scanned = record.offset + 1;
+		}
+	}
+	if (ok && !is_full && log_page_position(page) > t->scanned) {
+		t->scanned = log_page_position(page);
+	}
+	*goes_on = ok && !is_full && t->scanned < log_page_end_offset(page);
+	t->out->has_more = t->out->has_more || (is_full && t->out->count < capacity);
+	log_page_free(page);
+	return ok;
+}
+
+static bool take_new(taker *t, err *e)
+{
+	int64_t free_slots = t->consumer.max_inflight - t->counts.in_flight + (int64_t)t->over_count;
+	bool goes_on = free_slots > 0 && has_room(t);
+	int64_t from = t->scanned;
+	size_t capacity = t->out->count +
+					  (free_slots < TAKE_MESSAGES ? (size_t)(free_slots > 0 ? free_slots : 0) : (size_t)TAKE_MESSAGES);
+	while (goes_on) {
+		if (!take_page(t, capacity, &goes_on, e)) {
+			return false;
+		}
+		if (goes_on && (t->scanned - from >= TAKE_SCAN || !has_room(t) || t->out->count >= capacity)) {
+			t->out->has_more = t->out->count < capacity;
+			goes_on = false;
+		}
+	}
+	return true;
+}
+
+/* ---- writing down ---- */
+
+static bool write_pending(const taker *t, err *e)
+{
+	enum { COLUMNS = 4 };
+	db_params p;
+	buf bytes;
+	size_t ends[COLUMNS];
+	buf_init(&bytes, ARRAY_BYTES_MAX);
+	for (int column = 0; column < COLUMNS; column++) {
+		db_array_builder array;
+		db_array_begin(&array, &bytes, DB_INT8);
+		for (size_t i = 0; i < t->out->count; i++) {
+			const take_message *m = &t->out->messages[i];
+			db_array_add_i64(&array, column == 0   ? m->delivery.sequence
+									 : column == 1 ? m->first_c
+									 : column == 2 ? m->delivery.consumer_sequence
+												   : m->sends);
+		}
+		db_array_end(&array);
+		ends[column] = bytes.len;
+	}
+	int64_t wait_ms = t->consumer.ack_wait_ns / HTTPMQ_NS_PER_MS + (t->consumer.ack_wait_ns % HTTPMQ_NS_PER_MS > 0);
+	db_params_init(&p);
+	db_param_i64(&p, t->request->topic->topic_id);
+	db_param_str(&p, t->request->consumer);
+	for (int column = 0; column < COLUMNS; column++) {
+		size_t start = column > 0 ? ends[column - 1] : 0;
+		db_param_str(&p, str_skip(str_take(buf_str(&bytes), ends[column]), start));
+	}
+	db_param_i64(&p, t->consumer.now_ms + wait_ms);
+	bool ok = bytes.failed ? err_no_memory(e) : db_do(t->conn, &SQL_HTTPMQ_PENDING_PUT, &p, NULL, e);
+	buf_dispose(&bytes);
+	return ok;
+}
+
+static bool advance(const taker *t, err *e)
+{
+	db_params p;
+	db_params_init(&p);
+	db_param_i64(&p, t->request->topic->topic_id);
+	db_param_str(&p, t->request->consumer);
+	db_param_i64(&p, t->delivered_c);
+	db_param_i64(&p, t->scanned);
+	db_param_bool(&p, t->out->count > 0);
+	db_param_i64(&p, t->request->member);
+	return db_do(t->conn, &SQL_HTTPMQ_CONSUMER_ADVANCE, &p, NULL, e);
+}
+
+/* Due ones whose message is gone leave; with has_holes they are found by themselves. */
+static bool drop_gone(taker *t, err *e)
+{
+	bool dropped = false;
+	if (t->over_count == 0) {
+		return true;
+	}
+	t->consumer.has_holes = true;
+	return consumer_drop_over(t->conn, t->request->topic->topic_id, &t->consumer, &dropped, e);
+}
+
+static bool write_down(taker *t, err *e)
+{
+	bool moved = t->scanned != t->consumer.scanned;
+	return drop_gone(t, e) && ((t->out->count == 0 && !moved) || advance(t, e)) &&
+		   (t->out->count == 0 || write_pending(t, e));
+}
+
+/* ---- whose turn ---- */
+
+static bool count_others(const taker *t, int64_t *others, err *e)
+{
+	db_params p;
+	db_result *r = NULL;
+	db_params_init(&p);
+	db_param_i64(&p, t->request->topic->topic_id);
+	db_param_str(&p, t->request->consumer);
+	db_param_i64(&p, t->request->member);
+	db_param_i64(&p, TAKE_MEMBER_LIFE_MS);
+	if (!db_run(t->conn, &SQL_HTTPMQ_MEMBER_OTHERS, &p, &r, e)) {
+		return false;
+	}
+	*others = db_i64(r, 0, 0);
+	db_result_free(r);
+	return true;
+}
+
+/* Members of a group take a message each in turn. */
+static bool take_turn(taker *t, err *e)
+{
+	int64_t others = 0;
+	if (t->consumer.group.len == 0) {
+		t->out->is_replaced = t->consumer.generation != t->request->generation;
+		return true;
+	}
+	if (!count_others(t, &others, e)) {
+		return false;
+	}
+	if (others > 0) {
+		t->most = 1;
+		t->out->has_yielded = t->consumer.last_member == t->request->member && !t->request->insists;
+	}
+	return true;
+}
+
+static bool drop_over(taker *t, err *e)
+{
+	httpmq_consumer *c = &t->consumer;
+	bool dropped = false;
+	if (t->counts.in_flight == 0 || (c->max_deliver <= 0 && c->lost_below == 0 && !c->has_holes)) {
+		return true;
+	}
+	return consumer_drop_over(t->conn, t->request->topic->topic_id, c, &dropped, e) &&
+		   (!dropped || consumer_count(t->conn, t->request->topic->topic_id, t->request->consumer, &t->counts, e));
+}
+
+static bool take(taker *t, err *e)
+{
+	const take_request *q = t->request;
+	if (!consumer_begin(t->conn, q->topic->topic_id, q->consumer, t->arena, &t->consumer, &t->counts, e) ||
+		!take_turn(t, e) || !drop_over(t, e)) {
+		return false;
+	}
+	t->delivered_c = t->consumer.delivered_c;
+	t->scanned = t->consumer.scanned;
+	if (!t->out->is_replaced && !t->out->has_yielded && (!take_due(t, e) || !take_new(t, e) || !write_down(t, e))) {
+		return false;
+	}
+	int64_t next_ms = t->counts.next_due_ms;
+	if (t->out->count > 0) {
+		int64_t own_ms = t->consumer.now_ms + t->consumer.ack_wait_ns / HTTPMQ_NS_PER_MS + 1;
+		next_ms = next_ms == 0 || own_ms < next_ms ? own_ms : next_ms;
+	}
+	t->out->due_in_ms = next_ms == 0 ? -1 : next_ms > t->consumer.now_ms ? next_ms - t->consumer.now_ms + 1 : 1;
+	return db_commit(t->conn, e);
+}
+
+bool take_messages(log_conn *conn, const take_request *request, arena *a, take_result *out, err *e)
+{
+	taker t = {.conn = conn, .request = request, .arena = a, .most = TAKE_MESSAGES, .out = out};
+	*out = (take_result){.messages = arena_alloc_array(a, TAKE_MESSAGES, sizeof *out->messages)};
+	bool ok = out->messages != NULL ? take(&t, e) : err_no_memory(e);
+	if (!ok) {
+		db_rollback(conn);
+	}
+	return ok || err_frame(e, "take_messages");
+}

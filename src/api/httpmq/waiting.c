@@ -1,0 +1,388 @@
+#include "api/httpmq/waiting.h"
+
+#include "api/httpmq/httpmq.h"
+#include "api/httpmq/subject.h"
+#include "db/array.h"
+#include "db/conn.h"
+#include "sql/httpmq_consumer.h"
+
+#include <stdlib.h>
+
+enum { ARRAY_BYTES_MAX = 16 << 20, REGEX_BYTES_MAX = 8 << 10 };
+
+static void bind_name(db_params *p, int64_t topic_id, str name)
+{
+	db_params_init(p);
+	db_param_i64(p, topic_id);
+	db_param_str(p, name);
+}
+
+bool consumer_err_not_found(str name, err *e)
+{
+	return err_set(e, ERR_GROUP_NOT_FOUND, "there is no consumer \"%.*s\"; create it first",
+				   STR_ARG(str_take(name, HTTPMQ_NAME_MAX)));
+}
+
+/* ---- reading ---- */
+
+static bool read_row(const db_result *r, int row, arena *a, httpmq_consumer *c)
+{
+	*c = (httpmq_consumer){.is_pull = db_bool(r, row, 1),
+						   .max_inflight = db_i64(r, row, 2),
+						   .max_deliver = db_i64(r, row, 3),
+						   .ack_wait_ns = db_i64(r, row, 4),
+						   .created_ms = db_i64(r, row, 9),
+						   .delivered_c = db_i64(r, row, 10),
+						   .scanned = db_i64(r, row, 11),
+						   .floor_c = db_i64(r, row, 12),
+						   .floor_s = db_i64(r, row, 13),
+						   .delivered_ms = db_is_null(r, row, 14) ? 0 : db_i64(r, row, 14),
+						   .acked_ms = db_is_null(r, row, 15) ? 0 : db_i64(r, row, 15),
+						   .generation = db_i64(r, row, 16),
+						   .last_member = db_i64(r, row, 17),
+						   .lost_below = db_i64(r, row, 18),
+						   .now_ms = db_i64(r, row, 19),
+						   .has_holes = db_bool(r, row, 20)};
+	return arena_copy_str(a, db_str(r, row, 0), &c->name) && arena_copy_str(a, db_str(r, row, 5), &c->filter) &&
+		   arena_copy_str(a, db_str(r, row, 6), &c->group) && arena_copy_str(a, db_str(r, row, 7), &c->notes) &&
+		   arena_copy_str(a, db_str(r, row, 8), &c->deliver_subject);
+}
+
+static bool err_no_memory(err *e)
+{
+	return err_set(e, ERR_NO_MEMORY, "the server has no memory left for this request; try again");
+}
+
+bool consumers_read(log_conn *conn, int64_t topic_id, str name, arena *a, httpmq_consumer **out, size_t *count, err *e)
+{
+	db_params p;
+	db_result *r = NULL;
+	bind_name(&p, topic_id, name);
+	if (!db_run(conn, &SQL_HTTPMQ_CONSUMER_GET, &p, &r, e)) {
+		return false;
+	}
+	size_t rows = (size_t)db_rows(r);
+	httpmq_consumer *list = arena_alloc_array(a, rows + 1, sizeof *list);
+	bool ok = list != NULL;
+	for (size_t i = 0; ok && i < rows; i++) {
+		ok = read_row(r, (int)i, a, &list[i]);
+	}
+	db_result_free(r);
+	if (!ok) {
+		return err_no_memory(e);
+	}
+	*out = list;
+	*count = rows;
+	return true;
+}
+
+bool consumer_read(log_conn *conn, int64_t topic_id, str name, arena *a, httpmq_consumer *out, err *e)
+{
+	httpmq_consumer *list = NULL;
+	size_t count = 0;
+	if (!consumers_read(conn, topic_id, name, a, &list, &count, e)) {
+		return false;
+	}
+	if (count == 0) {
+		return consumer_err_not_found(name, e);
+	}
+	*out = list[0];
+	return true;
+}
+
+bool consumer_lock(log_conn *conn, int64_t topic_id, str name, err *e)
+{
+	db_params p;
+	bind_name(&p, topic_id, name);
+	return db_do(conn, &SQL_HTTPMQ_CONSUMER_LOCK, &p, NULL, e);
+}
+
+static httpmq_counts read_counts(const db_result *r)
+{
+	return (httpmq_counts){db_i64(r, 0, 0), db_i64(r, 0, 1), db_i64(r, 0, 2), db_i64(r, 0, 3)};
+}
+
+bool consumer_count(log_conn *conn, int64_t topic_id, str name, httpmq_counts *out, err *e)
+{
+	db_params p;
+	db_result *r = NULL;
+	bind_name(&p, topic_id, name);
+	if (!db_run(conn, &SQL_HTTPMQ_PENDING_COUNTS, &p, &r, e)) {
+		return false;
+	}
+	*out = read_counts(r);
+	db_result_free(r);
+	return true;
+}
+
+/* The results of BEGIN and of the lock say nothing. */
+static bool skip_results(log_conn *conn, int count, err *e)
+{
+	for (int i = 0; i < count; i++) {
+		db_result *r = NULL;
+		if (!db_pipeline_next(conn, &r, e)) {
+			return false;
+		}
+		db_result_free(r);
+	}
+	return true;
+}
+
+bool consumer_begin(log_conn *conn, int64_t topic_id, str name, arena *a, httpmq_consumer *out, httpmq_counts *counts,
+					err *e)
+{
+	db_params p;
+	db_result *rows = NULL;
+	db_result *numbers = NULL;
+	bool ok = false;
+	bind_name(&p, topic_id, name);
+	if (!db_pipeline_start(conn, e) || !db_pipeline_begin(conn, e) ||
+		!db_pipeline_send(conn, &SQL_HTTPMQ_CONSUMER_LOCK, &p, e) ||
+		!db_pipeline_send(conn, &SQL_HTTPMQ_CONSUMER_GET, &p, e) ||
+		!db_pipeline_send(conn, &SQL_HTTPMQ_PENDING_COUNTS, &p, e) || !db_pipeline_flush(conn, e) ||
+		!skip_results(conn, 2, e) || !db_pipeline_next(conn, &rows, e) || !db_pipeline_next(conn, &numbers, e) ||
+		!db_pipeline_finish(conn, e)) {
+		goto out;
+	}
+	if (db_rows(rows) == 0) {
+		consumer_err_not_found(name, e);
+	} else {
+		*counts = read_counts(numbers);
+		ok = read_row(rows, 0, a, out) || err_no_memory(e);
+	}
+out:
+	db_result_free(rows);
+	db_result_free(numbers);
+	return ok;
+}
+
+/* ---- leaving ---- */
+
+/* The floor follows. Nothing changes when none of them is pending. */
+static bool settle(log_conn *conn, int64_t topic_id, str name, str sequences, bool is_ack, httpmq_consumer *c, err *e)
+{
+	db_params p;
+	db_result *r = NULL;
+	bind_name(&p, topic_id, name);
+	db_param_str(&p, sequences);
+	db_param_bool(&p, is_ack);
+	if (!db_run(conn, &SQL_HTTPMQ_PENDING_SETTLE, &p, &r, e)) {
+		return false;
+	}
+	if (db_rows(r) == 1) {
+		c->floor_c = db_i64(r, 0, 1);
+		c->floor_s = db_i64(r, 0, 2);
+	}
+	db_result_free(r);
+	return true;
+}
+
+bool consumer_drop_over(log_conn *conn, int64_t topic_id, httpmq_consumer *c, bool *dropped, err *e)
+{
+	db_params p;
+	db_result *r = NULL;
+	buf bytes;
+	db_array_builder sequences;
+	bind_name(&p, topic_id, c->name);
+	db_param_i64(&p, c->now_ms);
+	db_param_i64(&p, c->max_deliver);
+	db_param_i64(&p, c->lost_below);
+	db_param_bool(&p, c->has_holes);
+	*dropped = false;
+	if (!db_run(conn, &SQL_HTTPMQ_PENDING_OVER, &p, &r, e)) {
+		return false;
+	}
+	*dropped = db_rows(r) > 0;
+	buf_init(&bytes, ARRAY_BYTES_MAX);
+	db_array_begin(&sequences, &bytes, DB_INT8);
+	for (int i = 0; i < db_rows(r); i++) {
+		db_array_add_i64(&sequences, db_i64(r, i, 0));
+	}
+	db_array_end(&sequences);
+	db_result_free(r);
+	bool ok =
+		bytes.failed ? err_no_memory(e) : !*dropped || settle(conn, topic_id, c->name, buf_str(&bytes), false, c, e);
+	buf_dispose(&bytes);
+	return ok;
+}
+
+bool consumer_ack(log_conn *conn, int64_t topic_id, str name, int64_t sequence, consumer_acked *out, err *e)
+{
+	db_params lock;
+	db_params p;
+	db_result *r = NULL;
+	buf bytes;
+	db_array_builder sequences;
+	bool ok = false;
+	buf_init(&bytes, ARRAY_BYTES_MAX);
+	db_array_begin(&sequences, &bytes, DB_INT8);
+	db_array_add_i64(&sequences, sequence);
+	db_array_end(&sequences);
+	bind_name(&lock, topic_id, name);
+	bind_name(&p, topic_id, name);
+	db_param_str(&p, buf_str(&bytes));
+	db_param_bool(&p, true);
+	if (bytes.failed) {
+		err_no_memory(e);
+		goto out;
+	}
+	if (!db_pipeline_start(conn, e) || !db_pipeline_begin(conn, e) ||
+		!db_pipeline_send(conn, &SQL_HTTPMQ_CONSUMER_LOCK, &lock, e) ||
+		!db_pipeline_send(conn, &SQL_HTTPMQ_PENDING_SETTLE, &p, e) || !db_pipeline_commit(conn, e) ||
+		!db_pipeline_flush(conn, e) || !skip_results(conn, 2, e) || !db_pipeline_next(conn, &r, e) ||
+		!skip_results(conn, 1, e) || !db_pipeline_finish(conn, e)) {
+		db_rollback(conn);
+		goto out;
+	}
+	*out = (consumer_acked){.was_pending = db_rows(r) == 1, .has_freed = db_rows(r) == 1 && db_bool(r, 0, 0)};
+	ok = true;
+out:
+	db_result_free(r);
+	buf_dispose(&bytes);
+	return ok;
+}
+
+/* ---- undoing ---- */
+
+static int compare_newest_first(const void *left, const void *right)
+{
+	int64_t a = ((const httpmq_delivery *)left)->consumer_sequence;
+	int64_t b = ((const httpmq_delivery *)right)->consumer_sequence;
+	return a > b ? -1 : a < b ? 1 : 0;
+}
+
+/* Those that are due now; of them, messages that were never delivered before: the newest first, in *out. */
+static bool make_due(log_conn *conn, int64_t topic_id, str name, const httpmq_delivery *list, size_t count, arena *a,
+					 httpmq_delivery **out, size_t *out_count, err *e)
+{
+	db_params p;
+	db_result *r = NULL;
+	buf bytes;
+	db_array_builder array;
+	buf_init(&bytes, ARRAY_BYTES_MAX);
+	db_array_begin(&array, &bytes, DB_INT8);
+	for (size_t i = 0; i < count; i++) {
+		db_array_add_i64(&array, list[i].sequence);
+	}
+	db_array_end(&array);
+	size_t split = bytes.len;
+	db_array_begin(&array, &bytes, DB_INT8);
+	for (size_t i = 0; i < count; i++) {
+		db_array_add_i64(&array, list[i].consumer_sequence);
+	}
+	db_array_end(&array);
+	bind_name(&p, topic_id, name);
+	db_param_str(&p, str_take(buf_str(&bytes), split));
+	db_param_str(&p, str_skip(buf_str(&bytes), split));
+	bool ok = bytes.failed ? err_no_memory(e) : db_run(conn, &SQL_HTTPMQ_PENDING_UNDO, &p, &r, e);
+	buf_dispose(&bytes);
+	if (!ok) {
+		return false;
+	}
+	httpmq_delivery *fresh = arena_alloc_array(a, (size_t)db_rows(r) + 1, sizeof *fresh);
+	*out_count = 0;
+	for (int i = 0; fresh != NULL && i < db_rows(r); i++) {
+		if (db_i64(r, i, 2) == 0) {
+			fresh[(*out_count)++] = (httpmq_delivery){db_i64(r, i, 0), db_i64(r, i, 1)};
+		}
+	}
+	db_result_free(r);
+	if (fresh == NULL) {
+		return err_no_memory(e);
+	}
+	qsort(fresh, *out_count, sizeof *fresh, compare_newest_first);
+	*out = fresh;
+	return true;
+}
+
+static bool undo(log_conn *conn, int64_t topic_id, str name, const httpmq_delivery *list, size_t count, arena *a,
+				 err *e)
+{
+	httpmq_consumer c;
+	httpmq_counts counts;
+	httpmq_delivery *fresh = NULL;
+	size_t fresh_count = 0;
+	if (!consumer_begin(conn, topic_id, name, a, &c, &counts, e) ||
+		!make_due(conn, topic_id, name, list, count, a, &fresh, &fresh_count, e)) {
+		return false;
+	}
+	for (size_t i = 0; i < fresh_count && fresh[i].consumer_sequence == c.delivered_c; i++) {
+		db_params p;
+		bind_name(&p, topic_id, name);
+		db_param_i64(&p, fresh[i].sequence);
+		db_param_i64(&p, fresh[i].consumer_sequence);
+		if (!db_do(conn, &SQL_HTTPMQ_PENDING_FORGET, &p, NULL, e)) {
+			return false;
+		}
+		c.delivered_c--;
+	}
+	return db_commit(conn, e);
+}
+
+bool consumer_undo(log_conn *conn, int64_t topic_id, str name, const httpmq_delivery *list, size_t count, err *e)
+{
+	arena *a = arena_new(ARRAY_BYTES_MAX);
+	if (a == NULL) {
+		return err_no_memory(e);
+	}
+	bool ok = undo(conn, topic_id, name, list, count, a, e);
+	if (!ok) {
+		db_rollback(conn);
+	}
+	arena_free(a);
+	return ok;
+}
+
+/* ---- what is there ---- */
+
+bool consumer_unsent(log_conn *conn, const log_topic *t, const httpmq_consumer *c, int64_t *out, err *e)
+{
+	db_params p;
+	db_result *r = NULL;
+	buf regex;
+	buf_init(&regex, REGEX_BYTES_MAX);
+	httpmq_filter_regex(&regex, c->filter);
+	db_params_init(&p);
+	db_param_i64(&p, t->topic_id);
+	db_param_i64(&p, c->scanned);
+	db_param_str(&p, c->filter.len > 0 ? buf_str(&regex) : STR_NONE);
+	bool ok = regex.failed ? err_no_memory(e) : db_run(conn, &SQL_HTTPMQ_CONSUMER_WAITING, &p, &r, e);
+	buf_dispose(&regex);
+	if (!ok) {
+		return false;
+	}
+	/* A record of another API has no subject: it counts as one of the topic's name. */
+	bool takes_untagged = httpmq_subject_matches(c->filter, t->name);
+	bool is_there = db_rows(r) == 1;
+	int64_t stored = is_there ? db_i64(r, 0, 0) : 0;
+	if (c->filter.len == 0) {
+		*out = stored;
+	} else {
+		*out = is_there ? db_i64(r, 0, 2) + (takes_untagged ? stored - db_i64(r, 0, 1) : 0) : 0;
+	}
+	db_result_free(r);
+	return true;
+}
+
+bool consumer_start(log_conn *conn, const log_topic *t, str filter, int64_t first_sequence, int64_t *out, err *e)
+{
+	db_params p;
+	db_result *r = NULL;
+	buf regex;
+	if (filter.len == 0) {
+		*out = first_sequence > 0 ? first_sequence - 1 : 0;
+		return true;
+	}
+	buf_init(&regex, REGEX_BYTES_MAX);
+	httpmq_filter_regex(&regex, filter);
+	db_params_init(&p);
+	db_param_i64(&p, t->topic_id);
+	db_param_str(&p, buf_str(&regex));
+	bool ok = regex.failed ? err_no_memory(e) : db_run(conn, &SQL_HTTPMQ_CONSUMER_FIRST, &p, &r, e);
+	buf_dispose(&regex);
+	if (ok) {
+		*out = db_is_null(r, 0, 0) ? 0 : db_i64(r, 0, 0);
+		db_result_free(r);
+	}
+	return ok;
+}

@@ -1,0 +1,435 @@
+"""httpmq: subscriptions, acknowledgements, redelivery (contract, sections 5 and 6)."""
+
+import json
+import socket
+import threading
+
+import pytest
+
+from harness import wait
+from harness.httpmq import Mq, Subscription2, connect2, done, fine, new_name, refused
+
+S = 1_000_000_000
+QUIET_S = 0.3
+
+
+@pytest.fixture
+def mq(gateway):
+    with Mq(gateway.url) as made:
+        yield made
+
+
+@pytest.fixture
+def stream(mq):
+    """A stream that takes NAME.*."""
+    made = new_name()
+    done(mq.make_stream(made, subjects=[f"{made}.*"]))
+    return made
+
+
+def stays_quiet(lines):
+    wait.holds_for(lambda: not lines.has_more(), "nothing more comes", QUIET_S)
+
+
+# ---- the worked example of the contract ----
+
+def test_the_worked_example(mq, stream):
+    done(mq.make_consumer(stream, "c", max_inflight=2, ack_wait=2 * S))
+    mq.send(f"{stream}.a", *[b"%d" % i for i in range(1, 6)])
+
+    def stands(delivered, floor, ack_pending, redelivered, pending):
+        wanted = (delivered, floor, ack_pending, redelivered, pending)
+        wait.until(lambda: mq.standing(stream, "c") == wanted, f"{wanted}, not {mq.standing(stream, 'c')}")
+
+    stands((0, 0), (0, 0), 0, 0, 5)
+    with mq.subscribe(stream, "c", f"{stream}.*") as lines:
+        assert lines.deliver(2) == [(1, 1, b"1"), (2, 2, b"2")]
+        stands((2, 2), (0, 0), 2, 0, 3)
+        done(mq.ack(stream, "c", 2))
+        assert lines.numbers(1) == [(3, 3)]
+        stands((3, 3), (0, 0), 2, 0, 2)
+        done(mq.ack(stream, "c", 1))
+        assert lines.numbers(1) == [(4, 4)]
+        stands((4, 4), (2, 2), 2, 0, 1)
+        done(mq.ack(stream, "c", 3))
+        assert lines.numbers(1) == [(5, 5)]
+        stands((5, 5), (3, 3), 2, 0, 0)
+        assert lines.numbers(2) == [(4, 6), (5, 7)]
+        stands((7, 5), (3, 3), 2, 2, 0)
+        done(mq.ack(stream, "c", 4))
+        stands((7, 5), (4, 4), 1, 1, 0)
+        done(mq.ack(stream, "c", 5))
+        stands((7, 5), (7, 5), 0, 0, 0)
+
+
+# ---- the stream of lines ----
+
+def test_headers_come_before_any_message(mq, stream):
+    done(mq.make_consumer(stream, "c"))
+    with mq.subscribe(stream, "c", f"{stream}.*") as lines:
+        assert lines.status == 200
+        assert lines.headers["Content-Type"] == "text/event-stream" and lines.headers["Cache-Control"] == "no-cache"
+        assert lines.headers["Httpmq-Request-ID"] == "sub-1"
+        stays_quiet(lines)
+        mq.send(f"{stream}.a", "größe \n".encode())
+        assert lines.deliver() == [(1, 1, "größe \n".encode())]
+        line = json.loads(lines.lines[0])
+        assert (line["subject"], line["stream"], line["consumer"]) == (f"{stream}.*", stream, "c")
+
+
+def test_what_is_refused(mq, stream):
+    done(mq.make_consumer(stream, "plain"))
+    done(mq.make_consumer(stream, "filtered", filter_subject=f"{stream}.a"))
+    done(mq.make_consumer(stream, "grouped", delivery_group="g"))
+    done(mq.make_consumer(stream, "puller", mode="pull"))
+    path = f"/v1/data/stream/{stream}/consumer/"
+    a, every = f"subject_name={stream}.a", f"subject_name={stream}.*"
+    for rest, status in [("plain", 400), (f"plain?{a}&{a}", 400), ("plain?subject_name=", 500), (f"plain?subject_name={stream}.%3E", 500),
+                         ("plain?subject_name=other", 500), (f"plain?{a}&max_msg_inflight=-1", 400), (f"plain?{a}&max_msg_inflight=x", 400),
+                         (f"plain?{a}&max_msg_inflight=1&max_msg_inflight=1", 400), (f"plain?{a}&delivery_group=g", 500),
+                         (f"plain?{a}&delivery_group=g&delivery_group=g", 400), (f"grouped?{a}&delivery_group=a-b", 500),
+                         (f"filtered?{every}", 500), (f"grouped?{a}", 500), (f"grouped?{a}&delivery_group=h", 500),
+                         (f"puller?{a}", 500), (f"nobody?{a}", 500)]:
+        refused(mq.get(path + rest, stream=True), status)
+    refused(mq.get(f"/v1/data/stream/{new_name()}/consumer/plain?{a}"), 500)
+
+
+def test_a_filter_passes_over_the_rest(mq, stream):
+    mq.send(f"{stream}.b", b"0")
+    done(mq.make_consumer(stream, "c", filter_subject=f"{stream}.a", max_inflight=10))
+    with mq.subscribe(stream, "c", f"{stream}.a") as lines:
+        for i in range(3):
+            mq.send(f"{stream}.a", b"a%d" % i)
+            mq.send(f"{stream}.b", b"b%d" % i)
+        assert lines.deliver(3) == [(2, 1, b"a0"), (4, 2, b"a1"), (6, 3, b"a2")]
+        wait.until(lambda: mq.consumer(stream, "c")["delivered"]["stream_seq"] == 7, "the last one was looked at")
+
+
+def test_many_messages_arrive_in_order(mq, stream):
+    done(mq.make_consumer(stream, "c", max_inflight=5000))
+    mq.send(f"{stream}.a", *[b"x" * 1000 for _ in range(400)])
+    with mq.subscribe(stream, "c", f"{stream}.a") as lines:
+        assert lines.numbers(400) == [(i, i) for i in range(1, 401)]
+
+
+def test_a_large_message_comes_whole(mq, stream):
+    done(mq.make_consumer(stream, "c", max_inflight=3))
+    mq.send(f"{stream}.a", *[bytes([65 + i]) * (1 << 20) for i in range(3)])
+    with mq.subscribe(stream, "c", f"{stream}.a") as lines:
+        assert [len(payload) for _, _, payload in lines.deliver(3)] == [1 << 20] * 3
+
+
+def test_max_inflight_holds(mq, stream):
+    done(mq.make_consumer(stream, "c", max_inflight=3))
+    mq.send(f"{stream}.a", *[b"%d" % i for i in range(8)])
+    with mq.subscribe(stream, "c", f"{stream}.a", max_msg_inflight=1) as lines:
+        assert lines.numbers(3) == [(1, 1), (2, 2), (3, 3)]
+        stays_quiet(lines)
+        done(mq.ack(stream, "c", 3))
+        assert lines.numbers(1) == [(4, 4)]
+        stays_quiet(lines)
+
+
+# ---- acknowledgements ----
+
+def test_acks_of_nothing_are_heard(mq, stream):
+    done(mq.make_consumer(stream, "c"))
+    done(mq.ack(stream, "c", 99))
+    done(mq.ack(stream, "nobody", 1))
+    done(mq.ack(new_name(), "c", 1))
+    done(mq.ack(stream, "c", 2**64 - 1, 2**64 - 1))
+    path = f"/v1/data/stream/{stream}/consumer/c/ack"
+    for body in ("", "{}", '{"stream":1}', '{"stream":0,"consumer":1}', '{"stream":-1,"consumer":1}', '{"stream":"1","consumer":1}',
+                 '{"stream":1.5,"consumer":1}', '{"stream":18446744073709551616,"consumer":1}', "[]"):
+        refused(mq.post(path, data=body), 400)
+
+
+def test_an_ack_counts_once_whatever_its_consumer_number(mq, stream):
+    done(mq.make_consumer(stream, "c"))
+    mq.send(f"{stream}.a", b"1", b"2", b"3")
+    with mq.subscribe(stream, "c", f"{stream}.a") as lines:
+        assert lines.numbers(1) == [(1, 1)]
+        done(mq.ack(stream, "c", 1, 77))
+        done(mq.ack(stream, "c", 1, 1))
+        assert lines.numbers(1) == [(2, 2)]
+        stays_quiet(lines)
+        shown = mq.consumer(stream, "c")
+        assert shown["ack_floor"]["last_active"].startswith("20") and shown["delivered"]["last_active"].startswith("20")
+
+
+# ---- redelivery ----
+
+def test_unacknowledged_messages_come_again_after_ack_wait(mq, stream):
+    done(mq.make_consumer(stream, "c", max_inflight=2, ack_wait=S // 2))
+    mq.send(f"{stream}.a", b"1", b"2", b"3")
+    with mq.subscribe(stream, "c", f"{stream}.a") as lines:
+        assert lines.deliver(4) == [(1, 1, b"1"), (2, 2, b"2"), (1, 3, b"1"), (2, 4, b"2")]
+
+
+def test_deliveries_end_at_max_retry(mq, stream):
+    done(mq.make_consumer(stream, "c", max_retry=2, ack_wait=S // 4))
+    mq.send(f"{stream}.a", b"1", b"2")
+    with mq.subscribe(stream, "c", f"{stream}.a") as lines:
+        assert lines.numbers(4) == [(1, 1), (1, 2), (2, 3), (2, 4)]
+        wait.until(lambda: mq.standing(stream, "c")[2:] == (0, 0, 0), "both were given up")
+        assert mq.standing(stream, "c")[1] == (4, 2)
+        done(mq.ack(stream, "c", 1))
+
+
+def test_without_a_subscriber_nothing_is_numbered(mq, stream):
+    done(mq.make_consumer(stream, "c", ack_wait=S // 5))
+    mq.send(f"{stream}.a", b"1")
+    with mq.subscribe(stream, "c", f"{stream}.a") as lines:
+        assert lines.numbers(1) == [(1, 1)]
+    wait.holds_for(lambda: mq.standing(stream, "c")[0] in ((1, 1), (2, 1)), "at most one more went out", 0.6)
+    before = mq.standing(stream, "c")[0][0]
+    with mq.subscribe(stream, "c", f"{stream}.a") as lines:
+        assert lines.numbers(1) == [(1, before + 1)]
+
+
+def test_a_message_that_was_read_keeps_its_time(mq, stream):
+    """Delivered, the connection closed at once: nothing comes before ack_wait, then the message, with the next number."""
+    done(mq.make_consumer(stream, "c", ack_wait=2 * S))
+    mq.send(f"{stream}.a", b"1")
+    with mq.subscribe(stream, "c", f"{stream}.a") as lines:
+        assert lines.numbers(1) == [(1, 1)]
+    with mq.subscribe(stream, "c", f"{stream}.a") as lines:
+        stays_quiet(lines)
+        assert lines.deliver(1) == [(1, 2, b"1")]
+
+
+def test_replacing_a_consumer_makes_pending_messages_due(mq, stream):
+    done(mq.make_consumer(stream, "c", max_inflight=2))
+    mq.send(f"{stream}.a", b"1", b"2")
+    with mq.subscribe(stream, "c", f"{stream}.a") as lines:
+        assert lines.numbers(2) == [(1, 1), (2, 2)]
+        done(mq.make_consumer(stream, "c", max_inflight=3))
+        assert lines.numbers(2) == [(1, 3), (2, 4)]
+
+
+def test_what_retention_takes_is_neither_sent_nor_pending(mq):
+    name = new_name()
+    done(mq.make_stream(name, max_msgs=2))
+    done(mq.make_consumer(name, "c"))
+    mq.send(name, b"1")
+    with mq.subscribe(name, "c", name) as lines:
+        assert lines.numbers(1) == [(1, 1)]
+        mq.send(name, b"2", b"3", b"4")
+        # 2 may go out between two publishes, before 4 takes it away.
+        sequence, number, _ = lines.deliver(1)[0]
+        if sequence == 2:
+            sequence, number, _ = lines.deliver(1)[0]
+        assert sequence == 3 and number in (2, 3)
+        assert mq.standing(name, "c")[2:] == (1, 0, 1)
+
+
+def test_holes_drop_what_is_pending(mq):
+    name = new_name()
+    done(mq.make_stream(name, subjects=[f"{name}.*"], max_msgs_per_subject=1))
+    done(mq.make_consumer(name, "c"))
+    mq.send(f"{name}.a", b"old")
+    with mq.subscribe(name, "c", f"{name}.*") as lines:
+        assert lines.deliver(1) == [(1, 1, b"old")]
+        mq.send(f"{name}.a", b"new")
+        assert lines.deliver(1) == [(2, 2, b"new")]
+
+
+# ---- coming and going ----
+
+def test_the_newer_subscriber_takes_over(mq, stream):
+    done(mq.make_consumer(stream, "c", max_inflight=9))
+    with mq.subscribe(stream, "c", f"{stream}.a") as old:
+        mq.send(f"{stream}.a", b"1")
+        assert old.numbers(1) == [(1, 1)]
+        with mq.subscribe(stream, "c", f"{stream}.a") as new:
+            last = old.next()
+            assert last.data["success"] is False and last.data["error"]["code"] == 500
+            assert old.wait_end() is True
+            mq.send(f"{stream}.a", b"2")
+            assert new.numbers(1) == [(2, 2)]
+
+
+def test_a_deleted_consumer_or_stream_ends_the_subscription(mq, stream):
+    for path in (f"/v1/admin/stream/{stream}/consumer/c", f"/v1/admin/stream/{stream}"):
+        done(mq.make_consumer(stream, "c"))
+        with mq.subscribe(stream, "c", f"{stream}.a") as lines:
+            done(mq.request("DELETE", path))
+            assert lines.next().data["success"] is False
+            assert lines.wait_end() is True
+
+
+def test_resubscribing_a_hundred_times_loses_nothing_and_stalls_never(mq, stream):
+    """A subscriber goes, the next one comes and a message is published within the same moment."""
+    done(mq.make_consumer(stream, "c", max_inflight=1))
+    old = mq.subscribe(stream, "c", f"{stream}.a")
+    for i in range(1, 101):
+        sender = threading.Thread(target=lambda i=i: mq.send(f"{stream}.a", b"%d" % i))
+        if i % 2:
+            sender.start()
+        closer = threading.Thread(target=old.close)
+        closer.start()
+        new = mq.subscribe(stream, "c", f"{stream}.a")
+        if i % 2 == 0:
+            sender.start()
+        sender.join()
+        closer.join()
+        # It may have gone to the one that just left, if that one had read it.
+        seen_before = [json.loads(line)["sequence"]["stream"] for line in old.lines if '"b64_msg"' in line]
+        if i not in seen_before:
+            assert new.deliver(1)[0][0] == i
+        done(mq.ack(stream, "c", i))
+        old = new
+    old.close()
+
+
+def test_a_reset_client_gives_back_what_it_did_not_read(mq, gateway, stream):
+    """The peer's kernel had the message, its program never: the connection is reset, the next subscriber gets it at once."""
+    done(mq.make_consumer(stream, "c", max_inflight=5))
+    with socket.create_connection((gateway.host, gateway.port)) as peer:
+        peer.sendall(f"GET /v1/data/stream/{stream}/consumer/c?subject_name={stream}.a HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+        assert peer.recv(12) == b"HTTP/1.1 200"
+        mq.send(f"{stream}.a", b"1", b"2")
+        wait.until(lambda: mq.standing(stream, "c")[0] == (2, 2), "both were sent")
+    with mq.subscribe(stream, "c", f"{stream}.a") as lines:
+        assert lines.deliver(2) == [(1, 1, b"1"), (2, 2, b"2")]
+
+
+def test_a_stop_tells_the_subscriber(fresh_database, fleet):
+    one = fleet.start(fresh_database)
+    with Mq(one.url) as mq:
+        done(mq.make_stream("s"))
+        done(mq.make_consumer("s", "c"))
+        with mq.subscribe("s", "c", "s") as lines:
+            one.stop()
+            last = lines.next().data
+            assert last["success"] is False and last["error"]["code"] == 500 and last["request_id"] == "sub-1"
+            assert lines.wait_end() is True
+
+
+# ---- HTTP/2 ----
+
+def test_one_http_2_connection_does_everything(mq, gateway, stream):
+    done(mq.make_consumer(stream, "c"))
+    with connect2(gateway) as connection:
+        lines = Subscription2(connection, stream, "c", f"{stream}.%2A")
+        headers = connection.headers[lines.number]
+        assert headers[":status"] == "200" and headers["content-type"] == "text/event-stream"
+        assert "connection" not in headers and "transfer-encoding" not in headers
+        for i in range(1, 4):
+            status, _ = connection.answer(connection.ask("POST", f"/v1/data/subject/{stream}.2", b"aGk="))
+            assert status == 200
+            assert lines.deliver() == [(i, i, b"hi")]
+            ack = json.dumps({"stream": i, "consumer": i}).encode()
+            status, _ = connection.answer(connection.ask("POST", f"/v1/data/stream/{stream}/consumer/c/ack", ack))
+            assert status == 200
+        lines.reset()
+        status, _ = connection.answer(connection.ask("DELETE", f"/v1/admin/stream/{stream}"))
+        assert status == 200
+
+
+def test_a_reset_stream_frees_the_consumer_at_once(mq, gateway, stream):
+    done(mq.make_consumer(stream, "c"))
+    with connect2(gateway) as first, connect2(gateway) as second:
+        lines = Subscription2(first, stream, "c", f"{stream}.a")
+        for i in range(1, 51):
+            lines.reset()
+            lines = Subscription2(second if i % 2 else first, stream, "c", f"{stream}.a")
+            mq.send(f"{stream}.a", b"%d" % i)
+            assert lines.deliver() == [(i, i, b"%d" % i)]
+            done(mq.ack(stream, "c", i))
+
+
+def test_a_message_that_was_read_keeps_its_time_over_http_2(mq, gateway, stream):
+    done(mq.make_consumer(stream, "c", ack_wait=2 * S))
+    mq.send(f"{stream}.a", b"1")
+    with connect2(gateway) as connection:
+        lines = Subscription2(connection, stream, "c", f"{stream}.a")
+        assert lines.deliver() == [(1, 1, b"1")]
+        lines.reset()
+        with mq.subscribe(stream, "c", f"{stream}.a") as after:
+            stays_quiet(after)
+            assert after.deliver(1) == [(1, 2, b"1")]
+
+
+# ---- groups and fleets ----
+
+def drain(subscriptions, count, mq, stream):
+    """Deliveries of all of them until there are so many, each acknowledged."""
+    got = {i: [] for i in range(len(subscriptions))}
+
+    def collect():
+        for i, lines in enumerate(subscriptions):
+            while lines.has_more():
+                for sequence, _, _ in lines.deliver(1):
+                    got[i].append(sequence)
+                    done(mq.ack(stream, "c", sequence))
+        return sum(map(len, got.values())) >= count
+    wait.until(collect, f"{count} deliveries, not {got}")
+    return got
+
+
+def test_a_group_shares_without_overlap(mq, stream):
+    done(mq.make_consumer(stream, "c", max_inflight=50, delivery_group="g"))
+    with mq.subscribe(stream, "c", f"{stream}.a", delivery_group="g") as one, \
+            mq.subscribe(stream, "c", f"{stream}.a", delivery_group="g") as two:
+        mq.send(f"{stream}.a", *[b"x"] * 40)
+        got = drain([one, two], 40, mq, stream)
+        assert sorted(got[0] + got[1]) == list(range(1, 41))
+        assert len(got[0]) >= 5 and len(got[1]) >= 5, got
+
+
+def test_a_group_shares_across_workers_and_outlives_one(fresh_database, fleet):
+    first, second = (fleet.start(fresh_database) for _ in range(2))
+    with Mq(first.url) as a, Mq(second.url) as b:
+        done(a.make_stream("s"))
+        done(a.make_consumer("s", "c", max_inflight=50, delivery_group="g", ack_wait=S))
+        with a.subscribe("s", "c", "s", delivery_group="g") as one, b.subscribe("s", "c", "s", delivery_group="g") as two:
+            b.send("s", *[b"x"] * 30)
+            got = drain([one, two], 30, b, "s")
+            assert sorted(got[0] + got[1]) == list(range(1, 31))
+            assert len(got[0]) >= 3 and len(got[1]) >= 3, got
+            first.kill()
+            b.send("s", *[b"x"] * 10)
+            assert sorted(drain([two], 10, b, "s")[0]) == list(range(31, 41))
+
+
+def test_kill_9_with_subscribers_loses_nothing(fresh_database, fleet):
+    first, second = (fleet.start(fresh_database) for _ in range(2))
+    with Mq(first.url) as a, Mq(second.url) as b:
+        done(a.make_stream("s"))
+        done(a.make_consumer("s", "c", max_inflight=4, ack_wait=S))
+        a.send("s", *[b"%d" % i for i in range(1, 7)])
+        lines = a.subscribe("s", "c", "s")
+        assert lines.numbers(4) == [(1, 1), (2, 2), (3, 3), (4, 4)]
+        done(b.ack("s", "c", 1))
+        assert lines.numbers(1) == [(5, 5)]
+        first.kill()
+        lines.close()
+        with b.subscribe("s", "c", "s") as after:
+            assert sorted(after.numbers(4)) == [(2, 6), (3, 7), (4, 8), (5, 9)]
+            done(b.ack("s", "c", 3))
+            assert after.deliver(1) == [(6, 10, b"6")]
+
+
+def test_a_newer_subscriber_at_another_worker_takes_over(mq, gateways, stream):
+    (other,) = gateways(1)
+    done(mq.make_consumer(stream, "c", max_inflight=10))
+    with Mq(other.url) as second, mq.subscribe(stream, "c", f"{stream}.a") as old:
+        with second.subscribe(stream, "c", f"{stream}.a") as new:
+            assert old.next().data["success"] is False
+            mq.send(f"{stream}.a", b"1")
+            assert new.numbers(1) == [(1, 1)]
+            done(mq.ack(stream, "c", 1))
+
+
+def test_many_subscriptions_at_one_worker(mq, stream):
+    count = 100
+    for i in range(count):
+        done(mq.make_consumer(stream, f"c{i}"))
+    lines = [mq.subscribe(stream, f"c{i}", f"{stream}.a") for i in range(count)]
+    mq.send(f"{stream}.a", b"all")
+    for one in lines:
+        assert one.deliver(1) == [(1, 1, b"all")]
+    for one in lines:
+        one.close()
+    assert fine(mq.get(f"/v1/admin/stream/{stream}/consumer"))["consumers"]["c7"]["num_ack_pending"] == 1
