@@ -16,6 +16,7 @@ TABLES = {
     "docs/openapi/subscriptions.yaml": ["src/api/durable/subscription/control.c"],
     "docs/openapi/streaming.yaml": ["src/api/streaming/routes.c", "src/api/probe.c"],
     "docs/openapi/topics.yaml": ["src/api/topics/routes.c"],
+    "docs/openapi/httpmq.yaml": ["src/api/httpmq/routes.c"],
 }
 
 ROUTE = re.compile(r'HTTP_([A-Z]+), (?:\.pattern = )?"([^"]+)", (?:\.name = )?"(\w+)"')
