@@ -92,8 +92,8 @@ api *api_of(const http_exchange *x)
 /* ---- dialects ---- */
 
 /* Every dialect that can be asked for by name. */
-static const http_dialect *const choices[] = {&streaming_dialect, &topics_dialect, &durable_dialect, &httpmq_management,
-											  &httpmq_dataplane, &admin_dialect};
+static const http_dialect *const choices[] = {&streaming_dialect, &topics_dialect,   &durable_dialect,
+											  &httpmq_management, &httpmq_dataplane, &admin_dialect};
 
 enum { CHOICE_COUNT = sizeof choices / sizeof choices[0] };
 

@@ -1,6 +1,7 @@
 """Isolation: every route that docs/openapi describes, with another tenant's key, with each scope missing, and outside the
 key's prefixes. Nothing of what is hidden may come back, and nothing of it may change."""
 
+import base64
 import importlib.util
 import json
 from dataclasses import dataclass, field
@@ -15,11 +16,13 @@ from harness.watch import Watcher
 MARK = "m4rk7f3a"
 LOG, QUEUE, COPY = "hidden-log", "hidden-queue", "hidden-copy"
 STREAM, WAKES = "hidden-stream/a", "hidden-wakes"
+MQ, CONSUMER = "hiddenmq", "billing"
 GROUP, ROUTER, SUBSCRIPTION = "hidden-group", "hidden-router", "hidden-sub"
 READ, WRITE, DELETE, ADMIN = SCOPES = ("read", "write", "delete", "admin")
 
 # What a stranger may get.
 REFUSED = "refused"  # 401, 403, 404
+UNKNOWN = "unknown"  # the same, or 500, httpmq's word for what does not exist
 OWN = "own"          # something of their own, or an error: the name means nothing beyond one's tenant
 LISTED = "listed"    # a list without what is hidden
 
@@ -40,6 +43,7 @@ class Call:
 RECORDS = {"records": [{"data": 1}]}
 JOBS = {"topic": QUEUE}
 TEXT = {"Content-Type": "text/plain"}
+MESSAGE = "aGVsbG8="
 REPORT = {"wake_id": "w_1", "generation": 1, "done": True}
 
 ROUTES = {
@@ -52,6 +56,7 @@ ROUTES = {
     "get /topics": [Call([READ], LISTED, LISTED)],
     "get /topics/{topic}": [Call([READ])],
     "patch /topics/{topic}": [Call([ADMIN], body={"config": {"cap_records": 1}})],
+    "get /topics/{topic}/offsets": [Call([READ], query="?timestamp=1")],
     "delete /topics/{topic}": [Call([DELETE])],
     "post /topics/{topic}/produce": [Call([WRITE], body={"messages": [{"value": "v"}]})],
     "post /topics/{topic}/consume": [Call([READ], body={"offset": 0}), Call([READ], body={"group_id": GROUP}),
@@ -113,6 +118,27 @@ ROUTES = {
     "post /v1/stream/__ds/subscriptions/{id}/release": [Call(open=True, body=REPORT)],
     "post /v1/stream/__ds/subscriptions/{id}/callback": [Call(open=True, body=REPORT)],
     "get /v1/stream/__ds/jwks.json": [Call(open=True, other=OWN, narrow=OWN)],
+    # ---- httpmq ----
+    "get /v1/admin/alive": [Call(open=True, other=OWN, narrow=OWN)],
+    "get /v1/admin/ready": [Call(open=True, other=OWN, narrow=OWN)],
+    "get /v1/data/alive": [Call(open=True, other=OWN, narrow=OWN)],
+    "get /v1/data/ready": [Call(open=True, other=OWN, narrow=OWN)],
+    "get /v1/admin/stream": [Call([READ], LISTED, LISTED)],
+    "post /v1/admin/stream": [Call([ADMIN], OWN, body={"name": MQ, "subjects": [MQ + ".b"]})],
+    "get /v1/admin/stream/{topic}": [Call([READ], UNKNOWN, path={"topic": MQ})],
+    "delete /v1/admin/stream/{topic}": [Call([DELETE], UNKNOWN, path={"topic": MQ})],
+    "put /v1/admin/stream/{topic}/subject": [Call([ADMIN], UNKNOWN, body={"subjects": [MQ + ".b"]}, path={"topic": MQ})],
+    "put /v1/admin/stream/{topic}/limit": [Call([ADMIN], UNKNOWN, body={"max_msgs": 1}, path={"topic": MQ})],
+    "get /v1/admin/stream/{topic}/consumer": [Call([READ], LISTED, path={"topic": MQ})],
+    "post /v1/admin/stream/{topic}/consumer": [
+        Call([ADMIN], UNKNOWN, body={"name": "c", "mode": "push", "max_inflight": 1}, path={"topic": MQ})],
+    "get /v1/admin/stream/{topic}/consumer/{consumer}": [Call([READ], UNKNOWN, path={"topic": MQ})],
+    "delete /v1/admin/stream/{topic}/consumer/{consumer}": [Call([DELETE], UNKNOWN, path={"topic": MQ})],
+    "post /v1/data/subject/{subject}": [Call([WRITE], OWN, body=MESSAGE)],
+    "get /v1/data/stream/{topic}/consumer/{consumer}": [
+        Call([READ], UNKNOWN, query=f"?subject_name={MQ}.a", path={"topic": MQ})],
+    "post /v1/data/stream/{topic}/consumer/{consumer}/ack": [
+        Call([READ], OWN, body={"stream": 1, "consumer": 1}, path={"topic": MQ})],
     # ---- administration ----
     "post /v1/tidegate/tenants": [Call([ADMIN], body={"name": "hidden-tenant"})],
     "get /v1/tidegate/tenants": [Call([ADMIN])],
@@ -158,7 +184,8 @@ class Vault:
         self.clients = []
         self.owner = self.key("acme", name=MARK)
         # globex never makes anything, so that a name of acme's is unknown to it; initech makes things of its own.
-        self.others = {REFUSED: self.key("globex"), LISTED: self.key("globex"), OWN: self.key("initech")}
+        stranger = self.key("globex")
+        self.others = {REFUSED: stranger, UNKNOWN: stranger, LISTED: stranger, OWN: self.key("initech")}
         self.narrow = self.key("acme", prefix="open-")
         self.lacking = {scope: self.key("acme", scopes=[s for s in SCOPES if s != scope]) for scope in SCOPES}
         self.fill()
@@ -188,10 +215,13 @@ class Vault:
         owner.post(f"/v1/stream/{STREAM}", data=json.dumps({"v": MARK}), headers={"Content-Type": "application/json"})
         wait.until(lambda: owner.get(f"/v1/stream/{WAKES}?offset=-1").json(), "the wake is told")
         wait.until(lambda: sum(owner.ends(COPY)) == 6, "the router has copied")
+        ok(owner.post("/v1/admin/stream", json={"name": MQ, "subjects": [MQ + ".a"]}))
+        ok(owner.post(f"/v1/admin/stream/{MQ}/consumer", json={"name": CONSUMER, "mode": "push", "max_inflight": 1, "notes": MARK}))
+        ok(owner.post(f"/v1/data/subject/{MQ}.a", data=base64.b64encode(MARK.encode())))
         self.wid = ok(owner.post("/v0/watch", json={"topics": {LOG: {"from_seq": 0}}}))["wid"]
 
     def path(self, route, call):
-        values = {"topic": LOG, "topic...": STREAM, "group": GROUP, "router": ROUTER, "id": SUBSCRIPTION, "path...": STREAM,
+        values = {"topic": LOG, "topic...": STREAM, "group": GROUP, "router": ROUTER, "id": SUBSCRIPTION, "path...": STREAM, "consumer": CONSUMER, "subject": MQ + ".a",
                   "wid": self.wid, "tenant": "acme", "key": self.owner.key.split("_")[1], **call.path}
         path = route.split(" ", 1)[1]
         for name, value in values.items():
@@ -208,10 +238,11 @@ class Vault:
         if call.open:
             options["headers"]["Authorization"] = f"Bearer {client.key}"
         answer = client.request(route.split(" ")[0].upper(), self.path(route, call), stream=True, **options)
-        is_endless = answer.headers.get("Content-Type", "").startswith("text/event-stream") and answer.status_code == 200
-        assert not is_endless, "an event stream was opened"
-        assert answer.status_code < 500, answer.text
+        is_endless = answer.status_code == 200 and "Content-Length" not in answer.headers
+        assert not is_endless, "a stream was opened"
+        assert answer.status_code < 500 or call.other == UNKNOWN, answer.text
         assert MARK not in answer.text + str(answer.headers)
+        assert base64.b64encode(MARK.encode()).decode() not in answer.text
         return answer
 
     def state(self):
@@ -220,7 +251,7 @@ class Vault:
                   "watch_session": "used_ms", "audit": ""}
         of_topics = {"head": "", "batch": "", "batch_tag": "", "consumer_group": "", "group_partition": "", "lease": "",
                      "lease_cursor": "", "lease_claim": "", "durable_stream": "last_access_ms", "producer": "",
-                     "idempotency": ""}
+                     "idempotency": "", "httpmq_stream": "", "httpmq_consumer": "", "httpmq_pending": ""}
         acme = "(SELECT tenant_id FROM tidegate.tenant WHERE name = 'acme')"
         topics = f"(SELECT topic_id FROM tidegate.topic WHERE tenant_id = {acme})"
         wanted = [(t, note, f"tenant_id = {acme}") for t, note in tables.items()]
@@ -256,6 +287,8 @@ def unchanged(vault):
 def judge(answer, expected):
     if expected == REFUSED:
         assert answer.status_code in (401, 403, 404), f"{answer.status_code}: {answer.text}"
+    elif expected == UNKNOWN:
+        assert answer.status_code in (401, 403, 404, 500), f"{answer.status_code}: {answer.text}"
     elif expected == LISTED:
         assert answer.status_code == 200, answer.text
         assert "hidden" not in answer.text
