@@ -34,6 +34,15 @@ FROM tidegate.api_key k JOIN tidegate.tenant t ON t.tenant_id = k.tenant_id
 WHERE ($1::bigint IS NULL OR k.tenant_id = $1) AND ($2::text IS NULL OR k.key_id = $2)
 ORDER BY t.name, k.created_ms, k.key_id
 
+-- name: key_page
+-- By age; the columns of key_list. $1 bigint tenant_id, NULL: every tenant; behind $2 bigint created_ms, $3 text key_id;
+-- $4 int limit
+SELECT k.key_id, t.name, k.name, k.scopes, k.prefixes, k.created_ms, k.expires_ms, k.revoked_ms, k.last_used_ms,
+       k.replaced_by, k.tenant_id, (extract(epoch FROM clock_timestamp()) * 1000)::bigint AS now_ms
+FROM tidegate.api_key k JOIN tidegate.tenant t ON t.tenant_id = k.tenant_id
+WHERE ($1::bigint IS NULL OR k.tenant_id = $1) AND (k.created_ms, k.key_id) > ($2::bigint, $3::text)
+ORDER BY k.created_ms, k.key_id LIMIT $4::int
+
 -- name: key_lock
 -- $1 text key_id
 SELECT key_id FROM tidegate.api_key WHERE key_id = $1 FOR UPDATE
@@ -67,16 +76,23 @@ ON CONFLICT (name) DO NOTHING
 RETURNING tenant_id
 
 -- name: tenant_list
+-- $1 text name, NULL: every tenant; behind $2 text name; $3 int limit, NULL: all
 SELECT t.tenant_id, t.name, t.created_ms, t.auto_create,
        (SELECT count(*) FROM tidegate.topic p WHERE p.tenant_id = t.tenant_id) AS topics,
        (SELECT count(*) FROM tidegate.api_key k WHERE k.tenant_id = t.tenant_id AND k.revoked_ms IS NULL
            AND (k.expires_ms IS NULL OR k.expires_ms > extract(epoch FROM clock_timestamp()) * 1000)) AS keys,
        (SELECT string_agg(l.name || '=' || l.most, ',') FROM tidegate.tenant_limit l WHERE l.tenant_id = t.tenant_id)
-FROM tidegate.tenant t ORDER BY t.name
+FROM tidegate.tenant t
+WHERE ($1::text IS NULL OR t.name = $1) AND t.name > $2
+ORDER BY t.name LIMIT $3::int
 
 -- name: tenant_delete_keys
 -- $1 bigint tenant_id
 DELETE FROM tidegate.api_key WHERE tenant_id = $1
+
+-- name: tenant_delete_subscriptions
+-- What may be left of a tenant without topics; the rest goes by itself. $1 bigint tenant_id
+DELETE FROM tidegate.subscription WHERE tenant_id = $1
 
 -- name: tenant_delete
 -- Only without topics. $1 bigint tenant_id

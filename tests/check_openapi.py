@@ -11,6 +11,7 @@ import sys
 
 # description -> the sources whose tables it describes, one route a line
 TABLES = {
+    "docs/openapi/admin.yaml": ["src/api/admin/routes.c"],
     "docs/openapi/durable.yaml": ["src/api/durable/routes.c"],
     "docs/openapi/subscriptions.yaml": ["src/api/durable/subscription/control.c"],
     "docs/openapi/streaming.yaml": ["src/api/streaming/routes.c", "src/api/probe.c"],

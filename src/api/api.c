@@ -1,5 +1,6 @@
 #include "api/api.h"
 
+#include "api/admin/admin.h"
 #include "api/durable/durable.h"
 #include "api/durable/keep.h"
 #include "api/durable/stream.h"
@@ -91,8 +92,8 @@ api *api_of(const http_exchange *x)
 /* ---- dialects ---- */
 
 /* Every dialect that can be asked for by name. */
-static const http_dialect *const choices[] = {&streaming_dialect, &topics_dialect, &durable_dialect, &httpmq_management,
-											  &httpmq_dataplane};
+static const http_dialect *const choices[] = {&streaming_dialect, &topics_dialect,   &durable_dialect,
+											  &httpmq_management, &httpmq_dataplane, &admin_dialect};
 
 enum { CHOICE_COUNT = sizeof choices / sizeof choices[0] };
 
@@ -153,7 +154,7 @@ bool api_dialects(str names, const http_dialect *out[API_DIALECTS_MAX], size_t *
 			return err_set(
 				e, ERR_INVALID_REQUEST,
 				"dialects: \"%.*s\" is not one of: all, streaming, topics, durable, httpmq, httpmq-management, "
-				"httpmq-dataplane",
+				"httpmq-dataplane, admin",
 				STR_ARG(name));
 		}
 		add_dialect(d, out, &found);

@@ -2,6 +2,16 @@
 #include "api/probe.h"
 #include "base/jwrite.h"
 
+static void write_dialect(buf *out, const char *separator, const http_dialect *d)
+{
+	buf_printf(out, "%s{\"name\":\"%s\",\"path\":\"%s\",\"docs\":\"", separator, d->name, d->prefix);
+	if (d->docs != NULL) {
+		buf_printf(out, "%s\"}", d->docs);
+	} else {
+		buf_printf(out, "docs/%s.md\"}", d->name);
+	}
+}
+
 void probe_welcome(http_exchange *x)
 {
 	buf *out = http_reply_body(x);
@@ -13,8 +23,7 @@ void probe_welcome(http_exchange *x)
 		const char *separator = "";
 		for (size_t i = 0; i < count; i++) {
 			if (dialects[i] != &probe_dialect) {
-				buf_printf(out, "%s{\"name\":\"%s\",\"path\":\"%s\",\"docs\":\"docs/%s.md\"}", separator,
-						   dialects[i]->name, dialects[i]->prefix, dialects[i]->name);
+				write_dialect(out, separator, dialects[i]);
 				separator = ",";
 			}
 		}

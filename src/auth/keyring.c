@@ -1,6 +1,8 @@
 #include "auth/keyring.h"
 
+#include "auth/audit.h"
 #include "auth/lookup.h"
+#include "auth/show.h"
 #include "auth/tenant.h"
 #include "base/text.h"
 #include "db/array.h"
@@ -73,20 +75,13 @@ static bool set_no_memory(err *e)
 	return err_set(e, ERR_NO_MEMORY, "the list of keys does not fit into memory");
 }
 
-/* tenant_id 0: of every tenant. key_id absent: every key. */
-static bool read_keys(db_conn *c, int64_t tenant_id, str key_id, arena *a, auth_key_info **out, size_t *count, err *e)
+/* The rows of SQL_KEY_LIST, or of a query with its columns. */
+static bool read_rows(db_conn *c, const db_query *query, const db_params *p, arena *a, auth_key_info **out,
+					  size_t *count, err *e)
 {
-	db_params p;
 	db_result *r = NULL;
 	bool ok = true;
-	db_params_init(&p);
-	if (tenant_id != 0) {
-		db_param_i64(&p, tenant_id);
-	} else {
-		db_param_null(&p);
-	}
-	db_param_str(&p, key_id);
-	if (!db_run(c, &SQL_KEY_LIST, &p, &r, e)) {
+	if (!db_run(c, query, p, &r, e)) {
 		return false;
 	}
 	size_t rows = (size_t)db_rows(r);
@@ -103,6 +98,30 @@ static bool read_keys(db_conn *c, int64_t tenant_id, str key_id, arena *a, auth_
 	return true;
 }
 
+static void add_tenant(db_params *p, int64_t tenant_id)
+{
+	if (tenant_id != 0) {
+		db_param_i64(p, tenant_id);
+	} else {
+		db_param_null(p);
+	}
+}
+
+/* tenant_id 0: of every tenant. key_id absent: every key. */
+static bool read_keys(db_conn *c, int64_t tenant_id, str key_id, arena *a, auth_key_info **out, size_t *count, err *e)
+{
+	db_params p;
+	db_params_init(&p);
+	add_tenant(&p, tenant_id);
+	db_param_str(&p, key_id);
+	return read_rows(c, &SQL_KEY_LIST, &p, a, out, count, e);
+}
+
+static bool set_no_key(str key_id, err *e)
+{
+	return err_set(e, ERR_NOT_FOUND, "there is no key %.*s; `tidegate key list` shows them", STR_ARG(key_id));
+}
+
 static bool read_key(db_conn *c, str key_id, arena *a, auth_key_info *out, err *e)
 {
 	auth_key_info *keys = NULL;
@@ -111,10 +130,22 @@ static bool read_key(db_conn *c, str key_id, arena *a, auth_key_info *out, err *
 		return false;
 	}
 	if (count == 0) {
-		return err_set(e, ERR_NOT_FOUND, "there is no key %.*s; `tidegate key list` shows them", STR_ARG(key_id));
+		return set_no_key(key_id, e);
 	}
 	*out = keys[0];
 	return true;
+}
+
+/* A key that is out of the actor's reach does not exist for them. */
+static bool read_reached(db_conn *c, const auth_actor *by, str key_id, arena *a, auth_key_info *out, err *e)
+{
+	err hidden;
+	if (!read_key(c, key_id, a, out, e)) {
+		return false;
+	}
+	return (auth_actor_check_tenant(by, out->tenant, &hidden) &&
+			auth_actor_covers(by, out->prefixes, out->prefix_count)) ||
+		   set_no_key(key_id, e);
 }
 
 bool auth_key_list(db_conn *c, str tenant, arena *a, auth_key_info **out, size_t *count, err *e)
@@ -126,7 +157,54 @@ bool auth_key_list(db_conn *c, str tenant, arena *a, auth_key_info **out, size_t
 	return read_keys(c, tenant_id, STR_NONE, a, out, count, e);
 }
 
+bool auth_key_page(db_conn *c, int64_t tenant_id, const auth_key_place *after, uint32_t limit, arena *a,
+				   auth_key_info **out, size_t *count, err *e)
+{
+	db_params p;
+	db_params_init(&p);
+	add_tenant(&p, tenant_id);
+	db_param_i64(&p, after->key_id.len > 0 ? after->created_ms : 0);
+	db_param_str(&p, after->key_id.len > 0 ? after->key_id : STR(""));
+	db_param_i32(&p, (int32_t)limit);
+	return read_rows(c, &SQL_KEY_PAGE, &p, a, out, count, e);
+}
+
+/* People paste whole keys, too. */
+static bool find_id(str which, str *key_id, err *e)
+{
+	if (str_starts_with(which, AUTH_KEY_PREFIX)) {
+		str rest;
+		str_split(str_skip(which, AUTH_KEY_PREFIX.len), '_', &which, &rest);
+	}
+	if (!auth_key_id_is_valid(which)) {
+		return err_set(e, ERR_INVALID_REQUEST, "a key id has %d letters and digits: the part of a key after tg_",
+					   AUTH_KEY_ID_LENGTH);
+	}
+	*key_id = which;
+	return true;
+}
+
+bool auth_key_find(db_conn *c, const auth_actor *by, str which, arena *a, auth_key_info *out, err *e)
+{
+	str key_id = STR_NONE;
+	return find_id(which, &key_id, e) && read_reached(c, by, key_id, a, out, e);
+}
+
 /* ---- changing: inside a transaction ---- */
+
+static bool write_audit(db_conn *c, const auth_actor *by, str act, const auth_key_info *key, err *e)
+{
+	buf detail;
+	buf_init(&detail, AUTH_AUDIT_DETAIL_MAX);
+	buf_append_byte(&detail, '{');
+	auth_show_key(&detail, key);
+	buf_append_byte(&detail, '}');
+	const auth_audit row = {
+		.actor = by->name, .tenant = key->tenant, .act = act, .object = key->key_id, .detail = buf_str(&detail)};
+	bool ok = detail.failed ? err_set(e, ERR_NO_MEMORY, "out of memory") : auth_audit_write(c, key->tenant_id, &row, e);
+	buf_dispose(&detail);
+	return ok;
+}
 
 static bool notify(db_conn *c, str key_id, err *e)
 {
@@ -229,12 +307,14 @@ static bool make_key(db_conn *c, const auth_key_spec *spec, arena *a, auth_key *
 		   notify(c, info->key_id, e);
 }
 
-bool auth_key_create(db_conn *c, const auth_key_spec *spec, arena *a, auth_key *key, auth_key_info *info, err *e)
+bool auth_key_create(db_conn *c, const auth_actor *by, const auth_key_spec *spec, arena *a, auth_key *key,
+					 auth_key_info *info, err *e)
 {
 	auth_key made;
 	auth_key_info described;
-	bool ok = check_spec(spec, e) && db_conn_ensure(c, e) && db_begin(c, e) &&
-			  make_key(c, spec, a, &made, &described, e) && db_commit(c, e);
+	bool ok = check_spec(spec, e) && auth_actor_check_gives(by, spec->scopes, spec->prefixes, spec->prefix_count, e) &&
+			  db_conn_ensure(c, e) && db_begin(c, e) && make_key(c, spec, a, &made, &described, e) &&
+			  write_audit(c, by, STR("key.create"), &described, e) && db_commit(c, e);
 	if (ok) {
 		*key = made;
 		*info = described;
@@ -245,44 +325,32 @@ bool auth_key_create(db_conn *c, const auth_key_spec *spec, arena *a, auth_key *
 	return ok;
 }
 
-/* People paste whole keys, too. */
-static bool find_id(str which, str *key_id, err *e)
-{
-	if (str_starts_with(which, AUTH_KEY_PREFIX)) {
-		str rest;
-		str_split(str_skip(which, AUTH_KEY_PREFIX.len), '_', &which, &rest);
-	}
-	if (!auth_key_id_is_valid(which)) {
-		return err_set(e, ERR_INVALID_REQUEST, "a key id has %d letters and digits: the part of a key after tg_",
-					   AUTH_KEY_ID_LENGTH);
-	}
-	*key_id = which;
-	return true;
-}
-
 /* The row stays locked for the rest of the transaction. */
-static bool lock_key(db_conn *c, str key_id, arena *a, auth_key_info *out, err *e)
+static bool lock_key(db_conn *c, const auth_actor *by, str key_id, arena *a, auth_key_info *out, err *e)
 {
 	db_params p;
 	db_params_init(&p);
 	db_param_str(&p, key_id);
-	return db_do(c, &SQL_KEY_LOCK, &p, NULL, e) && read_key(c, key_id, a, out, e);
+	return db_do(c, &SQL_KEY_LOCK, &p, NULL, e) && read_reached(c, by, key_id, a, out, e);
 }
 
-static bool revoke_key(db_conn *c, str key_id, err *e)
+static bool revoke_key(db_conn *c, const auth_actor *by, str key_id, arena *a, auth_key_info *info, err *e)
 {
 	db_params p;
+	int64_t changed = 0;
 	db_params_init(&p);
 	db_param_str(&p, key_id);
-	return db_do(c, &SQL_KEY_REVOKE, &p, NULL, e) && notify(c, key_id, e);
+	return read_reached(c, by, key_id, a, info, e) && db_do(c, &SQL_KEY_REVOKE, &p, &changed, e) &&
+		   read_key(c, key_id, a, info, e) && notify(c, key_id, e) &&
+		   (changed == 0 || write_audit(c, by, STR("key.revoke"), info, e));
 }
 
-bool auth_key_revoke(db_conn *c, str which, arena *a, auth_key_info *info, err *e)
+bool auth_key_revoke(db_conn *c, const auth_actor *by, str which, arena *a, auth_key_info *info, err *e)
 {
 	str key_id = STR_NONE;
 	auth_key_info revoked;
-	bool ok = find_id(which, &key_id, e) && db_conn_ensure(c, e) && db_begin(c, e) && revoke_key(c, key_id, e) &&
-			  read_key(c, key_id, a, &revoked, e) && db_commit(c, e);
+	bool ok = find_id(which, &key_id, e) && db_conn_ensure(c, e) && db_begin(c, e) &&
+			  revoke_key(c, by, key_id, a, &revoked, e) && db_commit(c, e);
 	if (ok) {
 		*info = revoked;
 	} else {
@@ -297,14 +365,12 @@ static bool check_can_rotate(const auth_key_info *key, err *e)
 	case AUTH_KEY_ACTIVE:
 		break;
 	case AUTH_KEY_REPLACED:
-		return err_set(e, ERR_INVALID_REQUEST, "the key %.*s was replaced by %.*s already; rotate that one",
+		return err_set(e, ERR_KEY_NOT_ACTIVE, "the key %.*s was replaced by %.*s already; rotate that one",
 					   STR_ARG(key->key_id), STR_ARG(key->replaced_by));
 	case AUTH_KEY_EXPIRED:
-		return err_set(e, ERR_INVALID_REQUEST, "the key %.*s has expired; make a new one with `tidegate key create`",
-					   STR_ARG(key->key_id));
+		return err_set(e, ERR_KEY_NOT_ACTIVE, "the key %.*s has expired; make a new one", STR_ARG(key->key_id));
 	case AUTH_KEY_REVOKED:
-		return err_set(e, ERR_INVALID_REQUEST, "the key %.*s is revoked; make a new one with `tidegate key create`",
-					   STR_ARG(key->key_id));
+		return err_set(e, ERR_KEY_NOT_ACTIVE, "the key %.*s is revoked; make a new one", STR_ARG(key->key_id));
 	}
 	return true;
 }
@@ -320,10 +386,11 @@ static bool replace_key(db_conn *c, str key_id, str new_id, int64_t overlap_ms, 
 }
 
 /* *old is read twice: as it is found, and as it is left. */
-static bool rotate_key(db_conn *c, str key_id, int64_t overlap_ms, arena *a, auth_key *key, auth_key_info *info,
-					   auth_key_info *old, err *e)
+static bool rotate_key(db_conn *c, const auth_actor *by, str key_id, int64_t overlap_ms, arena *a, auth_key *key,
+					   auth_key_info *info, auth_key_info *old, err *e)
 {
-	if (!lock_key(c, key_id, a, old, e) || !check_can_rotate(old, e)) {
+	if (!lock_key(c, by, key_id, a, old, e) ||
+		!auth_actor_check_gives(by, old->scopes, old->prefixes, old->prefix_count, e) || !check_can_rotate(old, e)) {
 		return false;
 	}
 	const auth_key_spec spec = {.tenant_id = old->tenant_id,
@@ -333,11 +400,12 @@ static bool rotate_key(db_conn *c, str key_id, int64_t overlap_ms, arena *a, aut
 								.prefix_count = old->prefix_count,
 								.lifetime_ms = old->expires_ms != 0 ? old->expires_ms - old->created_ms : 0};
 	return make_key(c, &spec, a, key, info, e) && replace_key(c, key_id, info->key_id, overlap_ms, e) &&
-		   read_key(c, key_id, a, old, e);
+		   read_key(c, key_id, a, old, e) && write_audit(c, by, STR("key.rotate"), old, e) &&
+		   write_audit(c, by, STR("key.create"), info, e);
 }
 
-bool auth_key_rotate(db_conn *c, str which, int64_t overlap_ms, arena *a, auth_key *key, auth_key_info *info,
-					 auth_key_info *old, err *e)
+bool auth_key_rotate(db_conn *c, const auth_actor *by, str which, int64_t overlap_ms, arena *a, auth_key *key,
+					 auth_key_info *info, auth_key_info *old, err *e)
 {
 	str key_id = STR_NONE;
 	auth_key made;
@@ -347,7 +415,7 @@ bool auth_key_rotate(db_conn *c, str which, int64_t overlap_ms, arena *a, auth_k
 		return err_set(e, ERR_INVALID_REQUEST, "the overlap is at most a hundred years");
 	}
 	bool ok = find_id(which, &key_id, e) && db_conn_ensure(c, e) && db_begin(c, e) &&
-			  rotate_key(c, key_id, overlap_ms, a, &made, &described, &left, e) && db_commit(c, e);
+			  rotate_key(c, by, key_id, overlap_ms, a, &made, &described, &left, e) && db_commit(c, e);
 	if (ok) {
 		*key = made;
 		*info = described;

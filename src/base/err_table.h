@@ -39,6 +39,9 @@
 	X(PRODUCER_SEQUENCE_GAP, "producer_sequence_gap", 409)                                                             \
 	X(TOPIC_CLOSED, "topic_closed", 409)                                                                               \
 	X(TOPIC_IN_USE, "topic_in_use", 409)                                                                               \
+	X(TENANT_EXISTS, "tenant_exists", 409)                                                                             \
+	X(TENANT_IN_USE, "tenant_in_use", 409)                                                                             \
+	X(KEY_NOT_ACTIVE, "key_not_active", 409)                                                                           \
 	X(CONTENT_TYPE_MISMATCH, "content_type_mismatch", 409)                                                             \
 	X(GONE, "gone", 410)                                                                                               \
 	X(PAYLOAD_TOO_LARGE, "payload_too_large", 413)                                                                     \

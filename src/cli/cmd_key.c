@@ -1,6 +1,7 @@
 #include <string.h>
 
 #include "auth/keyring.h"
+#include "auth/show.h"
 #include "auth/tenant.h"
 #include "base/jwrite.h"
 #include "cli/cli.h"
@@ -16,6 +17,7 @@ static const char DEFAULT_OVERLAP[] = "24h";
 typedef struct key_call {
 	cli_call *call;
 	db_conn *conn;
+	auth_actor by;
 	arena *arena;
 	str id;
 	/* As given, or NULL. */
@@ -30,72 +32,6 @@ typedef struct key_call {
 } key_call;
 
 /* ---- showing ---- */
-
-static str status_text(auth_key_status status)
-{
-	switch (status) {
-	case AUTH_KEY_ACTIVE:
-		return STR("active");
-	case AUTH_KEY_REPLACED:
-		return STR("replaced");
-	case AUTH_KEY_EXPIRED:
-		return STR("expired");
-	case AUTH_KEY_REVOKED:
-		return STR("revoked");
-	}
-	return STR("");
-}
-
-static void append_time_member(buf *out, const char *name, int64_t time_ms)
-{
-	if (time_ms == 0) {
-		buf_printf(out, ",\"%s\":null", name);
-	} else {
-		buf_printf(out, ",\"%s\":%lld", name, (long long)time_ms);
-	}
-}
-
-static void append_scopes_json(buf *out, uint32_t scopes)
-{
-	bool is_first = true;
-	for (uint32_t scope = AUTH_SCOPE_READ; scope <= AUTH_SCOPE_ADMIN; scope *= 2) {
-		if ((scopes & scope) != 0) {
-			buf_append_str(out, is_first ? STR("") : STR(","));
-			jwrite_string(out, auth_scope_name(scope));
-			is_first = false;
-		}
-	}
-}
-
-/* The members, without braces. */
-static void append_json(buf *out, const auth_key_info *key)
-{
-	jwrite_key(out, "key_id");
-	jwrite_string(out, key->key_id);
-	buf_append_str(out, STR(",\"tenant\":"));
-	jwrite_string(out, key->tenant);
-	buf_append_str(out, STR(",\"name\":"));
-	jwrite_string(out, key->name);
-	buf_append_str(out, STR(",\"scopes\":["));
-	append_scopes_json(out, key->scopes);
-	buf_append_str(out, STR("],\"prefixes\":["));
-	for (size_t i = 0; i < key->prefix_count; i++) {
-		buf_append_str(out, i > 0 ? STR(",") : STR(""));
-		jwrite_string(out, key->prefixes[i]);
-	}
-	buf_append_str(out, STR("],\"status\":"));
-	jwrite_string(out, status_text(key->status));
-	buf_printf(out, ",\"created_ms\":%lld", (long long)key->created_ms);
-	append_time_member(out, "expires_ms", key->expires_ms);
-	append_time_member(out, "revoked_ms", key->revoked_ms);
-	append_time_member(out, "last_used_ms", key->last_used_ms);
-	buf_append_str(out, STR(",\"replaced_by\":"));
-	if (key->replaced_by.len > 0) {
-		jwrite_string(out, key->replaced_by);
-	} else {
-		buf_append_str(out, STR("null"));
-	}
-}
 
 static void append_prefixes(buf *out, const auth_key_info *key)
 {
@@ -129,7 +65,7 @@ static void show_new_key(key_call *k, const auth_key *key, const auth_key_info *
 		buf_append_str(&k->out, STR("{\"key\":"));
 		jwrite_string(&k->out, str_from_c(key->text));
 		buf_append_byte(&k->out, ',');
-		append_json(&k->out, info);
+		auth_show_key(&k->out, info);
 		buf_append_str(&k->out, STR("}\n"));
 	} else {
 		buf_append_str(&k->out, str_from_c(key->text));
@@ -165,7 +101,7 @@ static void print_table(const auth_key_info *keys, size_t count, buf *out)
 		buf_clear(&text);
 		append_prefixes(&text, key);
 		table_add(&t, buf_str(&text));
-		table_add(&t, status_text(key->status));
+		table_add(&t, auth_show_status(key->status));
 		add_time(&t, key->created_ms);
 		add_time(&t, key->expires_ms);
 		add_time(&t, key->last_used_ms);
@@ -181,7 +117,7 @@ static void print_json(const auth_key_info *keys, size_t count, buf *out)
 	buf_append_str(out, STR("{\"keys\":["));
 	for (size_t i = 0; i < count; i++) {
 		buf_append_str(out, i > 0 ? STR(",{") : STR("{"));
-		append_json(out, &keys[i]);
+		auth_show_key(out, &keys[i]);
 		buf_append_byte(out, '}');
 	}
 	buf_append_str(out, STR("]}\n"));
@@ -205,7 +141,7 @@ static bool key_create(key_call *k, err *e)
 					 "a key that expires at once is of no use: --expires takes a duration or `never`");
 	}
 	ok = ok && auth_tenant_find(k->conn, str_from_c(tenant), &spec.tenant_id, e) &&
-		 auth_key_create(k->conn, &spec, k->arena, &key, &info, e);
+		 auth_key_create(k->conn, &k->by, &spec, k->arena, &key, &info, e);
 	if (ok) {
 		show_new_key(k, &key, &info);
 		auth_key_wipe(&key);
@@ -233,7 +169,7 @@ static bool key_list(key_call *k, err *e)
 static bool key_revoke(key_call *k, err *e)
 {
 	auth_key_info info;
-	if (!auth_key_revoke(k->conn, k->id, k->arena, &info, e)) {
+	if (!auth_key_revoke(k->conn, &k->by, k->id, k->arena, &info, e)) {
 		return false;
 	}
 	fprintf(stderr, "revoked key %.*s of tenant %.*s; servers refuse it from now on\n", STR_ARG(info.key_id),
@@ -249,7 +185,7 @@ static bool key_rotate(key_call *k, err *e)
 	int64_t overlap_ms = 0;
 	const char *overlap = k->overlap != NULL ? k->overlap : DEFAULT_OVERLAP;
 	if (!when_parse_duration(str_from_c(overlap), &overlap_ms, e) ||
-		!auth_key_rotate(k->conn, k->id, overlap_ms, k->arena, &key, &info, &old, e)) {
+		!auth_key_rotate(k->conn, &k->by, k->id, overlap_ms, k->arena, &key, &info, &old, e)) {
 		return false;
 	}
 	fputs("the old one: ", stderr);
@@ -319,7 +255,8 @@ static int run(cli_call *call)
 	int positional_count = 0;
 	size_t action = 0;
 	err e;
-	key_call k = {.call = call};
+	char actor[CLI_ACTOR_MAX];
+	key_call k = {.call = call, .by = cli_database_actor(actor)};
 	const cli_option options[OPTION_COUNT] = {{"tenant", &k.tenant, NULL},   {"name", &k.name, NULL},
 											  {"scopes", &k.scopes, NULL},   {"prefix", &k.prefix, NULL},
 											  {"expires", &k.expires, NULL}, {"overlap", &k.overlap, NULL},

@@ -1,7 +1,7 @@
 #include <string.h>
 
+#include "auth/show.h"
 #include "auth/tenant.h"
-#include "base/jwrite.h"
 #include "cli/cli.h"
 #include "cli/database.h"
 #include "cli/table.h"
@@ -12,6 +12,7 @@ enum { OUTPUT_MAX_BYTES = 64 << 20, CELL_MAX_BYTES = 64, LIMITS_MAX_BYTES = 1024
 typedef struct tenant_call {
 	cli_call *call;
 	db_conn *conn;
+	auth_actor by;
 	arena *arena;
 	str name;
 	const char *auto_create; /* as given, or NULL */
@@ -52,7 +53,7 @@ static const char *choice_text(auth_choice choice)
 static bool tenant_create(tenant_call *t, err *e)
 {
 	auth_choice choice = AUTH_CHOICE_SERVER;
-	if (!parse_choice(t->auto_create, &choice, e) || !auth_tenant_create(t->conn, t->name, choice, e)) {
+	if (!parse_choice(t->auto_create, &choice, e) || !auth_tenant_create(t->conn, &t->by, t->name, choice, e)) {
 		return false;
 	}
 	fprintf(stderr, "created tenant %.*s; make a key for it: tidegate key create --tenant %.*s\n", STR_ARG(t->name),
@@ -62,25 +63,19 @@ static bool tenant_create(tenant_call *t, err *e)
 
 static bool tenant_set(tenant_call *t, err *e)
 {
-	auth_choice choice = AUTH_CHOICE_SERVER;
-	limit_set limits;
+	auth_tenant_change change = {.has_auto_create = t->auto_create != NULL};
 	if (t->auto_create == NULL && t->limits == NULL) {
 		return err_set(e, ERR_INVALID_REQUEST, "say what to set: --auto-create on, off or server, or --limits");
 	}
-	if (!parse_choice(t->auto_create, &choice, e) ||
-		!limit_set_parse(str_from_c(t->limits != NULL ? t->limits : ""), &limits, e)) {
+	if (!parse_choice(t->auto_create, &change.auto_create, e) ||
+		!limit_set_parse(str_from_c(t->limits != NULL ? t->limits : ""), &change.limits, e) ||
+		!auth_tenant_alter(t->conn, &t->by, t->name, &change, e)) {
 		return false;
 	}
 	if (t->auto_create != NULL) {
-		if (!auth_tenant_set_auto_create(t->conn, t->name, choice, e)) {
-			return false;
-		}
-		fprintf(stderr, "tenant %.*s: auto-create %s\n", STR_ARG(t->name), choice_text(choice));
+		fprintf(stderr, "tenant %.*s: auto-create %s\n", STR_ARG(t->name), choice_text(change.auto_create));
 	}
 	if (t->limits != NULL) {
-		if (!auth_tenant_set_limits(t->conn, t->name, &limits, e)) {
-			return false;
-		}
 		fprintf(stderr, "tenant %.*s: limits changed\n", STR_ARG(t->name));
 	}
 	return true;
@@ -88,42 +83,19 @@ static bool tenant_set(tenant_call *t, err *e)
 
 static bool tenant_delete(tenant_call *t, err *e)
 {
-	if (!auth_tenant_delete(t->conn, t->name, e)) {
+	if (!auth_tenant_delete(t->conn, &t->by, t->name, e)) {
 		return false;
 	}
 	fprintf(stderr, "deleted tenant %.*s and its keys\n", STR_ARG(t->name));
 	return true;
 }
 
-static void print_limits_json(const limit_set *limits, buf *out)
-{
-	const char *before = "";
-	buf_append_str(out, STR(",\"limits\":{"));
-	for (int scope = 0; scope < LIMIT_SCOPES; scope++) {
-		for (int kind = 0; kind < LIMIT_KINDS; kind++) {
-			if (limits->most[scope][kind] >= 0) {
-				buf_printf(out, "%s\"%s\":%lld", before, limit_name((limit_kind)kind, (limit_scope)scope),
-						   (long long)limits->most[scope][kind]);
-				before = ",";
-			}
-		}
-	}
-	buf_append_byte(out, '}');
-}
-
 static void print_json(const auth_tenant *tenants, size_t count, buf *out)
 {
 	buf_append_str(out, STR("{\"tenants\":["));
 	for (size_t i = 0; i < count; i++) {
-		const auth_tenant *t = &tenants[i];
 		buf_append_str(out, i > 0 ? STR(",{") : STR("{"));
-		jwrite_key(out, "name");
-		jwrite_string(out, t->name);
-		buf_printf(
-			out, ",\"created_ms\":%lld,\"auto_create\":%s,\"topics\":%lld,\"keys\":%lld", (long long)t->created_ms,
-			t->auto_create == AUTH_CHOICE_SERVER ? "null" : (t->auto_create == AUTH_CHOICE_ON ? "true" : "false"),
-			(long long)t->topics, (long long)t->keys);
-		print_limits_json(&t->limits, out);
+		auth_show_tenant(out, &tenants[i]);
 		buf_append_byte(out, '}');
 	}
 	buf_append_str(out, STR("]}\n"));
@@ -220,7 +192,8 @@ static int run(cli_call *call)
 	int positional_count = 0;
 	size_t action = 0;
 	err e;
-	tenant_call t = {.call = call};
+	char actor[CLI_ACTOR_MAX];
+	tenant_call t = {.call = call, .by = cli_database_actor(actor)};
 	const cli_option options[] = {
 		{"auto-create", &t.auto_create, NULL}, {"limits", &t.limits, NULL}, {"json", NULL, &t.as_json}};
 

@@ -1,7 +1,13 @@
 #include "cli/database.h"
 
+#include "base/text.h"
 #include "cli/postgres.h"
 #include "db/migrate.h"
+
+#include <pwd.h>
+#include <unistd.h>
+
+enum { PASSWD_BYTES_MAX = 4096 };
 
 /* What the server said is of use to somebody who is setting things up; on one line. */
 static void tell_cause(err *e)
@@ -59,4 +65,18 @@ bool cli_database_open(const config *settings, db_conn **out, err *e)
 		url = str_from_c(embedded);
 	}
 	return connect_to(url, (uint32_t)settings->database_timeout_ms, out, e);
+}
+
+auth_actor cli_database_actor(char text[CLI_ACTOR_MAX])
+{
+	struct passwd user;
+	struct passwd *found = NULL;
+	char strings[PASSWD_BYTES_MAX];
+	if (getpwuid_r(getuid(), &user, strings, sizeof strings, &found) == 0 && found != NULL &&
+		text_is_utf8(str_from_c(found->pw_name))) {
+		snprintf(text, CLI_ACTOR_MAX, "cli:%s", found->pw_name);
+	} else {
+		snprintf(text, CLI_ACTOR_MAX, "cli:%u", (unsigned)getuid());
+	}
+	return (auth_actor){.name = str_from_c(text)};
 }

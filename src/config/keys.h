@@ -13,7 +13,7 @@
 #define CONFIG_KEYS(X) \
 	X(TEXT, database_url, "", "Postgres connection string or URI; several hosts and target_session_attrs are fine") \
 	X(TEXT, listen, "127.0.0.1:5470", "addresses to serve on, comma-separated; port 0 takes any free port") \
-	X(TEXT, dialects, "all", "dialects to serve, comma-separated: all, streaming, topics, durable, httpmq, httpmq-management, httpmq-dataplane") \
+	X(TEXT, dialects, "all", "dialects to serve, comma-separated: all, streaming, topics, durable, httpmq, httpmq-management, httpmq-dataplane, admin") \
 	X(CHOICE, auth, "auto", "auto|required|off", "auto: required as soon as one API key exists; off: every caller is the default tenant") \
 	X(SWITCH, allow_public_without_auth, false, "serve on a non-loopback address although no credential is asked for") \
 	X(NUMBER, credential_cache_ms, 10000, 0, 600000, "how long a verified key is trusted without a look at the database; revocation is pushed anyway") \

@@ -37,6 +37,7 @@ struct http_route {
 
 struct http_dialect {
 	const char *name;   /* "streaming" */
+	const char *docs;   /* where it is described; NULL: docs/<name>.md */
 	const char *prefix; /* paths that begin so are this dialect's, also for 404 and 405: "/topics" */
 	const http_route *routes;
 	size_t route_count;

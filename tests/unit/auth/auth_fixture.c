@@ -10,6 +10,8 @@
 
 enum { WAIT_MS = 10000 };
 
+const auth_actor AUTH_FIXTURE_ACTOR = {.name = {"cli:test", sizeof "cli:test" - 1}};
+
 void auth_fixture_open(auth_fixture *f)
 {
 	err e;
@@ -55,7 +57,7 @@ auth_key auth_fixture_key(auth_fixture *f, uint32_t scopes)
 	auth_key key;
 	auth_key_info info;
 	const auth_key_spec spec = {.tenant_id = AUTH_DEFAULT_TENANT_ID, .name = STR("test"), .scopes = scopes};
-	must(auth_key_create(f->conn, &spec, f->arena, &key, &info, &e));
+	must(auth_key_create(f->conn, &AUTH_FIXTURE_ACTOR, &spec, f->arena, &key, &info, &e));
 	return key;
 }
 
@@ -144,4 +146,10 @@ void auth_fixture_sql(auth_fixture *f, const char *format, ...)
 void auth_fixture_sleep_ms(int64_t ms)
 {
 	nanosleep(&(struct timespec){ms / 1000, ms % 1000 * 1000000}, NULL);
+}
+
+bool auth_fixture_set_auto_create(auth_fixture *f, str tenant, auth_choice choice, err *e)
+{
+	const auth_tenant_change change = {.has_auto_create = true, .auto_create = choice, .limits = limit_set_none()};
+	return auth_tenant_alter(f->conn, &AUTH_FIXTURE_ACTOR, tenant, &change, e);
 }

@@ -28,6 +28,9 @@ typedef struct auth_fixture {
 	auth *auth;
 } auth_fixture;
 
+/* Somebody at the database itself. */
+extern const auth_actor AUTH_FIXTURE_ACTOR;
+
 /* Everything but the auth. */
 void auth_fixture_open(auth_fixture *f);
 void auth_fixture_close(auth_fixture *f);
@@ -47,6 +50,7 @@ const auth_principal *auth_fixture_resolve(auth_fixture *f, str credential, err 
 /* By check, then by resolve if that is not enough: the code, ERR_NONE when it gets in. */
 err_code auth_fixture_try(auth_fixture *f, str credential, err *e);
 
+bool auth_fixture_set_auto_create(auth_fixture *f, str tenant, auth_choice choice, err *e);
 /* One value of one row, as text. */
 void auth_fixture_sql(auth_fixture *f, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void auth_fixture_sleep_ms(int64_t ms);

@@ -95,7 +95,7 @@ START_TEST(revoking_the_last_key_does_not_open_the_server)
 	auth_key_info info;
 	auth_fixture_open(&f);
 	auth_key key = auth_fixture_key(&f, AUTH_SCOPE_READ);
-	must(auth_key_revoke(f.conn, str_from_c(key.id), f.arena, &info, &e));
+	must(auth_key_revoke(f.conn, &AUTH_FIXTURE_ACTOR, str_from_c(key.id), f.arena, &info, &e));
 	auth_fixture_start(&f, AUTH_AUTO, LONG_MS);
 	ck_assert(auth_is_required(f.auth));
 	ck_assert_int_eq(auth_fixture_try(&f, STR_NONE, &e), ERR_UNAUTHORIZED);
@@ -181,7 +181,7 @@ START_TEST(the_default_tenants_choice_is_followed)
 	ck_assert_int_eq(auth_fixture_check(&f, STR_NONE, &e, &p), AUTH_OK);
 	ck_assert_int_eq(p->auto_create, AUTH_CHOICE_SERVER);
 	auth_principal_unref(p);
-	must(auth_tenant_set_auto_create(f.conn, STR("default"), AUTH_CHOICE_ON, &e));
+	must(auth_fixture_set_auto_create(&f, STR("default"), AUTH_CHOICE_ON, &e));
 	auth_fixture_hear(&f);
 	bool is_on = false;
 	for (int64_t deadline_ms = clock_now_ms() + 5000; !is_on && clock_now_ms() < deadline_ms;) {
@@ -216,7 +216,7 @@ START_TEST(a_valid_key_is_resolved_once_and_then_known)
 	int64_t tenant_id = 0;
 	const str prefixes[] = {STR("orders."), STR("audit.")};
 	auth_fixture_open(&f);
-	must(auth_tenant_create(f.conn, STR("acme"), AUTH_CHOICE_OFF, &e));
+	must(auth_tenant_create(f.conn, &AUTH_FIXTURE_ACTOR, STR("acme"), AUTH_CHOICE_OFF, &e));
 	must(auth_tenant_find(f.conn, STR("acme"), &tenant_id, &e));
 	const auth_key_spec spec = {.tenant_id = tenant_id,
 								.name = STR("billing"),
@@ -224,7 +224,7 @@ START_TEST(a_valid_key_is_resolved_once_and_then_known)
 								.prefixes = prefixes,
 								.prefix_count = 2,
 								.lifetime_ms = 3600000};
-	must(auth_key_create(f.conn, &spec, f.arena, &key, &info, &e));
+	must(auth_key_create(f.conn, &AUTH_FIXTURE_ACTOR, &spec, f.arena, &key, &info, &e));
 	auth_fixture_start(&f, AUTH_AUTO, LONG_MS);
 	ck_assert_int_eq(auth_fixture_check(&f, auth_fixture_text(&key), &e, NULL), AUTH_PENDING);
 	for (int round = 0; round < 2; round++) {
@@ -343,7 +343,7 @@ START_TEST(a_revoked_key_ends_when_the_notification_comes)
 	auth_fixture_hear(&f);
 	ck_assert_int_eq(auth_fixture_try(&f, auth_fixture_text(&key), &e), ERR_NONE);
 	ck_assert_int_eq(auth_fixture_try(&f, auth_fixture_text(&other), &e), ERR_NONE);
-	must(auth_key_revoke(f.conn, str_from_c(key.id), f.arena, &info, &e));
+	must(auth_key_revoke(f.conn, &AUTH_FIXTURE_ACTOR, str_from_c(key.id), f.arena, &info, &e));
 	ck_assert_int_eq(auth_fixture_check(&f, auth_fixture_text(&key), &e, NULL), AUTH_OK);
 	auth_fixture_hear(&f);
 	ck_assert_int_eq(auth_fixture_check(&f, auth_fixture_text(&key), &e, NULL), AUTH_PENDING);
@@ -446,7 +446,7 @@ START_TEST(a_key_ends_when_it_expires_whatever_the_cache_says)
 	auth_fixture_open(&f);
 	auth_fixture_key(&f, AUTH_SCOPE_READ);
 	auth_fixture_start(&f, AUTH_AUTO, LONG_MS);
-	must(auth_key_create(f.conn, &spec, f.arena, &key, &info, &e));
+	must(auth_key_create(f.conn, &AUTH_FIXTURE_ACTOR, &spec, f.arena, &key, &info, &e));
 	ck_assert_int_eq(auth_fixture_try(&f, auth_fixture_text(&key), &e), ERR_NONE);
 	auth_fixture_sleep_ms(510);
 	ck_assert_int_eq(auth_fixture_try(&f, auth_fixture_text(&key), &e), ERR_UNAUTHORIZED);

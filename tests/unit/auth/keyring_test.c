@@ -60,10 +60,10 @@ START_TEST(tenants_are_made_once_listed_by_name_and_found)
 	size_t count = 0;
 	int64_t tenant_id = 0;
 	auth_fixture_open(&f);
-	must(auth_tenant_create(f.conn, STR("zeta"), AUTH_CHOICE_OFF, &e));
-	must(auth_tenant_create(f.conn, STR("Acme-1.x_y"), AUTH_CHOICE_ON, &e));
-	ck_assert(!auth_tenant_create(f.conn, STR("zeta"), AUTH_CHOICE_ON, &e));
-	ck_assert(e.code == ERR_INVALID_REQUEST && says("zeta"));
+	must(auth_tenant_create(f.conn, &AUTH_FIXTURE_ACTOR, STR("zeta"), AUTH_CHOICE_OFF, &e));
+	must(auth_tenant_create(f.conn, &AUTH_FIXTURE_ACTOR, STR("Acme-1.x_y"), AUTH_CHOICE_ON, &e));
+	ck_assert(!auth_tenant_create(f.conn, &AUTH_FIXTURE_ACTOR, STR("zeta"), AUTH_CHOICE_ON, &e));
+	ck_assert(e.code == ERR_TENANT_EXISTS && says("zeta"));
 	must(auth_tenant_list(f.conn, f.arena, &tenants, &count, &e));
 	ck_assert_uint_eq(count, 3);
 	ck_assert_view_eq(tenants[0].name, STR("Acme-1.x_y"));
@@ -85,12 +85,14 @@ START_TEST(bad_tenant_names_are_refused)
 	char longest[AUTH_TENANT_NAME_MAX + 2];
 	auth_fixture_open(&f);
 	for (size_t i = 0; i < sizeof BAD / sizeof BAD[0]; i++) {
-		ck_assert_msg(!auth_tenant_create(f.conn, str_from_c(BAD[i]), AUTH_CHOICE_SERVER, &e), "%s", BAD[i]);
+		ck_assert_msg(!auth_tenant_create(f.conn, &AUTH_FIXTURE_ACTOR, str_from_c(BAD[i]), AUTH_CHOICE_SERVER, &e),
+					  "%s", BAD[i]);
 		ck_assert_int_eq(e.code, ERR_INVALID_REQUEST);
 	}
 	memset(longest, 'a', sizeof longest);
-	must(auth_tenant_create(f.conn, (str){longest, AUTH_TENANT_NAME_MAX}, AUTH_CHOICE_SERVER, &e));
-	ck_assert(!auth_tenant_create(f.conn, (str){longest, AUTH_TENANT_NAME_MAX + 1}, AUTH_CHOICE_SERVER, &e));
+	must(auth_tenant_create(f.conn, &AUTH_FIXTURE_ACTOR, (str){longest, AUTH_TENANT_NAME_MAX}, AUTH_CHOICE_SERVER, &e));
+	ck_assert(!auth_tenant_create(f.conn, &AUTH_FIXTURE_ACTOR, (str){longest, AUTH_TENANT_NAME_MAX + 1},
+								  AUTH_CHOICE_SERVER, &e));
 	auth_fixture_close(&f);
 }
 END_TEST
@@ -101,11 +103,11 @@ START_TEST(a_tenant_goes_with_its_keys_but_not_with_its_topics)
 	auth_key key;
 	auth_key_info info;
 	auth_fixture_open(&f);
-	must(auth_tenant_create(f.conn, STR("acme"), AUTH_CHOICE_SERVER, &e));
+	must(auth_tenant_create(f.conn, &AUTH_FIXTURE_ACTOR, STR("acme"), AUTH_CHOICE_SERVER, &e));
 	must(auth_tenant_find(f.conn, STR("acme"), &tenant_id, &e));
 	auth_key_spec spec = plain();
 	spec.tenant_id = tenant_id;
-	must(auth_key_create(f.conn, &spec, f.arena, &key, &info, &e));
+	must(auth_key_create(f.conn, &AUTH_FIXTURE_ACTOR, &spec, f.arena, &key, &info, &e));
 	auth_key kept = auth_fixture_key(&f, AUTH_SCOPE_READ);
 	next_payload();
 	next_payload();
@@ -116,18 +118,18 @@ START_TEST(a_tenant_goes_with_its_keys_but_not_with_its_topics)
 		"cap_bytes, idempotency_window_ms, lease_ms, claim_jitter_ms, max_deliveries) VALUES "
 		"(%lld, 't', 0, 0, 1, 1, 0, 0, true, true, true, true, true, 0, 0, 0, 0, 0, 0, 0)",
 		(long long)tenant_id);
-	ck_assert(!auth_tenant_delete(f.conn, STR("acme"), &e));
-	ck_assert(e.code == ERR_INVALID_REQUEST && says("topics"));
+	ck_assert(!auth_tenant_delete(f.conn, &AUTH_FIXTURE_ACTOR, STR("acme"), &e));
+	ck_assert(e.code == ERR_TENANT_IN_USE && says("topics"));
 	ck_assert_uint_eq(count_keys(), 2);
 	auth_fixture_sql(&f, "DELETE FROM tidegate.topic");
-	must(auth_tenant_delete(f.conn, STR("acme"), &e));
+	must(auth_tenant_delete(f.conn, &AUTH_FIXTURE_ACTOR, STR("acme"), &e));
 	ck_assert_view_eq(next_payload(), STR(""));
 	ck_assert_uint_eq(count_keys(), 1);
 	ck_assert(!auth_tenant_find(f.conn, STR("acme"), &tenant_id, &e));
-	ck_assert(!auth_tenant_delete(f.conn, STR("acme"), &e));
+	ck_assert(!auth_tenant_delete(f.conn, &AUTH_FIXTURE_ACTOR, STR("acme"), &e));
 	ck_assert_int_eq(e.code, ERR_NOT_FOUND);
-	ck_assert(!auth_tenant_delete(f.conn, STR("default"), &e));
-	ck_assert_int_eq(e.code, ERR_INVALID_REQUEST);
+	ck_assert(!auth_tenant_delete(f.conn, &AUTH_FIXTURE_ACTOR, STR("default"), &e));
+	ck_assert_int_eq(e.code, ERR_TENANT_IN_USE);
 	auth_key_wipe(&kept);
 	auth_fixture_close(&f);
 }
@@ -138,14 +140,14 @@ START_TEST(a_tenants_choice_can_be_changed)
 	auth_tenant *tenants = NULL;
 	size_t count = 0;
 	auth_fixture_open(&f);
-	must(auth_tenant_set_auto_create(f.conn, STR("default"), AUTH_CHOICE_ON, &e));
+	must(auth_fixture_set_auto_create(&f, STR("default"), AUTH_CHOICE_ON, &e));
 	ck_assert_view_eq(next_payload(), STR(""));
 	must(auth_tenant_list(f.conn, f.arena, &tenants, &count, &e));
 	ck_assert_int_eq(tenants[0].auto_create, AUTH_CHOICE_ON);
-	must(auth_tenant_set_auto_create(f.conn, STR("default"), AUTH_CHOICE_SERVER, &e));
+	must(auth_fixture_set_auto_create(&f, STR("default"), AUTH_CHOICE_SERVER, &e));
 	must(auth_tenant_list(f.conn, f.arena, &tenants, &count, &e));
 	ck_assert_int_eq(tenants[0].auto_create, AUTH_CHOICE_SERVER);
-	ck_assert(!auth_tenant_set_auto_create(f.conn, STR("nobody"), AUTH_CHOICE_ON, &e));
+	ck_assert(!auth_fixture_set_auto_create(&f, STR("nobody"), AUTH_CHOICE_ON, &e));
 	ck_assert_int_eq(e.code, ERR_NOT_FOUND);
 	auth_fixture_close(&f);
 }
@@ -166,7 +168,7 @@ START_TEST(a_key_is_stored_as_described_and_announced)
 								.prefixes = prefixes,
 								.prefix_count = 2,
 								.lifetime_ms = 30 * (int64_t)DAY_MS};
-	must(auth_key_create(f.conn, &spec, f.arena, &key, &info, &e));
+	must(auth_key_create(f.conn, &AUTH_FIXTURE_ACTOR, &spec, f.arena, &key, &info, &e));
 	ck_assert_int_eq(auth_key_parse(auth_fixture_text(&key), &id), AUTH_KEY_GOOD);
 	ck_assert_view_eq(info.key_id, id);
 	ck_assert_view_eq(info.tenant, STR("default"));
@@ -226,15 +228,15 @@ START_TEST(bad_specifications_are_refused_and_change_nothing)
 	bad[7].lifetime_ms = -1;
 	auth_fixture_open(&f);
 	for (size_t i = 0; i < 8; i++) {
-		ck_assert_msg(!auth_key_create(f.conn, &bad[i], f.arena, &key, &info, &e), "%zu", i);
+		ck_assert_msg(!auth_key_create(f.conn, &AUTH_FIXTURE_ACTOR, &bad[i], f.arena, &key, &info, &e), "%zu", i);
 		ck_assert_int_eq(e.code, ERR_INVALID_REQUEST);
 	}
 	ck_assert_uint_eq(count_keys(), 0);
 	auth_key_spec good = plain();
 	good.name = (str){long_name, AUTH_KEY_NAME_MAX};
-	must(auth_key_create(f.conn, &good, f.arena, &key, &info, &e));
+	must(auth_key_create(f.conn, &AUTH_FIXTURE_ACTOR, &good, f.arena, &key, &info, &e));
 	good.name = STR_NONE;
-	must(auth_key_create(f.conn, &good, f.arena, &key, &info, &e));
+	must(auth_key_create(f.conn, &AUTH_FIXTURE_ACTOR, &good, f.arena, &key, &info, &e));
 	ck_assert_uint_eq(info.name.len, 0);
 	auth_fixture_close(&f);
 }
@@ -260,7 +262,7 @@ START_TEST(keys_of_one_tenant_can_be_listed)
 	auth_key_info *keys = NULL;
 	size_t count = 0;
 	auth_fixture_open(&f);
-	must(auth_tenant_create(f.conn, STR("acme"), AUTH_CHOICE_SERVER, &e));
+	must(auth_tenant_create(f.conn, &AUTH_FIXTURE_ACTOR, STR("acme"), AUTH_CHOICE_SERVER, &e));
 	auth_fixture_key(&f, AUTH_SCOPE_READ);
 	auth_fixture_key(&f, AUTH_SCOPE_READ);
 	must(auth_key_list(f.conn, STR("default"), f.arena, &keys, &count, &e));
@@ -281,14 +283,14 @@ START_TEST(a_key_is_revoked_by_its_id_or_by_itself)
 	auth_key other = auth_fixture_key(&f, AUTH_SCOPE_READ);
 	next_payload();
 	next_payload();
-	must(auth_key_revoke(f.conn, str_from_c(key.id), f.arena, &info, &e));
+	must(auth_key_revoke(f.conn, &AUTH_FIXTURE_ACTOR, str_from_c(key.id), f.arena, &info, &e));
 	ck_assert_int_eq(info.status, AUTH_KEY_REVOKED);
 	ck_assert_view_eq(next_payload(), str_from_c(key.id));
 	int64_t revoked_ms = info.revoked_ms;
 	auth_fixture_sleep_ms(5);
-	must(auth_key_revoke(f.conn, str_from_c(key.id), f.arena, &info, &e));
+	must(auth_key_revoke(f.conn, &AUTH_FIXTURE_ACTOR, str_from_c(key.id), f.arena, &info, &e));
 	ck_assert_int_eq(info.revoked_ms, revoked_ms);
-	must(auth_key_revoke(f.conn, auth_fixture_text(&other), f.arena, &info, &e));
+	must(auth_key_revoke(f.conn, &AUTH_FIXTURE_ACTOR, auth_fixture_text(&other), f.arena, &info, &e));
 	ck_assert_view_eq(info.key_id, str_from_c(other.id));
 	ck_assert_int_eq(info.status, AUTH_KEY_REVOKED);
 	auth_fixture_close(&f);
@@ -301,13 +303,13 @@ START_TEST(an_unknown_id_is_not_found_and_nonsense_is_explained)
 	auth_key_info info;
 	auth_key_info old;
 	auth_fixture_open(&f);
-	ck_assert(!auth_key_revoke(f.conn, STR("000000000000"), f.arena, &info, &e));
+	ck_assert(!auth_key_revoke(f.conn, &AUTH_FIXTURE_ACTOR, STR("000000000000"), f.arena, &info, &e));
 	ck_assert(e.code == ERR_NOT_FOUND && says("000000000000"));
-	ck_assert(!auth_key_revoke(f.conn, STR("short"), f.arena, &info, &e));
+	ck_assert(!auth_key_revoke(f.conn, &AUTH_FIXTURE_ACTOR, STR("short"), f.arena, &info, &e));
 	ck_assert(e.code == ERR_INVALID_REQUEST && says("tg_"));
-	ck_assert(!auth_key_revoke(f.conn, STR("tg_"), f.arena, &info, &e));
+	ck_assert(!auth_key_revoke(f.conn, &AUTH_FIXTURE_ACTOR, STR("tg_"), f.arena, &info, &e));
 	ck_assert_int_eq(e.code, ERR_INVALID_REQUEST);
-	ck_assert(!auth_key_rotate(f.conn, STR("000000000000"), 0, f.arena, &key, &info, &old, &e));
+	ck_assert(!auth_key_rotate(f.conn, &AUTH_FIXTURE_ACTOR, STR("000000000000"), 0, f.arena, &key, &info, &old, &e));
 	ck_assert_int_eq(e.code, ERR_NOT_FOUND);
 	/* The connection is not left inside a transaction. */
 	must(db_begin(f.conn, &e));
@@ -330,8 +332,8 @@ START_TEST(rotation_makes_the_same_key_again_and_ends_the_old_one_later)
 	spec.prefix_count = 1;
 	spec.lifetime_ms = 30 * (int64_t)DAY_MS;
 	auth_fixture_open(&f);
-	must(auth_key_create(f.conn, &spec, f.arena, &key, &info, &e));
-	must(auth_key_rotate(f.conn, str_from_c(key.id), DAY_MS, f.arena, &rotated, &info, &old, &e));
+	must(auth_key_create(f.conn, &AUTH_FIXTURE_ACTOR, &spec, f.arena, &key, &info, &e));
+	must(auth_key_rotate(f.conn, &AUTH_FIXTURE_ACTOR, str_from_c(key.id), DAY_MS, f.arena, &rotated, &info, &old, &e));
 	ck_assert_str_ne(key.id, rotated.id);
 	ck_assert_view_eq(info.key_id, str_from_c(rotated.id));
 	ck_assert_view_eq(info.name, spec.name);
@@ -362,12 +364,12 @@ START_TEST(rotation_never_prolongs_and_can_end_at_once)
 	auth_key_spec spec = plain();
 	spec.lifetime_ms = 3600000;
 	auth_fixture_open(&f);
-	must(auth_key_create(f.conn, &spec, f.arena, &key, &first, &e));
-	must(auth_key_rotate(f.conn, str_from_c(key.id), DAY_MS, f.arena, &rotated, &info, &old, &e));
+	must(auth_key_create(f.conn, &AUTH_FIXTURE_ACTOR, &spec, f.arena, &key, &first, &e));
+	must(auth_key_rotate(f.conn, &AUTH_FIXTURE_ACTOR, str_from_c(key.id), DAY_MS, f.arena, &rotated, &info, &old, &e));
 	ck_assert_int_eq(old.expires_ms, first.expires_ms);
 	spec.lifetime_ms = 0;
-	must(auth_key_create(f.conn, &spec, f.arena, &key, &first, &e));
-	must(auth_key_rotate(f.conn, str_from_c(key.id), 0, f.arena, &rotated, &info, &old, &e));
+	must(auth_key_create(f.conn, &AUTH_FIXTURE_ACTOR, &spec, f.arena, &key, &first, &e));
+	must(auth_key_rotate(f.conn, &AUTH_FIXTURE_ACTOR, str_from_c(key.id), 0, f.arena, &rotated, &info, &old, &e));
 	ck_assert_int_eq(old.status, AUTH_KEY_EXPIRED);
 	ck_assert_int_eq(info.expires_ms, 0);
 	auth_fixture_start(&f, AUTH_AUTO, 1000);
@@ -384,16 +386,20 @@ START_TEST(only_an_active_key_can_be_rotated)
 	auth_key_info old;
 	auth_fixture_open(&f);
 	auth_key key = auth_fixture_key(&f, AUTH_SCOPE_READ);
-	must(auth_key_rotate(f.conn, str_from_c(key.id), DAY_MS, f.arena, &rotated, &info, &old, &e));
-	ck_assert(!auth_key_rotate(f.conn, str_from_c(key.id), DAY_MS, f.arena, &rotated, &info, &old, &e));
-	ck_assert(e.code == ERR_INVALID_REQUEST && says(rotated.id));
+	must(auth_key_rotate(f.conn, &AUTH_FIXTURE_ACTOR, str_from_c(key.id), DAY_MS, f.arena, &rotated, &info, &old, &e));
+	ck_assert(
+		!auth_key_rotate(f.conn, &AUTH_FIXTURE_ACTOR, str_from_c(key.id), DAY_MS, f.arena, &rotated, &info, &old, &e));
+	ck_assert(e.code == ERR_KEY_NOT_ACTIVE && says(rotated.id));
 	auth_fixture_sql(&f, "UPDATE tidegate.api_key SET expires_ms = 1 WHERE key_id = '%s'", key.id);
-	ck_assert(!auth_key_rotate(f.conn, str_from_c(key.id), DAY_MS, f.arena, &rotated, &info, &old, &e));
+	ck_assert(
+		!auth_key_rotate(f.conn, &AUTH_FIXTURE_ACTOR, str_from_c(key.id), DAY_MS, f.arena, &rotated, &info, &old, &e));
 	ck_assert(says("expired"));
-	must(auth_key_revoke(f.conn, str_from_c(key.id), f.arena, &info, &e));
-	ck_assert(!auth_key_rotate(f.conn, str_from_c(key.id), DAY_MS, f.arena, &rotated, &info, &old, &e));
+	must(auth_key_revoke(f.conn, &AUTH_FIXTURE_ACTOR, str_from_c(key.id), f.arena, &info, &e));
+	ck_assert(
+		!auth_key_rotate(f.conn, &AUTH_FIXTURE_ACTOR, str_from_c(key.id), DAY_MS, f.arena, &rotated, &info, &old, &e));
 	ck_assert(says("revoked"));
-	ck_assert(!auth_key_rotate(f.conn, str_from_c(key.id), -1, f.arena, &rotated, &info, &old, &e));
+	ck_assert(
+		!auth_key_rotate(f.conn, &AUTH_FIXTURE_ACTOR, str_from_c(key.id), -1, f.arena, &rotated, &info, &old, &e));
 	ck_assert_uint_eq(count_keys(), 2);
 	auth_fixture_close(&f);
 }

@@ -66,7 +66,7 @@ static void assert_goes_on(const ended *seen)
 static void revoke(const auth_key *key)
 {
 	auth_key_info info;
-	must(auth_key_revoke(f.conn, str_from_c(key->id), f.arena, &info, &e));
+	must(auth_key_revoke(f.conn, &AUTH_FIXTURE_ACTOR, str_from_c(key->id), f.arena, &info, &e));
 }
 
 static int64_t count_jobs(void)
@@ -143,7 +143,7 @@ START_TEST(a_rotated_key_has_to_come_again_to_learn_its_end)
 	hear(1);
 	auth_watch *w = watch(auth_fixture_text(&key), &seen);
 	assert_goes_on(&seen);
-	must(auth_key_rotate(f.conn, str_from_c(key.id), 3600000, f.arena, &rotated, &info, &old, &e));
+	must(auth_key_rotate(f.conn, &AUTH_FIXTURE_ACTOR, str_from_c(key.id), 3600000, f.arena, &rotated, &info, &old, &e));
 	hear(2);
 	assert_ends(&seen, "connect again");
 	auth_watch_stop(w);
@@ -162,14 +162,14 @@ START_TEST(a_deleted_tenant_ends_its_watches)
 	auth_key_info info;
 	auth_key_spec spec = {.scopes = AUTH_SCOPE_READ};
 	auth_fixture_open(&f);
-	must(auth_tenant_create(f.conn, STR("acme"), AUTH_CHOICE_SERVER, &e));
+	must(auth_tenant_create(f.conn, &AUTH_FIXTURE_ACTOR, STR("acme"), AUTH_CHOICE_SERVER, &e));
 	must(auth_tenant_find(f.conn, STR("acme"), &spec.tenant_id, &e));
-	must(auth_key_create(f.conn, &spec, f.arena, &key, &info, &e));
+	must(auth_key_create(f.conn, &AUTH_FIXTURE_ACTOR, &spec, f.arena, &key, &info, &e));
 	auth_fixture_start(&f, AUTH_AUTO, LONG_MS);
 	hear(1);
 	auth_watch *w = watch(auth_fixture_text(&key), &seen);
 	assert_goes_on(&seen);
-	must(auth_tenant_delete(f.conn, STR("acme"), &e));
+	must(auth_tenant_delete(f.conn, &AUTH_FIXTURE_ACTOR, STR("acme"), &e));
 	hear(1);
 	assert_ends(&seen, "unknown");
 	auth_watch_stop(w);

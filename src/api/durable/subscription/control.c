@@ -177,6 +177,7 @@ static const http_route routes[] = {
 
 const http_dialect subscription_dialect = {
 	.name = "subscriptions",
+	.docs = "docs/durable-subscriptions.md",
 	.prefix = "/v1/stream/__ds/",
 	.routes = routes,
 	.route_count = sizeof routes / sizeof routes[0],
