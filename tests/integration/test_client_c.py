@@ -263,6 +263,21 @@ def test_topics_are_made_listed_described_and_deleted(gateway, name):
     assert (status(lines, "delete"), status(lines, "gone")) == (OK, TOPIC_NOT_FOUND)
 
 
+def test_the_examples_run(gateway, client, topic):
+    def example(which, *arguments, text=""):
+        done = subprocess.run([PROBE.parent / f"tg_example_{which}", *arguments], input=text, text=True, check=False,
+                              capture_output=True, timeout=60 * wait.SLOWNESS,
+                              env={**environment(), "TIDEGATE_URL": gateway.url})
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    example("produce", topic, "k", text="one\ntwo\n")
+    assert example("consume", topic, "reader") == "0:0 one\n0:1 two\n"
+    example("produce", topic, text="three\n")
+    assert example("consume", topic, "reader") == "0:2 three\n"
+    assert [m["key"] for m in client.read_all(topic)] == ["k", "k", None]
+
+
 # ---- memory ----
 
 @pytest.mark.skipif(shutil.which("valgrind") is None or wait.SLOWNESS > 1, reason="sanitizers look themselves; needs valgrind")
