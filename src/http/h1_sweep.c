@@ -7,6 +7,8 @@
 #include "http/server_impl.h"
 
 #include <linux/tcp.h>
+#include <poll.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 
 enum { MS_PER_SECOND = 1000 };
@@ -79,6 +81,16 @@ static bool is_overdue(const h1_conn *c, conn_state state, int64_t now_ms, const
 	return false;
 }
 
+/* The client closed in the middle of a request, and all that it sent was read: nothing will complete it. libmicrohttpd
+ * may have seen the end together with the last bytes, and then waits for another word about it. */
+static bool is_abandoned(const h1_conn *c, conn_state state)
+{
+	struct pollfd p = {.fd = c->fd, .events = POLLRDHUP};
+	int unread = 0;
+	return (state == CONN_HEADERS || state == CONN_BODY) && poll(&p, 1, 0) > 0 && (p.revents & POLLRDHUP) != 0 &&
+		   ioctl(c->fd, FIONREAD, &unread) == 0 && unread == 0;
+}
+
 static void look_at(h1_conn *c, int64_t now_ms)
 {
 	uint64_t mark = atomic_load_explicit(&c->mark, memory_order_relaxed);
@@ -107,8 +119,10 @@ void h1_sweep(h1 *h, int64_t now_ms)
 		pthread_mutex_lock(&w->lock);
 		for (h1_conn *c = w->conns; c != NULL; c = c->next) {
 			look_at(c, now_ms);
-			if (is_overdue(c, conn_state_of(c->seen_mark), now_ms, o)) {
-				metric_add(h->server->stats.refused[REFUSED_SLOW], conn_state_of(c->seen_mark) != CONN_IDLE);
+			conn_state state = conn_state_of(c->seen_mark);
+			bool is_late = is_overdue(c, state, now_ms, o);
+			if (is_late || is_abandoned(c, state)) {
+				metric_add(h->server->stats.refused[REFUSED_SLOW], is_late && state != CONN_IDLE);
 				/* Registered connections are open: the worker unregisters them before it closes. */
 				shutdown(c->fd, SHUT_RDWR);
 			}

@@ -410,3 +410,24 @@ def test_a_gzip_file_is_not_read_unless_announced(client, topic):
     packed = gzip.compress(b'{"messages":[{"value":"a"}]}')
     refused(client.post(f"/topics/{topic}/produce", data=packed, headers={"Content-Type": "application/json"}),
             400, "invalid_request")
+
+
+def test_clients_that_close_in_the_middle_of_a_request_are_let_go(fresh_database, fleet, name):
+    gateway = fleet.start(fresh_database)
+    with gateway.client() as client:
+        client.make(name)
+        quiet = gateway.open_files()
+    body = b'{"messages":[{"value":"x"}]}'
+    full = (f"POST /topics/{name}/produce HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+            f"Content-Length: {len(body)}\r\n\r\n").encode() + body
+    for cut in (20, len(full) - len(body), len(full) - 1):
+        for is_kept in (False, True):
+            with raw.Connection(gateway) as connection:
+                if is_kept:
+                    connection.send(full)
+                    assert connection.receive().status == 200
+                for piece in (full[:cut // 2], full[cut // 2:cut]):
+                    connection.send(piece)
+                    time.sleep(0.05)
+    # Long before body_timeout_ms is over.
+    wait.until(lambda: gateway.open_files() <= quiet + 1, "their connections are gone", deadline_s=10 * wait.SLOWNESS)
