@@ -112,6 +112,13 @@ def test_many_messages_arrive_in_order(mq, stream):
         assert lines.numbers(400) == [(i, i) for i in range(1, 401)]
 
 
+def test_many_small_messages_arrive_in_one_go(mq, stream):
+    done(mq.make_consumer(stream, "c", max_inflight=5000))
+    mq.send(f"{stream}.a", *[b"x"] * 600)
+    with mq.subscribe(stream, "c", f"{stream}.a") as lines:
+        assert lines.numbers(600) == [(i, i) for i in range(1, 601)]
+
+
 def test_a_large_message_comes_whole(mq, stream):
     done(mq.make_consumer(stream, "c", max_inflight=3))
     mq.send(f"{stream}.a", *[bytes([65 + i]) * (1 << 20) for i in range(3)])

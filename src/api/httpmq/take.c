@@ -142,8 +142,7 @@ static bool take_new(taker *t, err *e)
 	int64_t free_slots = t->consumer.max_inflight - t->counts.in_flight + (int64_t)t->over_count;
 	bool goes_on = free_slots > 0 && has_room(t);
 	int64_t from = t->scanned;
-	size_t capacity = t->out->count +
-					  (free_slots < TAKE_MESSAGES ? (size_t)(free_slots > 0 ? free_slots : 0) : (size_t)TAKE_MESSAGES);
+	size_t capacity = t->out->count + (size_t)(free_slots > 0 ? free_slots : 0);
 	while (goes_on) {
 		if (!take_page(t, capacity, &goes_on, e)) {
 			return false;
