@@ -287,7 +287,7 @@ static void wait_for(const subscription *s, int64_t in_ms)
 
 static pump_next serve(subscription *s, log_conn *conn)
 {
-	err e;
+	err e = {0};
 	int64_t due_in_ms = -1;
 	int64_t now_ms = clock_now_ms();
 	/* Register first, then look. */
