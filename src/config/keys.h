@@ -43,6 +43,9 @@
 	X(NUMBER, stream_heartbeat_ms, 15000, 1000, 600000, "a comment is sent on an event stream after this long without output") \
 	X(TEXT, cors_origin, "*", "Access-Control-Allow-Origin; empty sends no CORS headers") \
 	X(TEXT, public_url, "", "how clients reach this service, as in https://streams.example.com; empty: what a request's Host says") \
+	X(SWITCH, trust_forwarded, false, "a proxy in front sets X-Forwarded-Host and X-Forwarded-Proto: believed for absolute URLs in replies, when public_url is empty") \
+	X(NUMBER, durable_path_bytes, 1024, 1, 1024, "/v1/stream: a stream's decoded path; beyond, 400") \
+	X(NUMBER, durable_path_segments, 32, 1, 1024, "/v1/stream: segments of a stream's path; beyond, 400") \
 	X(NUMBER, durable_chunk_bytes, 1048576, 1024, 67108864, "durable streams: a read ends at the first append that reaches this") \
 	X(NUMBER, durable_long_poll_ms, 30000, 100, 600000, "durable streams: a long poll without news is answered after this") \
 	X(NUMBER, durable_sse_ms, 60000, 0, 86400000, "durable streams: an event stream ends after this, and its client comes again; 0 = never") \

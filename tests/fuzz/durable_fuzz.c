@@ -52,8 +52,9 @@ static void check_path(str text, arena *a)
 {
 	str path;
 	err e;
-	if (durable_path_decode(a, text, &path, &e)) {
-		FUZZ_CHECK(path.len > 0 && path.len <= text.len && text_is_utf8(path) && durable_path_check(path, &e));
+	if (durable_path_decode(a, text, (durable_path_limits){1024, 32}, &path, &e)) {
+		FUZZ_CHECK(path.len > 0 && path.len <= text.len && text_is_utf8(path) &&
+				   durable_path_check(path, (durable_path_limits){1024, 32}, &e));
 		FUZZ_CHECK(path.ptr[0] != '/' && path.ptr[path.len - 1] != '/');
 	} else {
 		FUZZ_CHECK(e.code == ERR_INVALID_REQUEST || e.code == ERR_NOT_FOUND);

@@ -338,3 +338,20 @@ def test_without_a_database_everything_says_when_to_come_again(own_pg, fleet, na
         wait.until(lambda: client.post(f"/v1/stream/{name}", data=b"c", headers={"Content-Type": "text/plain"}).status_code == 204,
                    "appends go on")
         assert streams.read(name) == b"abc"
+
+
+def test_urls_follow_a_trusted_proxy_and_paths_their_settings(fresh_database, fleet, name):
+    forwarded = {"X-Forwarded-Host": "streams.example.com, inner", "X-Forwarded-Proto": "https", "Content-Type": "text/plain"}
+    trusting = fleet.start(fresh_database, trust_forwarded="true", durable_path_bytes=40, durable_path_segments=3)
+    plain = fleet.start(fresh_database)
+    with trusting.client() as client:
+        answer = client.request("PUT", "/v1/stream/a", headers=forwarded)
+        assert answer.headers["Location"] == "https://streams.example.com/v1/stream/a"
+        assert client.request("PUT", "/v1/stream/1/2/3").status_code == 201
+        assert client.request("PUT", "/v1/stream/1/2/3/4").status_code == 400
+        assert client.request("PUT", "/v1/stream/" + "x" * 40).status_code == 201
+        assert client.request("PUT", "/v1/stream/" + "x" * 41).status_code == 400
+    with plain.client() as client:
+        answer = client.request("PUT", "/v1/stream/b", headers=forwarded)
+        assert answer.headers["Location"] == plain.url + "/v1/stream/b"
+        assert client.request("PUT", "/v1/stream/1/2/3/4").status_code == 201

@@ -1,7 +1,6 @@
 #include "api/durable/path.h"
 
 #include "base/text.h"
-#include "log/record.h"
 
 static bool has_control_characters(str path)
 {
@@ -15,15 +14,15 @@ static bool has_control_characters(str path)
 	return false;
 }
 
-bool durable_path_check(str path, err *e)
+bool durable_path_check(str path, durable_path_limits limits, err *e)
 {
 	size_t segments = 0;
 	str rest = path;
 	if (path.len == 0) {
 		return err_set(e, ERR_INVALID_REQUEST, "name a stream after " DURABLE_PREFIX);
 	}
-	if (path.len > LOG_TOPIC_NAME_MAX) {
-		return err_set(e, ERR_INVALID_REQUEST, "a stream's path has at most %d bytes", LOG_TOPIC_NAME_MAX);
+	if (path.len > limits.bytes) {
+		return err_set(e, ERR_INVALID_REQUEST, "a stream's path has at most %zu bytes", limits.bytes);
 	}
 	if (!text_is_utf8(path) || has_control_characters(path)) {
 		return err_set(e, ERR_INVALID_REQUEST, "a stream's path is UTF-8 without control characters");
@@ -38,13 +37,13 @@ bool durable_path_check(str path, err *e)
 			return err_set(e, ERR_NOT_FOUND, "there is nothing at this path of the control space");
 		}
 	}
-	if (segments > DURABLE_SEGMENTS_MAX) {
-		return err_set(e, ERR_INVALID_REQUEST, "a stream's path has at most %d segments", DURABLE_SEGMENTS_MAX);
+	if (segments > limits.segments) {
+		return err_set(e, ERR_INVALID_REQUEST, "a stream's path has at most %zu segments", limits.segments);
 	}
 	return true;
 }
 
-bool durable_path_decode(arena *a, str raw, str *out, err *e)
+bool durable_path_decode(arena *a, str raw, durable_path_limits limits, str *out, err *e)
 {
 	bool is_clean = true;
 	str path;
@@ -54,7 +53,7 @@ bool durable_path_decode(arena *a, str raw, str *out, err *e)
 	if (!is_clean) {
 		return err_set(e, ERR_INVALID_REQUEST, "a '%%' in a stream's path is followed by two hexadecimal digits");
 	}
-	if (!durable_path_check(path, e)) {
+	if (!durable_path_check(path, limits, e)) {
 		return false;
 	}
 	*out = path;

@@ -303,7 +303,8 @@ static bool read_source(put *p, err *e)
 	if (!str_starts_with(source, STR(DURABLE_PREFIX))) {
 		return err_set(e, ERR_NOT_FOUND, "Stream-Forked-From names no stream here; it begins with " DURABLE_PREFIX);
 	}
-	return durable_path_decode(http_arena(x), str_skip(source, sizeof DURABLE_PREFIX - 1), &p->source_name, e) &&
+	return durable_path_decode(http_arena(x), str_skip(source, sizeof DURABLE_PREFIX - 1), durable_limits(x),
+							   &p->source_name, e) &&
 		   gate_check_scopes(x, AUTH_SCOPE_READ, e) && gate_check_name(x, p->source_name, e);
 }
 

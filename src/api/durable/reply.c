@@ -71,17 +71,41 @@ void durable_finish(api_operation *op, const durable_stream *s, int status)
 	http_send(op->x, status, NULL);
 }
 
+durable_path_limits durable_limits(const http_exchange *x)
+{
+	const config *c = api_of(x)->config;
+	return (durable_path_limits){(size_t)c->durable_path_bytes, (size_t)c->durable_path_segments};
+}
+
+/* The first of a list: what the proxy nearest to the client wrote. */
+static str first_of(str list)
+{
+	str item;
+	str rest;
+	str_split(list, ',', &item, &rest);
+	return str_trim(item);
+}
+
 bool durable_base_url(const http_exchange *x, buf *out)
 {
-	str configured = api_of(x)->config->public_url;
+	const config *c = api_of(x)->config;
+	str configured = c->public_url;
+	str scheme = STR("http");
 	str host = http_request_header(x, STR("Host"));
+	if (c->trust_forwarded) {
+		str forwarded_host = first_of(http_request_header(x, STR("X-Forwarded-Host")));
+		str forwarded_scheme = first_of(http_request_header(x, STR("X-Forwarded-Proto")));
+		host = forwarded_host.len > 0 ? forwarded_host : host;
+		scheme = str_equal_ignore_case(forwarded_scheme, STR("https")) ? STR("https") : scheme;
+	}
 	if (configured.len > 0) {
 		while (str_ends_with(configured, STR("/"))) {
 			configured.len--;
 		}
 		buf_append_str(out, configured);
 	} else if (host.len > 0) {
-		buf_append_str(out, STR("http://"));
+		buf_append_str(out, scheme);
+		buf_append_str(out, STR("://"));
 		buf_append_str(out, host);
 	}
 	return out->len > 0 && !out->failed;

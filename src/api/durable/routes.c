@@ -37,7 +37,7 @@ bool durable_take_path(http_exchange *x, str *name)
 	for (int slashes = 0; slashes < 3; slashes++) {
 		str_split(raw, '/', &part, &raw);
 	}
-	if (durable_path_decode(http_arena(x), raw, name, &e)) {
+	if (durable_path_decode(http_arena(x), raw, durable_limits(x), name, &e)) {
 		return true;
 	}
 	http_send_error(x, &e);

@@ -9,7 +9,7 @@ static err_code decode(str raw, str *out)
 	err e = {.code = ERR_NONE};
 	arena_free(memory);
 	memory = arena_new(1 << 20);
-	return durable_path_decode(memory, raw, out, &e) ? ERR_NONE : e.code;
+	return durable_path_decode(memory, raw, (durable_path_limits){1024, 32}, out, &e) ? ERR_NONE : e.code;
 }
 
 START_TEST(two_spellings_are_one_path)
