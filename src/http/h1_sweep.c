@@ -11,7 +11,7 @@
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 
-enum { MS_PER_SECOND = 1000 };
+enum { MS_PER_SECOND = 1000, ABANDONED_MS = 3000 };
 
 typedef struct socket_bytes {
 	uint64_t received;
@@ -81,14 +81,17 @@ static bool is_overdue(const h1_conn *c, conn_state state, int64_t now_ms, const
 	return false;
 }
 
-/* The client closed in the middle of a request, and all that it sent was read: nothing will complete it. libmicrohttpd
- * may have seen the end together with the last bytes, and then waits for another word about it. */
-static bool is_abandoned(const h1_conn *c, conn_state state)
+/* The client closed in the middle of a request: all that it sent was read, or nothing is read any more. libmicrohttpd may
+ * see the end together with the last bytes, and then waits for another word about either. */
+static bool is_abandoned(const h1_conn *c, conn_state state, int64_t now_ms)
 {
 	struct pollfd p = {.fd = c->fd, .events = POLLRDHUP};
 	int unread = 0;
-	return (state == CONN_HEADERS || state == CONN_BODY) && poll(&p, 1, 0) > 0 && (p.revents & POLLRDHUP) != 0 &&
-		   ioctl(c->fd, FIONREAD, &unread) == 0 && unread == 0;
+	/* IDLE: the beginning of a request line may have been read. Not in the round that saw something happen: a worker may be
+	 * just about to go on. */
+	bool is_reading = state == CONN_IDLE || state == CONN_HEADERS || state == CONN_BODY;
+	return is_reading && now_ms > c->moved_ms && poll(&p, 1, 0) > 0 && (p.revents & POLLRDHUP) != 0 &&
+		   ioctl(c->fd, FIONREAD, &unread) == 0 && (unread == 0 || now_ms - c->moved_ms >= ABANDONED_MS);
 }
 
 static void look_at(h1_conn *c, int64_t now_ms)
@@ -121,7 +124,7 @@ void h1_sweep(h1 *h, int64_t now_ms)
 			look_at(c, now_ms);
 			conn_state state = conn_state_of(c->seen_mark);
 			bool is_late = is_overdue(c, state, now_ms, o);
-			if (is_late || is_abandoned(c, state)) {
+			if (is_late || is_abandoned(c, state, now_ms)) {
 				metric_add(h->server->stats.refused[REFUSED_SLOW], is_late && state != CONN_IDLE);
 				/* Registered connections are open: the worker unregisters them before it closes. */
 				shutdown(c->fd, SHUT_RDWR);
