@@ -1,7 +1,8 @@
 /*
  * http/server: listeners, connections, event streams; from bytes to http_exchange and back.
  *
- * Threads  new, start, stop, free: the main thread. Inside: one acceptor, `threads` of libmicrohttpd, `stream_threads`.
+ * Threads  new, start, stop, free: the main thread. Inside: one acceptor, `threads` of libmicrohttpd and as
+ *          many for HTTP/2, `stream_threads`.
  * Limits   every one below is enforced; 0 in a field means the default in its comment.
  */
 #ifndef TIDEGATE_HTTP_SERVER_H

@@ -15,7 +15,7 @@ typedef enum stats_refusal {
 	REFUSED_DESCRIPTORS, /* the process has none left */
 	REFUSED_BUDGET,      /* over max_buffered_bytes */
 	REFUSED_BODY,        /* too large, or an encoding that is unknown or broken */
-	REFUSED_MALFORMED,   /* not a request that HTTP/1.1 allows */
+	REFUSED_MALFORMED,   /* not a request that its protocol allows */
 	REFUSED_SLOW,        /* header, body or reply too slow */
 	REFUSED_STREAMS,     /* over max_streams */
 	REFUSED_COUNT
