@@ -232,13 +232,19 @@ static void resolved(void *context, const auth_principal *p, const err *e)
 	}
 }
 
+static bool needs_credential(const http_exchange *x)
+{
+	const http_route *route = http_request_route(x);
+	return route == NULL || !(route->is_open || (route->is_probe && !api_of(x)->config->probe_auth));
+}
+
 void gate_request(http_exchange *x)
 {
 	err e;
 	const http_route *route = http_request_route(x);
 	const auth_principal *p = NULL;
 	auth *a = api_of(x)->auth;
-	if (route != NULL && route->is_open) {
+	if (!needs_credential(x)) {
 		http_admit(x);
 		return;
 	}

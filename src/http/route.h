@@ -31,6 +31,7 @@ struct http_route {
 	uint64_t max_body_bytes; /* after decoding, where that is less than the server's; 0 = the server's */
 	uint32_t scopes;         /* for the gate: a set of AUTH_SCOPE_*; 0 = any valid credential */
 	bool is_open;            /* for the gate: no credential needed */
+	bool is_probe;           /* for the gate: none needed either, unless the configuration wants one */
 	bool is_counted;         /* for the gate: requests of one key that are under way are limited */
 	bool token_in_query;     /* for the gate: ?token= is accepted (event streams) */
 };

@@ -45,9 +45,9 @@ static const http_route routes[] = {
 	ROUTE(HTTP_GET, "/v0/ws", "topics_ws", topics_ws, 0, NO_BODY),
 	{.method = HTTP_GET, .pattern = "/v0/watch/{wid}", .name = "topics_watch_stream", .handler = topics_watch_stream, .is_open = true, .token_in_query = true},
 	/* probes */
-	{.method = HTTP_GET, .pattern = "/v0/health", .name = "topics_health", .handler = probe_health, .is_open = true},
+	{.method = HTTP_GET, .pattern = "/v0/health", .name = "topics_health", .handler = probe_health, .is_probe = true},
 	ROUTE(HTTP_GET, "/v0/metrics", "topics_metrics", topics_metrics, READ, NO_BODY),
-	{.method = HTTP_GET, .pattern = "/v0/ready", .name = "topics_ready", .handler = probe_ready, .is_open = true},
+	{.method = HTTP_GET, .pattern = "/v0/ready", .name = "topics_ready", .handler = probe_ready, .is_probe = true},
 };
 /* clang-format on */
 
