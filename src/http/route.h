@@ -49,6 +49,8 @@ struct http_dialect {
 	/* The gate also judges requests without a route (http_request_route() is NULL then): 401 comes before 404 and 405.
 	 */
 	bool gate_unknown;
+	/* For the gate, with gate_unknown: the scopes of a path (as sent) that no route takes. NULL: any valid credential. */
+	uint32_t (*unknown_scopes)(str path);
 	/* HEAD and OPTIONS are methods like any other: 405 without a route of their own. */
 	bool is_strict;
 };

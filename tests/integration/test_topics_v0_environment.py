@@ -39,6 +39,11 @@ def test_listed_keys_do_what_their_entries_say(worker, fresh_database):
         assert [topic["topic"] for topic in fine(mixed.get("/v0/topics"))["topics"]] == ["orders.a"]
         assert len(reader.read("orders.a")["records"]) == 2
         refused(reader.write("orders.a", [{"data": 3}]), 403, "forbidden")
+        # Unknown sub-routes of a topic belong to writers; a known one's other methods are told to everybody.
+        refused(reader.get("/v0/topics/orders.a/nothing"), 403, "forbidden")
+        refused(owner.get("/v0/topics/orders.a/nothing"), 404, "not_found")
+        refused(reader.get("/v0/topics/orders.a/diff"), 405, "method_not_allowed")
+        refused(reader.get("/v0/nothing"), 404, "not_found")
         # As any other key: in a header of the other name, and as a watch session's owner.
         watch = fine(reader.post("/v0/watch", json={"topics": {"orders.a": {}}}))
         refused(owner.get(watch["stream_url"]), 401, "unauthorized")

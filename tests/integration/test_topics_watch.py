@@ -335,6 +335,17 @@ def test_a_thousand_watchers_of_one_topic(gateway, v0, name):
     wait.until(lambda: v0.connections() == 0, "the slots are free again")
 
 
+def test_a_stream_for_which_there_is_no_place_is_told_when_to_come_again(gateways, name):
+    [gateway] = gateways(1, max_subscriptions=1)
+    with Watcher(gateway.url) as v0:
+        first, second = v0.make(name + "-1"), v0.make(name + "-2")
+        with v0.follow({first: {}, second: {}}) as live:
+            events = live.rest()
+        assert [event.kind for event in events][-1] == "error"
+        advice = events[-1].data
+        assert (advice["code"], advice["retry_after_ms"] > 0, advice["topics"]) == (429, True, [second])
+
+
 def test_a_slow_reader_loses_nothing_and_holds_up_nobody(gateway, v0, name):
     v0.make(name)
     slow = v0.stream(v0.open_session({name: {}}), receive_buffer=65536, paused=True)

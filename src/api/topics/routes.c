@@ -51,6 +51,14 @@ static const http_route routes[] = {
 };
 /* clang-format on */
 
+/* What is below a topic is the business of those who may change it. */
+static uint32_t unknown_scopes(str path)
+{
+	size_t at;
+	const str topics = STR("/v0/topics/");
+	return str_starts_with(path, topics) && str_find(str_skip(path, topics.len), STR("/"), &at) ? AUTH_SCOPE_WRITE : 0;
+}
+
 const http_dialect topics_dialect = {
 	.name = "topics",
 	.prefix = "/v0",
@@ -58,4 +66,5 @@ const http_dialect topics_dialect = {
 	.route_count = sizeof routes / sizeof routes[0],
 	.write_error = envelope_write,
 	.gate_unknown = true,
+	.unknown_scopes = unknown_scopes,
 };
