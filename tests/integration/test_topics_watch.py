@@ -136,6 +136,21 @@ def test_own_records_are_passed_over_silently(v0, name):
         assert numbers(live.records(6)) == [1, 2, 3, 4, 5, 6]
 
 
+def test_the_node_filter_can_be_turned_off_for_an_open_stream(gateways, name):
+    reading, changing = gateways(2)
+    with Watcher(reading.url) as v0, Watcher(changing.url) as other:
+        v0.make(name)
+        with v0.follow({name: {}}, node="eu") as live:
+            live.expect("caught-up")
+            other.put_topic(name, dedupe_node=False)
+            other.add(name, data(1), node="eu")
+            assert numbers(live.records(1)) == [1]
+            other.put_topic(name)
+            other.add(name, data(1, 2), node="eu")
+            other.add(name, data(1, 3))
+            assert numbers(live.records(1)) == [3]
+
+
 def test_a_stream_of_filtered_records_is_caught_up_all_the_same(v0, name):
     v0.write(name, [{"data": i, "node": "eu"} for i in range(5)])
     with v0.follow({name: {}}, node="eu") as live:
