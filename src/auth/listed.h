@@ -28,7 +28,8 @@ typedef struct auth_listed_key {
 	size_t prefix_count;
 } auth_listed_key;
 
-/* *out is NULL when the text names no key. ERR_INVALID_REQUEST: an entry that cannot be used; the message names its place in the list, never its text. */
+/* *out is NULL when the text names no key. ERR_INVALID_REQUEST: an entry that cannot be used; the message names its place
+ * in the list, never its text. */
 bool auth_listed_new(str text, auth_listed **out, err *e) MUST_CHECK;
 void auth_listed_free(auth_listed *l); /* accepts NULL */
 /* The key of that secret, or NULL. Takes the same time wherever it stands in the list. */

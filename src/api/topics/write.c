@@ -47,7 +47,8 @@ static void on_time(void *context)
 static bool is_patient(topic_write *w, const err *e)
 {
 	int64_t now_ms = clock_now_ms();
-	if (!(w->body.disable_backpressure || w->created) || e->code != ERR_THROTTLED || e->detail[0] != '\0') {
+	if (!(w->body.disable_backpressure || w->created) || e->code != ERR_THROTTLED || e->detail[0] != '\0' ||
+		atomic_load(&w->api->is_stopping)) {
 		return false;
 	}
 	if (w->patient_until_ms == 0) {

@@ -259,8 +259,8 @@ static bool measure_events(subject *s, uint32_t count, measured *out, err *e)
 						   .context = &append,
 						   .sources = &s->bench->sources,
 						   .measure_ms = (int64_t)s->bench->options->seconds * 1000};
-	ok = watchers_new(&s->site.address, &DURABLE, count, &w, e) && watchers_add(w, buf_str(&watch), count, e) &&
-		 watchers_measure(w, &window, times, e);
+	ok = watchers_new(&s->site.address, &DURABLE, count, &w, e) &&
+		 watchers_add(w, &s->site.address, buf_str(&watch), count, e) && watchers_measure(w, &window, times, e);
 	watchers_close(w);
 	out->spent = window.spent;
 	out->seconds = window.seconds;

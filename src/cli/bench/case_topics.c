@@ -226,7 +226,8 @@ static bool add_watchers(const bench *b, const bench_log *l, watchers *w, uint32
 	buf_init(&request, BODY_MAX);
 	for (uint32_t i = 0; i < count && ok; i++) {
 		buf_clear(&request);
-		ok = gateway_open_session(b->gateway, &l->topic, &request, e) && watchers_add(w, buf_str(&request), 1, e);
+		ok = gateway_open_session(b->gateway, &l->topic, &request, e) &&
+			 watchers_add(w, gateway_address(b->gateway), buf_str(&request), 1, e);
 	}
 	buf_dispose(&request);
 	return ok;
