@@ -11,15 +11,14 @@ enum { HEX_DIGITS_MAX = 16, NO_SUCH_LEASE = -1, NO_SUCH_OFFSET = -1 };
 
 /* ---- values ---- */
 
-/* At most LOG_LEASE_CLAIM_MAX and LOG_LEASE_REFS_MAX, as the setting's range is. */
-static uint32_t jobs_max(const http_exchange *x)
+uint32_t queue_jobs_max(const http_exchange *x)
 {
 	return (uint32_t)api_of(x)->config->topics_max_claim;
 }
 
-uint32_t queue_clamp_max(const http_exchange *x, uint64_t max)
+uint32_t queue_clamp_max(uint64_t max, uint32_t most)
 {
-	return max == 0 ? 1 : max < jobs_max(x) ? (uint32_t)max : jobs_max(x);
+	return max == 0 ? 1 : max < most ? (uint32_t)max : most;
 }
 
 int64_t queue_clamp_lease(uint64_t lease_ms)
@@ -157,7 +156,7 @@ bool queue_read_claim(http_exchange *x, queue_body *out, err *e)
 			body_skip(&b);
 		}
 	}
-	out->max = queue_clamp_max(x, (uint64_t)max);
+	out->max = queue_clamp_max((uint64_t)max, queue_jobs_max(x));
 	return body_end(&b);
 }
 
@@ -216,5 +215,5 @@ bool queue_read_seqs(http_exchange *x, log_lease_action action, queue_body *out,
 	if (action == LOG_LEASE_EXTEND && !out->has_lease_ms) {
 		return err_set(e, ERR_INVALID_REQUEST, "lease_ms is missing: say how long the leases are to last from now on");
 	}
-	return check_counts(out->seq_count, ids, jobs_max(x), e) && queue_check_node(out->node, e);
+	return check_counts(out->seq_count, ids, queue_jobs_max(x), e) && queue_check_node(out->node, e);
 }
