@@ -59,7 +59,8 @@ static bool keep_database(void *context, err *e)
 
 static bool choose_settings(config *settings, const char *url, err *e)
 {
-	if (str_equal(settings->listen, STR(DEFAULT_LISTEN)) && !config_set(settings, STR("listen"), STR(DEV_LISTEN), e)) {
+	bool has_usual = settings->listen.len == 0 || str_equal(settings->listen, STR(DEFAULT_LISTEN));
+	if (has_usual && !config_set(settings, STR("listen"), STR(DEV_LISTEN), e)) {
 		return false;
 	}
 	/* What runs on this machine is called on this machine. */

@@ -2,11 +2,13 @@
 
 #include <arpa/inet.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 void peer_set(peer *p, const struct sockaddr *address)
 {
 	bool is_v6 = address->sa_family == AF_INET6;
+	*p = (peer){.tls = NULL};
 	memcpy(&p->address, address, is_v6 ? sizeof(struct sockaddr_in6) : sizeof(struct sockaddr_in));
 }
 
@@ -22,4 +24,17 @@ void peer_format(const peer *p, char *text)
 		inet_ntop(AF_INET, &v4.sin_addr, ip, sizeof ip);
 		snprintf(text, PEER_TEXT_MAX, "%s:%u", ip, (unsigned)ntohs(v4.sin_port));
 	}
+}
+
+void peer_tls_unref(peer_tls *tls)
+{
+	if (tls != NULL && atomic_fetch_sub_explicit(&tls->references, 1, memory_order_acq_rel) == 1) {
+		free(tls);
+	}
+}
+
+void peer_release(peer *p)
+{
+	peer_tls_unref(p->tls);
+	p->tls = NULL;
 }
