@@ -1,5 +1,6 @@
 /*
- * http/tls_impl: what the halves of TLS share: http/tls (threads) and http/tls_conn (one connection).
+ * http/tls_impl: what the parts of TLS share: http/tls (threads), http/tls_conn (one connection from its handshake to
+ * its end) and http/tls_pump (what goes through it).
  *
  * Threads  the connection's, except `incoming` (under the thread's lock) and what is atomic.
  */
@@ -30,6 +31,14 @@ typedef enum tls_result {
 	TLS_REFUSED, /* too many at a time */
 	TLS_RESULTS
 } tls_result;
+
+/* How one direction of a connection stands. */
+typedef enum tls_flow {
+	TLS_FLOW_BLOCKED, /* epoll will tell */
+	TLS_FLOW_MORE,    /* enough for one turn */
+	TLS_FLOW_OVER,    /* nothing will come any more */
+	TLS_FLOW_BROKEN   /* the connection is dead */
+} tls_flow;
 
 /* One of a connection's two sockets. The flags are cleared by what would block, and set by epoll. */
 typedef struct tls_end {
@@ -122,6 +131,18 @@ struct tls {
 
 /* Looks at the connection before the thread sleeps again. */
 void tls_mark_ready(tls_conn *c);
+
+/* ---- http/tls_pump ---- */
+
+/* From the server to the client, and the other way: what can be moved now. */
+tls_flow tls_pump_out(tls_conn *c);
+tls_flow tls_pump_in(tls_conn *c);
+/* Reads at most `most` bytes; *got is 0 unless the answer is TLS_FLOW_MORE. */
+tls_flow tls_client_read(tls_conn *c, char *to, size_t most, size_t *got);
+/* Gives the server what it takes, and keeps the rest. False: out of memory. */
+bool tls_send_in(tls_conn *c, const char *bytes, size_t len) MUST_CHECK;
+/* What OpenSSL says of a call that did not succeed; *may is cleared when it would block. */
+tls_flow tls_judge(tls_conn *c, int result, bool *may);
 
 /* ---- http/tls_conn ---- */
 
