@@ -1,9 +1,11 @@
 #include "http/peer.h"
 
 #include <arpa/inet.h>
+#include <linux/sockios.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 
 void peer_set(peer *p, const struct sockaddr *address)
 {
@@ -26,6 +28,14 @@ void peer_format(const peer *p, char *text)
 	}
 }
 
+peer_tls *peer_tls_ref(peer_tls *tls)
+{
+	if (tls != NULL) {
+		atomic_fetch_add_explicit(&tls->references, 1, memory_order_relaxed);
+	}
+	return tls;
+}
+
 void peer_tls_unref(peer_tls *tls)
 {
 	if (tls != NULL && atomic_fetch_sub_explicit(&tls->references, 1, memory_order_acq_rel) == 1) {
@@ -37,4 +47,13 @@ void peer_release(peer *p)
 {
 	peer_tls_unref(p->tls);
 	p->tls = NULL;
+}
+
+bool socket_has_lost(int fd)
+{
+	int error = 0;
+	int unread = 0;
+	socklen_t len = sizeof error;
+	return (getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &len) == 0 && error != 0) ||
+		   (ioctl(fd, SIOCOUTQ, &unread) == 0 && unread > 0);
 }

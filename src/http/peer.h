@@ -18,8 +18,8 @@ enum { PEER_TEXT_MAX = 56 };
 typedef struct peer_tls {
 	atomic_uint references;
 	_Atomic uint64_t received; /* bytes, without TLS's own */
-	_Atomic uint64_t
-		sent; /* taken by the client's socket, which takes no more than a bounded rest that is not acknowledged */
+	_Atomic uint64_t sent;     /* into the client's socket, which does not take more than TLS_UNSENT_BYTES ahead */
+	atomic_bool has_lost;      /* the client has gone without having taken everything */
 } peer_tls;
 
 typedef struct peer {
@@ -30,7 +30,10 @@ typedef struct peer {
 void peer_set(peer *p, const struct sockaddr *address);
 /* "127.0.0.1:1234" or "[::1]:1234" into `text`, PEER_TEXT_MAX bytes. */
 void peer_format(const peer *p, char *text);
-void peer_tls_unref(peer_tls *tls); /* accepts NULL */
+peer_tls *peer_tls_ref(peer_tls *tls); /* accepts NULL */
+void peer_tls_unref(peer_tls *tls);    /* accepts NULL */
 void peer_release(peer *p);
+/* The other end was reset, or has not taken what was written: a client that closes with unread bytes resets. */
+bool socket_has_lost(int fd);
 
 #endif

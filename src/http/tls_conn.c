@@ -90,7 +90,7 @@ static tls_flow begin_relay(tls_conn *c, protocol spoken)
 	c->step = TLS_RELAYING;
 	atomic_fetch_sub_explicit(&owner->greeting_count, 1, memory_order_relaxed);
 	atomic_fetch_add_explicit(&owner->unsent_count, 1, memory_order_relaxed);
-	atomic_fetch_add_explicit(&c->from.tls->references, 1, memory_order_relaxed);
+	(void)peer_tls_ref(c->from.tls);
 	server_take(owner->server, spoken, ends[1], c->from);
 	return TLS_FLOW_MORE;
 }
@@ -269,6 +269,7 @@ void tls_conn_close(tls_conn *c)
 		server_connection_closed(owner->server);
 	} else if (!c->has_said_goodbye) {
 		atomic_fetch_sub_explicit(&owner->unsent_count, 1, memory_order_release);
+		tls_note_lost(c);
 	}
 	c->step = TLS_CLOSED;
 	wheel_cancel(&t->wheel, &c->timer);

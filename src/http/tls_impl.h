@@ -141,6 +141,8 @@ tls_flow tls_pump_in(tls_conn *c);
 tls_flow tls_client_read(tls_conn *c, char *to, size_t most, size_t *got);
 /* Gives the server what it takes, and keeps the rest. False: out of memory. */
 bool tls_send_in(tls_conn *c, const char *bytes, size_t len) MUST_CHECK;
+/* Before the server learns that the client has gone: whether that is without having taken everything. */
+void tls_note_lost(tls_conn *c);
 /* What OpenSSL says of a call that did not succeed; *may is cleared when it would block. */
 tls_flow tls_judge(tls_conn *c, int result, bool *may);
 

@@ -154,6 +154,13 @@ tls_flow tls_pump_out(tls_conn *c)
 	return f;
 }
 
+void tls_note_lost(tls_conn *c)
+{
+	if (!c->has_client_ended || c->out.bytes != NULL || socket_has_lost(c->client.fd)) {
+		atomic_store_explicit(&c->from.tls->has_lost, true, memory_order_release);
+	}
+}
+
 /* ---- from the client to the server ---- */
 
 bool tls_send_in(tls_conn *c, const char *bytes, size_t len)
@@ -201,6 +208,7 @@ tls_flow tls_pump_in(tls_conn *c)
 		if (c->has_client_ended) {
 			if (!c->is_end_passed_on) {
 				c->is_end_passed_on = true;
+				tls_note_lost(c);
 				shutdown(c->plain.fd, SHUT_WR);
 			}
 			return TLS_FLOW_OVER;

@@ -14,6 +14,7 @@ import pytest
 from harness import http2, raw, tls, wait
 from harness.client import Client, ok, values
 from harness.gateway import Gateway, run
+from harness.httpmq import Mq, done
 from harness.live import SSE, Stream
 from harness.watch import Socket
 
@@ -246,6 +247,21 @@ def test_a_reader_that_goes_away_is_forgotten(listener, client, topic):
         live.close()
     wait.until(lambda: listener.metric("tidegate_http_streams ") == 0, "the streams are closed")
     without_connections(listener)
+
+
+def test_a_subscriber_that_is_reset_gives_back_what_it_did_not_read(listener):
+    """The message had left the worker: the next subscriber gets it at once all the same, not after ack_wait."""
+    name = "letters"
+    with Mq(listener.url, verify=str(listener.certificate.path)) as mq:
+        done(mq.make_stream(name))
+        done(mq.make_consumer(name, "c", max_inflight=5))
+        with raw.Connection(listener, tls=listener.context()) as peer:
+            peer.send(f"GET /v1/data/stream/{name}/consumer/c?subject_name={name} HTTP/1.1\r\nHost: x\r\n\r\n")
+            assert peer._line() == "HTTP/1.1 200 OK"
+            mq.send(name, b"1", b"2")
+            wait.until(lambda: mq.standing(name, "c")[0] == (2, 2), "both were sent")
+        with mq.subscribe(name, "c", name) as lines:
+            assert lines.deliver(2) == [(1, 1, b"1"), (2, 2, b"2")]
 
 
 def test_a_refused_body_does_not_hide_the_refusal(listener, topic):
