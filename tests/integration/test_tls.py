@@ -13,32 +13,17 @@ import pytest
 
 from harness import http2, raw, tls, wait
 from harness.client import Client, ok, values
-from harness.gateway import Gateway, run
+from harness.gateway import run
 from harness.httpmq import Mq, done
 from harness.live import SSE, Stream
 from harness.watch import Socket
 
 pytestmark = pytest.mark.http1  # which version is spoken is what these tests are about
 
-SETTINGS = {"stream_heartbeat_ms": 1000, "header_timeout_ms": 2000, "body_timeout_ms": 2000}
+SETTINGS = {"tls_listen": "127.0.0.1:0", "stream_heartbeat_ms": 1000, "header_timeout_ms": 2000, "body_timeout_ms": 2000}
 SMALL = 128 << 10
 MUCH = 15
 HELLO = b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"  # of a handshake that does not go on
-
-
-@pytest.fixture(scope="module")
-def certificate(tmp_path_factory):
-    return tls.Certificate(tmp_path_factory.mktemp("tls"))
-
-
-@pytest.fixture(scope="module")
-def gateway(database, certificate):
-    process = Gateway(database, tls_listen="127.0.0.1:0", **certificate.settings, **SETTINGS)
-    try:
-        process.start()
-        yield process
-    finally:
-        process.finish()
 
 
 @pytest.fixture(scope="module")
