@@ -302,6 +302,24 @@ static bool start_engine(service *s, err *e)
 	return log_engine_new(&options, &s->engine, e);
 }
 
+/* As many descriptors as the limits of the configuration may need. */
+static void raise_descriptor_limit(service *s)
+{
+	struct rlimit limit;
+	/* With TLS a connection has a pair of sockets besides the client's. */
+	int64_t per_connection = s->tls_listen_count > 0 ? 3 : 1;
+	rlim_t wanted = (rlim_t)(per_connection * s->config->max_connections + s->config->max_streams + 256);
+	if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= wanted) {
+		return;
+	}
+	limit.rlim_cur = limit.rlim_max < wanted ? limit.rlim_max : wanted;
+	if (setrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur < wanted) {
+		SLOG(s->log, SLOG_DEBUG, "service",
+			 "fewer open files are allowed than max_connections and max_streams may need",
+			 F_INT("allowed", limit.rlim_cur), F_INT("wanted", wanted));
+	}
+}
+
 static bool start_http(service *s, err *e)
 {
 	const config *c = s->config;
@@ -341,26 +359,9 @@ static bool start_http(service *s, err *e)
 	if (!api_init(&s->api, e)) {
 		return false;
 	}
+	raise_descriptor_limit(s);
 	s->http = http_server_new(&options, e);
 	return s->http != NULL && http_server_start(s->http, e);
-}
-
-/* As many descriptors as the limits of the configuration may need. */
-static void raise_descriptor_limit(service *s)
-{
-	struct rlimit limit;
-	/* With TLS a connection has a pair of sockets besides the client's. */
-	int64_t per_connection = s->tls_listen_count > 0 ? 3 : 1;
-	rlim_t wanted = (rlim_t)(per_connection * s->config->max_connections + s->config->max_streams + 256);
-	if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= wanted) {
-		return;
-	}
-	limit.rlim_cur = limit.rlim_max < wanted ? limit.rlim_max : wanted;
-	if (setrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur < wanted) {
-		SLOG(s->log, SLOG_DEBUG, "service",
-			 "fewer open files are allowed than max_connections and max_streams may need",
-			 F_INT("allowed", limit.rlim_cur), F_INT("wanted", wanted));
-	}
 }
 
 /* ---- ready ---- */
@@ -464,10 +465,8 @@ bool service_run(const service_options *options, err *e)
 		err_set(e, ERR_NO_MEMORY, "out of memory");
 		goto out;
 	}
-	ok = choose_listeners(&s, e);
-	raise_descriptor_limit(&s);
-	ok = ok && api_dialects(s.config->dialects, s.dialects, &s.dialect_count, e) && start_database(&s, e) &&
-		 start_auth(&s, e) && start_engine(&s, e) && start_http(&s, e) && announce(&s, e);
+	ok = choose_listeners(&s, e) && api_dialects(s.config->dialects, s.dialects, &s.dialect_count, e) &&
+		 start_database(&s, e) && start_auth(&s, e) && start_engine(&s, e) && start_http(&s, e) && announce(&s, e);
 	if (ok) {
 		while (ok && !stop_was_asked(s.options->keep != NULL ? KEEP_INTERVAL_MS : -1)) {
 			ok = keep(&s, e);

@@ -117,6 +117,8 @@ static void give_up(acceptor *a, pending_list *list, pending *p)
 	server_connection_closed(a->options.server);
 }
 
+/* ---- waiting, and turning away ---- */
+
 static pending *keep(acceptor *a, pending_kind kind, int fd, int64_t deadline_ms)
 {
 	pending *p = calloc(1, sizeof *p);
