@@ -20,7 +20,9 @@ from harness.watch import Socket
 
 pytestmark = pytest.mark.http1  # which version is spoken is what these tests are about
 
-SETTINGS = {"tls_listen": "127.0.0.1:0", "stream_heartbeat_ms": 1000, "header_timeout_ms": 2000, "body_timeout_ms": 2000}
+TIMEOUT_MS = int(2000 * wait.SLOWNESS)
+SETTINGS = {"tls_listen": "127.0.0.1:0", "stream_heartbeat_ms": 1000, "header_timeout_ms": TIMEOUT_MS,
+            "body_timeout_ms": TIMEOUT_MS}
 SMALL = 128 << 10
 MUCH = 15
 HELLO = b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"  # of a handshake that does not go on
@@ -174,18 +176,19 @@ def test_a_slow_reader_of_events_holds_up_nobody_and_loses_nothing(gateway, clie
         assert [int(m["value"][:8]) for m in slow.take(count, 60 * wait.SLOWNESS)] == list(range(count))
 
 
-def ask_for_much(connection, client, name):
-    """For MUCH messages of a MB, which is more than all buffers hold."""
-    client.make(name)
-    client.put(name, [{"value": padded(i, 1_000_000)} for i in range(MUCH)])
+@pytest.fixture
+def much(client, topic):
+    """A request for MUCH messages of a MB, which is more than all buffers hold."""
+    client.put(topic, [{"value": padded(i, 1_000_000)} for i in range(MUCH)])
     body = json.dumps({"partition": 0, "offset": 0, "max_messages": 100, "max_bytes": 16 << 20})
-    connection.send(f"POST /topics/{name}/consume HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
-                    f"Content-Length: {len(body)}\r\n\r\n{body}")
+    return (f"POST /topics/{topic}/consume HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+            f"Content-Length: {len(body)}\r\n\r\n{body}")
 
-def test_a_reply_that_nobody_takes_is_cut(listener, client, name):
+
+def test_a_reply_that_nobody_takes_is_cut(listener, much):
     slow_before = listener.metric('tidegate_http_refused_total{reason="slow"}')
     with raw.Connection(listener, receive_buffer=SMALL, tls=listener.context()) as connection:
-        ask_for_much(connection, client, name)
+        connection.send(much)
         wait.until(lambda: listener.metric('tidegate_http_refused_total{reason="slow"}') > slow_before, "it was cut")
         with contextlib.suppress(ssl.SSLError, OSError, EOFError):
             while True:
@@ -195,11 +198,11 @@ def test_a_reply_that_nobody_takes_is_cut(listener, client, name):
 
 
 @pytest.mark.slow
-def test_a_reply_that_is_taken_slowly_is_not(listener, client, name):
-    """Longer than body_timeout_ms, with less in between than the pair of sockets would show."""
+def test_a_reply_that_is_taken_slowly_is_not(listener, much):
+    """It takes several times body_timeout_ms, but never that long without a byte."""
     with raw.Connection(listener, receive_buffer=SMALL, tls=listener.context()) as connection:
-        ask_for_much(connection, client, name)
-        end = time.monotonic() + 3 * SETTINGS["body_timeout_ms"] / 1000
+        connection.send(much)
+        end = time.monotonic() + 3 * TIMEOUT_MS / 1000
         while time.monotonic() < end:
             connection.pending += connection.socket.recv(32 << 10)
             time.sleep(0.05)
