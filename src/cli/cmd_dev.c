@@ -58,7 +58,8 @@ static bool keep_database(void *context, err *e)
 
 static bool choose_settings(config *settings, const char *url, err *e)
 {
-	if (config_is_default(settings, STR("listen")) && !config_set(settings, STR("listen"), STR(DEV_LISTEN), e)) {
+	bool is_usual = settings->listen.len == 0 || config_is_default(settings, STR("listen"));
+	if (is_usual && !config_set(settings, STR("listen"), STR(DEV_LISTEN), e)) {
 		return false;
 	}
 	/* What runs on this machine is called on this machine. */

@@ -13,6 +13,9 @@
 #define CONFIG_KEYS(X) \
 	X(TEXT, database_url, "", "Postgres connection string or URI; several hosts and target_session_attrs are fine") \
 	X(TEXT, listen, "127.0.0.1:5470", "addresses to serve on, comma-separated; port 0 takes any free port") \
+	X(TEXT, tls_listen, "", "addresses to serve on with TLS, comma-separated; empty: none") \
+	X(TEXT, tls_certificate_file, "", "the certificate for tls_listen in PEM, then those between it and a root; read again when it changes") \
+	X(TEXT, tls_key_file, "", "its private key in PEM, without a passphrase; read again when it changes") \
 	X(TEXT, port_file, "", "host:port of each listener is written to this file, a line each, once requests are answered; empty: nowhere") \
 	X(TEXT, dialects, "all", "dialects to serve, comma-separated: all, streaming, topics, durable, httpmq, httpmq-management, httpmq-dataplane, admin") \
 	X(CHOICE, auth, "auto", "auto|required|off", "auto: required as soon as one API key exists; off: every caller is the default tenant") \

@@ -191,8 +191,13 @@ str http_request_peer(const http_exchange *x)
 	if (text == NULL) {
 		return STR_NONE;
 	}
-	x->transport->format_peer(x, text);
+	peer_format(x->transport->peer(x), text);
 	return str_from_c(text);
+}
+
+bool http_request_is_secure(const http_exchange *x)
+{
+	return x->transport->peer(x)->tls != NULL;
 }
 
 str http_request_id(const http_exchange *x)
