@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from harness import http2, wait
+from harness import http2, http2_client, wait
 from harness.client import Client, ok, values
 
 SETTINGS = {"header_timeout_ms": 1000, "idle_timeout_ms": 2000, "body_timeout_ms": 2000}
@@ -269,7 +269,7 @@ def test_credentials_are_asked_for_as_over_http_1(fresh_database, fleet, name):
 
 def test_the_client_of_these_tests_speaks_it(gateway, name):
     with Client(gateway.url) as client:
-        client.session.mount("http://", http2.Adapter())
+        client.session.mount("http://", http2_client.Adapter())
         client.make(name)
         assert client.put(name, [{"value": "over two"}]) == [(0, 0)]
         assert values(client.read_all(name)) == ["over two"]
