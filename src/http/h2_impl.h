@@ -1,6 +1,7 @@
 /*
- * http/h2_impl: what the parts of HTTP/2 share: http/h2 (threads and sockets), http/h2_session (nghttp2's callbacks) and
- * http/h2_stream (one request from its headers to its reply).
+ * http/h2_impl: what the parts of HTTP/2 share: http/h2 (the workers' life), http/h2_loop (a worker's turns), http/h2_conn
+ * (a connection's life and deadlines), http/h2_session (nghttp2's callbacks) and http/h2_stream (one request from its
+ * headers to its reply).
  *
  * Threads  the worker's, except `resumed` and `incoming` (under the worker's lock) and `is_gone`.
  */
@@ -125,10 +126,27 @@ struct h2 {
 /* ---- http/h2 ---- */
 
 void h2_wake(const h2_worker *w);
-/* Something may have to be sent: looked at before the thread sleeps again. */
+
+/* ---- http/h2_loop ---- */
+
+/* What a worker does until H2_STOPPED; the context is the worker. */
+void *h2_loop_run(void *context);
+/* Waits for something to happen, and does what follows from it. */
+void h2_loop_turn(h2_worker *w, int wait_ms);
+/* Something may have to be sent: looked at before the turn ends. */
 void h2_mark_dirty(h2_conn *c);
 /* Watches the event stream's socket. */
 bool h2_watch_pipe(h2_stream *s) MUST_CHECK;
+
+/* ---- http/h2_conn ---- */
+
+/* Takes the socket; closes it when there is no memory. */
+void h2_conn_open(h2_worker *w, const h2_arrival *from);
+/* Ends what goes on. The connection itself lives until the last exchange has come back from the application. */
+void h2_conn_close(h2_conn *c);
+void h2_conn_free(h2_conn *c);
+/* Ends what has passed its deadline. */
+void h2_conn_sweep(h2_conn *c);
 
 /* ---- http/h2_session ---- */
 
