@@ -129,7 +129,6 @@ bool h2_session_prepare(h2_worker *w)
 	nghttp2_session_callbacks_set_on_stream_close_callback(on, on_stream_closed);
 	/* The windows open as the application takes what came. */
 	nghttp2_option_set_no_auto_window_update(w->option, 1);
-	nghttp2_option_set_no_closed_streams(w->option, 1);
 	nghttp2_option_set_max_outbound_ack(w->option, OUTBOUND_ACKS_MAX);
 	nghttp2_option_set_stream_reset_rate_limit(w->option, RESETS_BURST, RESETS_PER_SECOND);
 	nghttp2_option_set_max_continuations(w->option, CONTINUATIONS_MAX);
