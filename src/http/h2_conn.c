@@ -125,7 +125,7 @@ void h2_conn_sweep(h2_conn *c)
 		h2_session_end(c, NGHTTP2_NO_ERROR);
 		return;
 	}
-	for (const h2_stream *s = c->streams; s != NULL; s = s->next) {
+	for (h2_stream *s = c->streams; s != NULL; s = s->next) {
 		if (s->is_closed) {
 			continue;
 		}
@@ -141,8 +141,7 @@ void h2_conn_sweep(h2_conn *c)
 				h2_conn_close(c);
 				return;
 			}
-			nghttp2_submit_rst_stream(c->session, NGHTTP2_FLAG_NONE, s->id, NGHTTP2_CANCEL);
-			h2_mark_dirty(c);
+			h2_stream_cut(s);
 		}
 	}
 }

@@ -45,6 +45,7 @@ struct h2_stream {
 	bool is_waiting;   /* a turn goes on elsewhere */
 	bool is_closed;    /* for nghttp2: nothing more can be sent */
 	bool is_deferred;  /* an event stream without anything to send */
+	bool is_complete;  /* an event stream whose last bytes are in the pipe */
 	size_t header_bytes;
 	buf early; /* body that came while the gate was deciding */
 	size_t sent;
@@ -74,6 +75,8 @@ struct h2_conn {
 	size_t rest_at;
 	size_t rest_bytes;
 	int64_t idle_since_ms; /* while no stream is open */
+	int64_t idle_frames_left; /* how many that carry nothing may still come */
+	int64_t earned_ms;        /* when time last added to them */
 	int64_t sent_ms;       /* when the socket last took something, while there is a rest */
 	h2_conn *next;
 	h2_conn *prev;
@@ -168,6 +171,8 @@ void h2_stream_take_header(h2_stream *s, str name, str value);
 void h2_stream_begin(h2_stream *s);
 void h2_stream_take_body(h2_stream *s, str piece);
 void h2_stream_end_body(h2_stream *s);
+/* Resets it: what was begun is not ended in order. */
+void h2_stream_cut(h2_stream *s);
 /* Its turn has ended. */
 void h2_stream_resume(h2_stream *s);
 void h2_stream_free_spare(h2_stream *s);

@@ -72,9 +72,19 @@ static void handle_conn(h2_conn *c, uint32_t events)
 	}
 }
 
-static void handle_pipe(h2_stream *s)
+/* The engine shuts its end when the body is complete, and closes it at once when the stream is cut: then also a client
+ * that opens no window, so that nothing is read for it any more, has to hear of it. */
+static void handle_pipe(h2_stream *s, uint32_t events)
 {
-	if (s->is_deferred && !s->is_closed) {
+	if (s->is_closed) {
+		return;
+	}
+	if ((events & EPOLLHUP) != 0 && !s->is_complete) {
+		h2_stream_cut(s);
+		return;
+	}
+	s->is_complete = s->is_complete || (events & EPOLLRDHUP) != 0;
+	if (s->is_deferred) {
 		s->is_deferred = false;
 		nghttp2_session_resume_data(s->conn->session, s->id);
 		h2_mark_dirty(s->conn);
@@ -185,7 +195,7 @@ void h2_loop_turn(h2_worker *w, int wait_ms)
 	int kept = 0;
 	for (int i = 0; i < count; i++) {
 		if (*(const h2_source *)events[i].data.ptr == H2_SOURCE_PIPE) {
-			handle_pipe(events[i].data.ptr);
+			handle_pipe(events[i].data.ptr, events[i].events);
 		} else {
 			events[kept++] = events[i];
 		}
