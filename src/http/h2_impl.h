@@ -74,10 +74,10 @@ struct h2_conn {
 	char *rest; /* what the socket did not take */
 	size_t rest_at;
 	size_t rest_bytes;
-	int64_t idle_since_ms; /* while no stream is open */
+	int64_t idle_since_ms;    /* while no stream is open */
 	int64_t idle_frames_left; /* how many that carry nothing may still come */
 	int64_t earned_ms;        /* when time last added to them */
-	int64_t sent_ms;       /* when the socket last took something, while there is a rest */
+	int64_t sent_ms;          /* when the socket last took something, while there is a rest */
 	h2_conn *next;
 	h2_conn *prev;
 	h2_conn *next_dirty;
