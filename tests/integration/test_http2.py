@@ -389,6 +389,22 @@ def test_a_stream_that_takes_nothing_is_cut_and_its_neighbours_go_on(fresh_datab
         assert streams(client) == 0
 
 
+def test_a_slow_reader_gets_the_last_bytes_of_a_stream_that_ended_before(gateway, client, topic):
+    with http2.Connection(gateway, window=100) as connection:
+        connection.grants_windows = False
+        stream = connection.ask("GET", f"/topics/{topic}/stream?offset=earliest", headers=[("accept", "application/x-ndjson")])
+        client.put(topic, [{"value": "x" * 5000}])
+        connection.until(lambda: len(connection.bodies.get(stream, b"")) == 100)
+        ok(client.request("DELETE", f"/topics/{topic}"))
+        # Longer than the stream engine keeps its end of the pipe.
+        wait.holds_for(lambda: gateway.is_running, "nothing is lost meanwhile", 2.5)
+        connection.h2.increment_flow_control_window(1 << 20, stream)
+        connection.flush()
+        connection.until(lambda: stream in connection.ended or stream in connection.resets)
+        assert stream not in connection.resets
+        assert b"x" * 5000 in connection.bodies[stream] and connection.bodies[stream].endswith(b"\n")
+
+
 def test_credentials_are_asked_for_as_over_http_1(fresh_database, fleet, name):
     gateway = fleet.start(fresh_database, auth="required")
     with http2.Connection(gateway) as connection:
