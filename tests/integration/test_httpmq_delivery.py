@@ -389,7 +389,7 @@ def test_a_group_shares_across_workers_and_outlives_one(fresh_database, fleet):
     first, second = (fleet.start(fresh_database) for _ in range(2))
     with Mq(first.url) as a, Mq(second.url) as b:
         done(a.make_stream("s"))
-        done(a.make_consumer("s", "c", max_inflight=50, delivery_group="g", ack_wait=S))
+        done(a.make_consumer("s", "c", max_inflight=50, delivery_group="g", ack_wait=20 * S))
         with a.subscribe("s", "c", "s", delivery_group="g") as one, b.subscribe("s", "c", "s", delivery_group="g") as two:
             b.send("s", *[b"x"] * 30)
             got = drain([one, two], 30, b, "s")

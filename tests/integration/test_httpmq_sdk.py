@@ -13,6 +13,8 @@ import pytest
 CLIENT = pathlib.Path(__file__).parent / "httpmq_sdk_client.py"
 PACKAGE = "httpmq==0.1.0"
 
+pytestmark = pytest.mark.http1("that is what this client speaks")
+
 
 @pytest.fixture(scope="module")
 def python():
