@@ -24,6 +24,7 @@ struct durable_cache;
 struct touch_book;
 struct topics_hub;
 struct httpmq_catalog;
+struct httpmq_ack_desk;
 
 /* The channel whose payloads belong to api_on_watch_notify(). */
 #define API_WATCH_CHANNEL "tidegate_watch"
@@ -50,6 +51,7 @@ typedef struct api {
 	struct clerk *clerk;                     /* sees to their subscriptions */
 	_Atomic(struct topics_hub *) topics;     /* what the live connections of the topics dialect share */
 	_Atomic(struct httpmq_catalog *) httpmq; /* which stream captures a subject */
+	struct httpmq_ack_desk *httpmq_acks;
 	struct touch_book *touched;              /* when topics were last read */
 	int64_t started_ms;                      /* clock_now_ms() when it began */
 	atomic_uint_least32_t keyless;           /* round robin of records without a key: the next one's number */

@@ -17,6 +17,9 @@ typedef struct taker {
 	httpmq_counts counts;
 	int64_t delivered_c; /* as they will be */
 	int64_t scanned;
+	int64_t added; /* messages that were not pending before */
+	int64_t resent; /* those that were sent once before */
+	int64_t due_left;
 	size_t most;
 	size_t bytes;
 	int64_t *over; /* due ones whose message is gone */
@@ -43,6 +46,8 @@ static bool add(taker *t, int64_t sequence, int64_t first_c, int64_t sends, str 
 		return err_no_memory(e);
 	}
 	t->delivered_c = number;
+	t->added += first_c > 0 ? 0 : 1;
+	t->resent += sends == 2 ? 1 : 0;
 	t->bytes += value.len;
 	t->out->count++;
 	return true;
@@ -96,7 +101,8 @@ static bool take_due(taker *t, err *e)
 			t->over[t->over_count++] = db_i64(r, i, 0);
 		}
 	}
-	t->out->has_more = i < db_rows(r) || t->counts.due > i;
+	t->due_left = t->counts.due - i;
+	t->out->has_more = t->due_left > 0;
 	db_result_free(r);
 	return ok;
 }
@@ -157,6 +163,24 @@ static bool take_new(taker *t, err *e)
 
 /* ---- writing down ---- */
 
+/* Of what is sent now. */
+static int64_t deadline_of(const taker *t)
+{
+	int64_t wait_ns = t->consumer.ack_wait_ns;
+	return t->consumer.now_ms + wait_ns / HTTPMQ_NS_PER_MS + (wait_ns % HTTPMQ_NS_PER_MS > 0 ? 1 : 0);
+}
+
+/* When the next message will be due; 0: none is pending. */
+static int64_t next_due(const taker *t)
+{
+	int64_t next_ms = t->counts.next_due_ms;
+	int64_t own_ms = t->out->count > 0 ? deadline_of(t) : 0;
+	if (t->due_left > 0) {
+		return t->consumer.due_ms;
+	}
+	return next_ms == 0 || (own_ms != 0 && own_ms < next_ms) ? own_ms : next_ms;
+}
+
 static bool write_pending(const taker *t, err *e)
 {
 	enum { COLUMNS = 4 };
@@ -177,7 +201,6 @@ static bool write_pending(const taker *t, err *e)
 		db_array_end(&array);
 		ends[column] = bytes.len;
 	}
-	int64_t wait_ms = t->consumer.ack_wait_ns / HTTPMQ_NS_PER_MS + (t->consumer.ack_wait_ns % HTTPMQ_NS_PER_MS > 0);
 	db_params_init(&p);
 	db_param_i64(&p, t->request->topic->topic_id);
 	db_param_str(&p, t->request->consumer);
@@ -185,7 +208,7 @@ static bool write_pending(const taker *t, err *e)
 		size_t start = column > 0 ? ends[column - 1] : 0;
 		db_param_str(&p, str_skip(str_take(buf_str(&bytes), ends[column]), start));
 	}
-	db_param_i64(&p, t->consumer.now_ms + wait_ms);
+	db_param_i64(&p, deadline_of(t));
 	bool ok = bytes.failed ? err_no_memory(e) : db_do(t->conn, &SQL_HTTPMQ_PENDING_PUT, &p, NULL, e);
 	buf_dispose(&bytes);
 	return ok;
@@ -201,6 +224,9 @@ static bool advance(const taker *t, err *e)
 	db_param_i64(&p, t->scanned);
 	db_param_bool(&p, t->out->count > 0);
 	db_param_i64(&p, t->request->member);
+	db_param_i64(&p, t->added);
+	db_param_i64(&p, t->resent);
+	db_param_i64(&p, next_due(t));
 	return db_do(t->conn, &SQL_HTTPMQ_CONSUMER_ADVANCE, &p, NULL, e);
 }
 
@@ -261,13 +287,10 @@ static bool take_turn(taker *t, err *e)
 
 static bool drop_over(taker *t, err *e)
 {
-	httpmq_consumer *c = &t->consumer;
+	int64_t topic_id = t->request->topic->topic_id;
 	bool dropped = false;
-	if (t->counts.in_flight == 0 || (c->max_deliver <= 0 && c->lost_below == 0 && !c->has_holes)) {
-		return true;
-	}
-	return consumer_drop_over(t->conn, t->request->topic->topic_id, c, &dropped, e) &&
-		   (!dropped || consumer_count(t->conn, t->request->topic->topic_id, t->request->consumer, &t->counts, e));
+	return consumer_drop_over(t->conn, topic_id, &t->consumer, &dropped, e) &&
+		   (!dropped || consumer_count(t->conn, topic_id, &t->consumer, &t->counts, e));
 }
 
 static bool take(taker *t, err *e)
@@ -282,11 +305,7 @@ static bool take(taker *t, err *e)
 	if (!t->out->is_replaced && !t->out->has_yielded && (!take_due(t, e) || !take_new(t, e) || !write_down(t, e))) {
 		return false;
 	}
-	int64_t next_ms = t->counts.next_due_ms;
-	if (t->out->count > 0) {
-		int64_t own_ms = t->consumer.now_ms + t->consumer.ack_wait_ns / HTTPMQ_NS_PER_MS + 1;
-		next_ms = next_ms == 0 || own_ms < next_ms ? own_ms : next_ms;
-	}
+	int64_t next_ms = next_due(t);
 	t->out->due_in_ms = next_ms == 0 ? -1 : next_ms > t->consumer.now_ms ? next_ms - t->consumer.now_ms + 1 : 1;
 	return db_commit(t->conn, e);
 }
