@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-#include "db/array.h"
+#include "db/columns.h"
 #include "log/retain.h"
 #include "log/route.h"
 #include "sql/lease.h"
@@ -47,7 +47,7 @@ static void bind_key(db_params *p, int64_t topic_id, str consumer, int32_t parti
 	db_param_i32(p, partition);
 }
 
-static void bind_book(db_params *p, const lease_book *b)
+void lease_book_bind(const lease_book *b, db_params *p)
 {
 	bind_key(p, b->topic->topic_id, b->consumer, b->partition);
 }
@@ -135,24 +135,18 @@ static bool take_cursor(lease_book *b, const db_result *r)
 	return dead_letter.ptr == NULL || arena_copy_str(b->arena, dead_letter, &b->dead_letter);
 }
 
-/* ---- arrays and pipelines ---- */
+/* ---- pipelines ---- */
 
-/* The key, then the offsets, as parameters of a statement that is sent in the open pipeline. */
+/* A statement about some offsets, in the open pipeline. */
 static bool send_offsets(const lease_book *b, const db_query *query, const int64_t *offsets, size_t count, err *e)
 {
 	db_params p;
-	buf array;
-	db_array_builder builder;
-	buf_init(&array, ARRAYS_BYTES_MAX);
-	db_array_begin(&builder, &array, DB_INT8);
-	for (size_t i = 0; i < count; i++) {
-		db_array_add_i64(&builder, offsets[i]);
-	}
-	db_array_end(&builder);
-	bind_book(&p, b);
-	db_param_str(&p, buf_str(&array));
-	bool ok = array.failed ? no_memory(e) : db_pipeline_send(b->conn, query, &p, e);
-	buf_dispose(&array);
+	db_columns c;
+	db_columns_init(&c, ARRAYS_BYTES_MAX);
+	db_columns_add_i64(&c, offsets, count);
+	lease_book_bind(b, &p);
+	bool ok = db_columns_bind(&c, &p, e) && db_pipeline_send(b->conn, query, &p, e);
+	db_columns_dispose(&c);
 	return ok;
 }
 
@@ -178,7 +172,7 @@ static bool open_book(lease_book *b, const int64_t *offsets, size_t count, db_re
 	db_params p;
 	db_result *r = NULL;
 	bool ok = false;
-	bind_book(&p, b);
+	lease_book_bind(b, &p);
 	if (!db_pipeline_start(b->conn, e) || !db_pipeline_begin(b->conn, e) ||
 		!db_pipeline_send(b->conn, &SQL_LEASE_LOCK, &p, e) || !db_pipeline_send(b->conn, &SQL_LEASE_OPEN, &p, e) ||
 		(count > 0 && !send_offsets(b, &SQL_LEASE_FIND, offsets, count, e)) || !db_pipeline_flush(b->conn, e) ||
@@ -204,17 +198,17 @@ static bool settle(lease_book *b, err *e)
 	db_params p;
 	db_result *r = NULL;
 	int64_t freed = 0;
-	bind_book(&p, b);
+	lease_book_bind(b, &p);
 	db_param_i64(&p, b->floor);
 	if (b->floor > b->floor_offset && !db_do(b->conn, &SQL_LEASE_DROP_BELOW, &p, NULL, e)) {
 		return false;
 	}
-	bind_book(&p, b);
+	lease_book_bind(b, &p);
 	db_param_i64(&p, b->now_ms);
 	if (!db_do(b->conn, &SQL_LEASE_FREE, &p, &freed, e)) {
 		return false;
 	}
-	bind_book(&p, b);
+	lease_book_bind(b, &p);
 	if (!db_run(b->conn, &SQL_LEASE_COUNT, &p, &r, e)) {
 		return false;
 	}
@@ -288,35 +282,23 @@ static void add_writings(db_array_builder *a, const lease_book *b, bool dropped,
 	}
 }
 
-/* Entries that stay: `members` of SQL_LEASE_PUT. Those that go: the offsets of SQL_LEASE_DROP. */
+/* Entries that stay: all members, as SQL_LEASE_PUT takes them. Those that go: the offsets of SQL_LEASE_DROP. */
 static bool send_changed(const lease_book *b, const db_query *query, bool dropped, member members, size_t *sent, err *e)
 {
 	db_params p;
-	buf arrays;
-	size_t starts[MEMBERS + 1];
-	uint32_t count = 0;
+	db_columns c;
 	bool ok = true;
-	buf_init(&arrays, ARRAYS_BYTES_MAX);
+	db_columns_init(&c, ARRAYS_BYTES_MAX);
 	for (member m = 0; m < members; m++) {
-		db_array_builder a;
-		starts[m] = arrays.len;
-		db_array_begin(&a, &arrays, m == HOLDERS ? DB_BYTEA : DB_INT8);
-		add_writings(&a, b, dropped, m);
-		db_array_end(&a);
-		count = a.count;
+		add_writings(db_columns_begin(&c, m == HOLDERS ? DB_BYTEA : DB_INT8), b, dropped, m);
+		db_columns_end(&c);
 	}
-	starts[members] = arrays.len;
-	if (arrays.failed) {
-		ok = no_memory(e);
-	} else if (count > 0) {
-		bind_book(&p, b);
-		for (member m = 0; m < members; m++) {
-			db_param_str(&p, (str){arrays.ptr + starts[m], starts[m + 1] - starts[m]});
-		}
-		ok = db_pipeline_send(b->conn, query, &p, e);
+	if (c.array.count > 0) {
+		lease_book_bind(b, &p);
+		ok = db_columns_bind(&c, &p, e) && db_pipeline_send(b->conn, query, &p, e);
 		(*sent)++;
 	}
-	buf_dispose(&arrays);
+	db_columns_dispose(&c);
 	return ok;
 }
 
@@ -424,7 +406,7 @@ bool lease_book_find_returned(lease_book *b, int64_t from, size_t limit, lease_e
 	db_params p;
 	db_result *r = NULL;
 	size_t written = 0;
-	bind_book(&p, b);
+	lease_book_bind(b, &p);
 	db_param_i64(&p, from);
 	db_param_i64(&p, (int64_t)limit);
 	bool ok = db_pipeline_start(b->conn, e) && send_writings(b, &written, e) &&
@@ -500,19 +482,14 @@ void lease_book_erase(lease_book *b, const int64_t *offsets, size_t count)
 static bool send_erased(const lease_book *b, err *e)
 {
 	db_params p;
-	buf array;
-	db_array_builder builder;
-	buf_init(&array, ARRAYS_BYTES_MAX);
-	db_array_begin(&builder, &array, DB_INT8);
-	for (size_t i = 0; i < b->erased_count; i++) {
-		db_array_add_i64(&builder, b->erased[i]);
-	}
-	db_array_end(&builder);
+	db_columns c;
 	bind_head(&p, b);
-	bool ok = array.failed ? no_memory(e) : db_pipeline_send(b->conn, &SQL_LEASE_LOCK_HEAD, &p, e);
-	db_param_str(&p, buf_str(&array));
-	ok = ok && db_pipeline_send(b->conn, b->is_ephemeral ? &SQL_LEASE_ERASE_EPHEMERAL : &SQL_LEASE_ERASE, &p, e);
-	buf_dispose(&array);
+	bool ok = db_pipeline_send(b->conn, &SQL_LEASE_LOCK_HEAD, &p, e);
+	db_columns_init(&c, ARRAYS_BYTES_MAX);
+	db_columns_add_i64(&c, b->erased, b->erased_count);
+	ok = ok && db_columns_bind(&c, &p, e) &&
+		 db_pipeline_send(b->conn, b->is_ephemeral ? &SQL_LEASE_ERASE_EPHEMERAL : &SQL_LEASE_ERASE, &p, e);
+	db_columns_dispose(&c);
 	return ok;
 }
 
@@ -541,7 +518,7 @@ static bool send_cursor(lease_book *b, size_t *sent, err *e)
 	if (!b->has_written && memcmp(values, b->stored, sizeof values) == 0) {
 		return true;
 	}
-	bind_book(&p, b);
+	lease_book_bind(b, &p);
 	for (int i = 0; i < LEASE_CURSOR_VALUES; i++) {
 		db_param_i64(&p, values[i]);
 	}
@@ -554,9 +531,8 @@ bool lease_book_commit(lease_book *b, err *e)
 	bool relaxed = !b->leases_durable && (b->durability != LOG_FSYNC || !b->must_be_durable);
 	size_t before = relaxed ? 1 : 0; /* results before those of erasing */
 	if (!db_pipeline_start(b->conn, e) || (relaxed && !db_pipeline_send(b->conn, &SQL_LEASE_RELAX, NULL, e)) ||
-		!send_writings(b, &before, e) || !send_cursor(b, &before, e) ||
-		(b->erased_count > 0 && !send_erased(b, e)) || !db_pipeline_commit(b->conn, e) ||
-		!db_pipeline_flush(b->conn, e)) {
+		!send_writings(b, &before, e) || !send_cursor(b, &before, e) || (b->erased_count > 0 && !send_erased(b, e)) ||
+		!db_pipeline_commit(b->conn, e) || !db_pipeline_flush(b->conn, e)) {
 		return false;
 	}
 	return skip_results(b, before, e) && (b->erased_count == 0 || receive_erased(b, e)) && skip_results(b, 1, e) &&

@@ -118,6 +118,9 @@ void lease_book_erase(lease_book *b, const int64_t *offsets, size_t count);
 bool lease_book_lock_head(lease_book *b, err *e) MUST_CHECK;
 bool lease_book_commit(lease_book *b, err *e) MUST_CHECK;
 
+/* topic_id, consumer, partition: the first parameters of every statement about a consumer's leases. */
+void lease_book_bind(const lease_book *b, db_params *p);
+
 /* The lock alone, in the caller's transaction: whoever deletes leased records takes it before it locks their head. */
 bool lease_book_lock(db_conn *conn, int64_t topic_id, str consumer, int32_t partition, err *e) MUST_CHECK;
 

@@ -148,9 +148,8 @@ static bool insert_rows(lease_turn *t, head *h, const log_columns *columns, err 
 	size_t sent = 0;
 	buf scratch;
 	row_piece piece = {columns, NULL, columns->count};
-	put_place place = {.offset = h->next_offset,
-					   .byte = h->next_byte,
-					   .is_queue = t->dead_letter->config.kind == LOG_KIND_QUEUE};
+	put_place place = {
+		.offset = h->next_offset, .byte = h->next_byte, .is_queue = t->dead_letter->config.kind == LOG_KIND_QUEUE};
 	buf_init(&scratch, ROW_SCRATCH_BYTES);
 	bool ok = db_pipeline_start(t->conn, e) &&
 			  put_send_rows(t->conn, t->dead_letter->topic_id, h, &piece, 1, &place, &scratch, &sent, e) &&

@@ -183,6 +183,42 @@ def test_deliveries_end_at_max_retry(mq, stream):
         done(mq.ack(stream, "c", 1))
 
 
+@pytest.mark.tsan
+def test_acks_at_one_time_count_each_message_once(database, gateway, stream):
+    """Every message by two clients, out of order, while messages come again: the consumer's own counts stay those of its rows."""
+    messages, clients = 300, 8
+    with Mq(gateway.url) as mq:
+        done(mq.make_consumer(stream, "c", max_inflight=messages, ack_wait=S // 2))
+        mq.send(f"{stream}.a", *[b"%d" % i for i in range(messages)])
+
+    def agrees():
+        return database.psql("""
+            SELECT c.pending = count(p.sequence) AND c.redelivered = count(*) FILTER (WHERE p.sends > 1)
+                AND c.due_ms <= coalesce(min(p.deadline_ms), c.due_ms)
+            FROM tidegate.httpmq_consumer c LEFT JOIN tidegate.httpmq_pending p ON p.topic_id = c.topic_id AND p.consumer = c.name
+            GROUP BY c.topic_id, c.name""") == [["t"]] * int(database.psql("SELECT count(*) FROM tidegate.httpmq_consumer")[0][0])
+
+    def acknowledge(first):
+        with Mq(gateway.url) as mine:
+            for i in range(messages // 4):
+                done(mine.ack(stream, "c", (first * 37 + i * 4) % messages + 1))
+
+    with Mq(gateway.url) as mq, mq.subscribe(stream, "c", f"{stream}.a") as lines:
+        assert [s for s, _ in lines.numbers(messages)] == list(range(1, messages + 1))
+        lines.numbers(1)
+        threads = [threading.Thread(target=acknowledge, args=(n,)) for n in range(clients)]
+        for thread in threads:
+            thread.start()
+        while any(thread.is_alive() for thread in threads):
+            assert agrees()
+        for thread in threads:
+            thread.join()
+        wait.until(lambda: mq.standing(stream, "c")[2] == 0, "all are acknowledged")
+        assert agrees()
+        standing = mq.standing(stream, "c")
+        assert standing[1] == standing[0] and standing[3:] == (0, 0)
+
+
 def test_without_a_subscriber_nothing_is_numbered(mq, stream):
     done(mq.make_consumer(stream, "c", ack_wait=S // 5))
     mq.send(f"{stream}.a", b"1")

@@ -109,7 +109,8 @@ static bool show(const consumer_call *call, log_conn *conn, const log_topic *t, 
 	int64_t unsent = 0;
 	bool dropped = false;
 	bool ok = consumer_begin(conn, t->topic_id, name, http_arena(call->op.x), &c, &counts, e) &&
-			  consumer_drop_over(conn, t->topic_id, &c, &dropped, e) && consumer_unsent(conn, t, &c, &unsent, e) && db_commit(conn, e);
+			  consumer_drop_over(conn, t->topic_id, &c, &dropped, e) && consumer_unsent(conn, t, &c, &unsent, e) &&
+			  db_commit(conn, e);
 	if (!ok) {
 		db_rollback(conn);
 		return false;

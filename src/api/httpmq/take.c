@@ -2,7 +2,7 @@
 
 #include "api/httpmq/httpmq.h"
 #include "api/httpmq/subject.h"
-#include "db/array.h"
+#include "db/columns.h"
 #include "db/conn.h"
 #include "log/read.h"
 #include "sql/httpmq_consumer.h"
@@ -17,7 +17,7 @@ typedef struct taker {
 	httpmq_counts counts;
 	int64_t delivered_c; /* as they will be */
 	int64_t scanned;
-	int64_t added; /* messages that were not pending before */
+	int64_t added;  /* messages that were not pending before */
 	int64_t resent; /* those that were sent once before */
 	int64_t due_left;
 	size_t most;
@@ -185,32 +185,24 @@ static bool write_pending(const taker *t, err *e)
 {
 	enum { COLUMNS = 4 };
 	db_params p;
-	buf bytes;
-	size_t ends[COLUMNS];
-	buf_init(&bytes, ARRAY_BYTES_MAX);
+	db_columns c;
+	db_columns_init(&c, ARRAY_BYTES_MAX);
 	for (int column = 0; column < COLUMNS; column++) {
-		db_array_builder array;
-		db_array_begin(&array, &bytes, DB_INT8);
+		db_array_builder *array = db_columns_begin(&c, DB_INT8);
 		for (size_t i = 0; i < t->out->count; i++) {
 			const take_message *m = &t->out->messages[i];
-			db_array_add_i64(&array, column == 0   ? m->delivery.sequence
-									 : column == 1 ? m->first_c
-									 : column == 2 ? m->delivery.consumer_sequence
-												   : m->sends);
+			const int64_t row[COLUMNS] = {m->delivery.sequence, m->first_c, m->delivery.consumer_sequence, m->sends};
+			db_array_add_i64(array, row[column]);
 		}
-		db_array_end(&array);
-		ends[column] = bytes.len;
+		db_columns_end(&c);
 	}
 	db_params_init(&p);
 	db_param_i64(&p, t->request->topic->topic_id);
 	db_param_str(&p, t->request->consumer);
-	for (int column = 0; column < COLUMNS; column++) {
-		size_t start = column > 0 ? ends[column - 1] : 0;
-		db_param_str(&p, str_skip(str_take(buf_str(&bytes), ends[column]), start));
-	}
+	bool ok = db_columns_bind(&c, &p, e);
 	db_param_i64(&p, deadline_of(t));
-	bool ok = bytes.failed ? err_no_memory(e) : db_do(t->conn, &SQL_HTTPMQ_PENDING_PUT, &p, NULL, e);
-	buf_dispose(&bytes);
+	ok = ok && db_do(t->conn, &SQL_HTTPMQ_PENDING_PUT, &p, NULL, e);
+	db_columns_dispose(&c);
 	return ok;
 }
 

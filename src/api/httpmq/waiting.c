@@ -2,7 +2,7 @@
 
 #include "api/httpmq/httpmq.h"
 #include "api/httpmq/subject.h"
-#include "db/array.h"
+#include "db/columns.h"
 #include "db/conn.h"
 #include "sql/httpmq_consumer.h"
 
@@ -313,25 +313,18 @@ static bool make_due(log_conn *conn, int64_t topic_id, str name, const httpmq_de
 {
 	db_params p;
 	db_result *r = NULL;
-	buf bytes;
-	db_array_builder array;
-	buf_init(&bytes, ARRAY_BYTES_MAX);
-	db_array_begin(&array, &bytes, DB_INT8);
-	for (size_t i = 0; i < count; i++) {
-		db_array_add_i64(&array, list[i].sequence);
+	db_columns c;
+	db_columns_init(&c, ARRAY_BYTES_MAX);
+	for (int column = 0; column < 2; column++) {
+		db_array_builder *array = db_columns_begin(&c, DB_INT8);
+		for (size_t i = 0; i < count; i++) {
+			db_array_add_i64(array, column == 0 ? list[i].sequence : list[i].consumer_sequence);
+		}
+		db_columns_end(&c);
 	}
-	db_array_end(&array);
-	size_t split = bytes.len;
-	db_array_begin(&array, &bytes, DB_INT8);
-	for (size_t i = 0; i < count; i++) {
-		db_array_add_i64(&array, list[i].consumer_sequence);
-	}
-	db_array_end(&array);
 	bind_name(&p, topic_id, name);
-	db_param_str(&p, str_take(buf_str(&bytes), split));
-	db_param_str(&p, str_skip(buf_str(&bytes), split));
-	bool ok = bytes.failed ? err_no_memory(e) : db_run(conn, &SQL_HTTPMQ_PENDING_UNDO, &p, &r, e);
-	buf_dispose(&bytes);
+	bool ok = db_columns_bind(&c, &p, e) && db_run(conn, &SQL_HTTPMQ_PENDING_UNDO, &p, &r, e);
+	db_columns_dispose(&c);
 	if (!ok) {
 		return false;
 	}
