@@ -2,15 +2,14 @@
  * log/lease_book: what is known of one consumer's leases, inside a transaction that holds its lock: the cursor, and the
  * entries that the transaction looks at or changes.
  *
- *   lease_book b;
- *   lease_book_begin(&b, engine, conn, &place, &named, e)               BEGIN, lock, read; settles what is over
+ *   lease_book b = {.conn = …, .arena = …, .topic = …, .consumer = …, .partition = …};
+ *   lease_book_begin(&b, engine, offsets, count, &entries, e)           BEGIN, lock, read; settles what is over
  *   lease_book_change(&b, entry, LEASE_HELD)                            counts follow
- *   lease_book_write(&b, entries, count, e)                             changed entries will be rows
- *   lease_book_erase(&b, offsets, count)                                records will leave the topic
+ *   lease_book_write(&b, entries, count, e)                             changed entries are to be rows
+ *   lease_book_erase(&b, offsets, count)                                records are to leave the topic
  *   lease_book_commit(&b, e)                                            all of it, the cursor, and COMMIT
  *
- * A transaction is a few round trips: what is read at its beginning travels together, and so does what it writes at its end, or
- * before something else is read.
+ * What is read at the beginning travels together, and so does what is written: at the end, or before something else is read.
  *
  * Owns     nothing; entries live in the arena.
  * Threads  the one that was given conn.
