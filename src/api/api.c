@@ -26,7 +26,7 @@ bool api_init(api *a, err *e)
 	atomic_init(&a->keyless, 0);
 	atomic_init(&a->is_stopping, false);
 	a->httpmq = httpmq_catalog_new();
-	a->httpmq_acks = httpmq_ack_desk_new();
+	a->httpmq_acks = httpmq_ack_desk_new(a->log);
 	a->topics = topics_hub_new(a);
 	if (a->pumps == NULL || a->durable == NULL || a->durable_keeper == NULL || a->touched == NULL ||
 		a->topics == NULL || a->httpmq == NULL || a->httpmq_acks == NULL) {

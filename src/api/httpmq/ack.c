@@ -47,7 +47,7 @@ static void with_topic(api_operation *op)
 	}
 	a->wait.topic_id = op->topic->topic_id;
 	a->wait.done = on_acked;
-	httpmq_ack_desk_submit(api_of(op->x)->httpmq_acks, api_of(op->x)->log, &a->wait);
+	httpmq_ack_desk_submit(api_of(op->x)->httpmq_acks, &a->wait);
 }
 
 static bool read_body(http_exchange *x, ack *a, err *e)

@@ -13,8 +13,8 @@ enum {
 
 /* Acknowledgements of some consumers. At most one job is at work on a tray. */
 typedef struct tray {
-	pthread_mutex_t lock;
 	log_engine *engine;
+	pthread_mutex_t lock; /* guards what follows */
 	httpmq_ack_wait *first;
 	httpmq_ack_wait **end;
 	bool has_job;
@@ -24,10 +24,11 @@ struct httpmq_ack_desk {
 	tray trays[TRAYS];
 };
 
-httpmq_ack_desk *httpmq_ack_desk_new(void)
+httpmq_ack_desk *httpmq_ack_desk_new(log_engine *engine)
 {
 	httpmq_ack_desk *desk = calloc(1, sizeof *desk);
 	for (size_t i = 0; desk != NULL && i < TRAYS; i++) {
+		desk->trays[i].engine = engine;
 		pthread_mutex_init(&desk->trays[i].lock, NULL);
 		desk->trays[i].end = &desk->trays[i].first;
 	}
@@ -140,7 +141,7 @@ static void run_job(void *context, log_conn *conn)
 	}
 }
 
-void httpmq_ack_desk_submit(httpmq_ack_desk *desk, log_engine *engine, httpmq_ack_wait *ack)
+void httpmq_ack_desk_submit(httpmq_ack_desk *desk, httpmq_ack_wait *ack)
 {
 	err e;
 	tray *t = tray_of(desk, ack);
@@ -150,11 +151,10 @@ void httpmq_ack_desk_submit(httpmq_ack_desk *desk, log_engine *engine, httpmq_ac
 	pthread_mutex_lock(&t->lock);
 	*t->end = ack;
 	t->end = &ack->next;
-	t->engine = engine;
 	bool starts = !t->has_job;
 	t->has_job = true;
 	pthread_mutex_unlock(&t->lock);
-	if (starts && !log_engine_submit(engine, (log_job){run_job, refuse_job, t}, &e)) {
+	if (starts && !log_engine_submit(t->engine, (log_job){run_job, refuse_job, t}, &e)) {
 		refuse_job(t, &e);
 	}
 }

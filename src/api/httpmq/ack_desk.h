@@ -32,8 +32,8 @@ struct httpmq_ack_wait {
 	httpmq_ack_wait *next; /* the desk's */
 };
 
-httpmq_ack_desk *httpmq_ack_desk_new(void); /* NULL: no memory */
+httpmq_ack_desk *httpmq_ack_desk_new(log_engine *engine); /* NULL: no memory */
 void httpmq_ack_desk_free(httpmq_ack_desk *desk);
-void httpmq_ack_desk_submit(httpmq_ack_desk *desk, log_engine *engine, httpmq_ack_wait *ack);
+void httpmq_ack_desk_submit(httpmq_ack_desk *desk, httpmq_ack_wait *ack);
 
 #endif
