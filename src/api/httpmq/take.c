@@ -34,16 +34,26 @@ static bool has_room(const taker *t)
 	return t->out->count < t->most && (t->bytes < TAKE_BYTES || t->out->count == 0);
 }
 
-static bool add(taker *t, int64_t sequence, int64_t first_c, int64_t sends, str value, err *e)
+/* A record of another API has no subject: it counts as one of the topic's name. */
+static str subject_of(const taker *t, const log_record *r)
+{
+	return r->tag.ptr != NULL ? r->tag : t->request->topic->name;
+}
+
+static bool add(taker *t, const log_record *r, int64_t first_c, int64_t sends, err *e)
 {
 	take_message *m = &t->out->messages[t->out->count];
 	int64_t number = t->delivered_c + 1;
-	*m = (take_message){.delivery = {sequence, number}, .first_c = first_c > 0 ? first_c : number, .sends = sends};
-	if (!arena_copy_str(t->arena, value, &m->value)) {
+	*m = (take_message){.delivery = {r->offset + 1, number},
+						.first_c = first_c > 0 ? first_c : number,
+						.sends = sends,
+						.timestamp_ms = r->timestamp_ms};
+	if (!arena_copy_str(t->arena, r->value, &m->value) || !arena_copy_str(t->arena, subject_of(t, r), &m->subject) ||
+		!arena_copy_str(t->arena, r->headers, &m->headers)) {
 		return err_no_memory(e);
 	}
 	t->delivered_c = number;
-	t->bytes += value.len;
+	t->bytes += r->value.len + r->headers.len;
 	t->out->count++;
 	return true;
 }
@@ -65,7 +75,7 @@ static bool send_again(taker *t, int64_t sequence, int64_t first_c, int64_t send
 		return false;
 	}
 	*is_gone = !log_page_next(page, &record) || record.offset != sequence - 1;
-	bool ok = *is_gone || add(t, sequence, first_c, sends + 1, record.value, e);
+	bool ok = *is_gone || add(t, &record, first_c, sends + 1, e);
 	log_page_free(page);
 	return ok;
 }
@@ -105,8 +115,7 @@ static bool take_due(taker *t, err *e)
 
 static bool is_wanted(const taker *t, const log_record *r)
 {
-	str subject = r->tag.ptr != NULL ? r->tag : t->request->topic->name;
-	return t->consumer.filter.len == 0 || httpmq_subject_matches(t->consumer.filter, subject);
+	return t->consumer.filter.len == 0 || httpmq_subject_matches(t->consumer.filter, subject_of(t, r));
 }
 
 /* *goes_on: the page did not reach the end, and there is room. */
@@ -122,7 +131,7 @@ static bool take_page(taker *t, size_t capacity, bool *goes_on, err *e)
 	while (ok && !is_full && log_page_next(page, &record)) {
 		if (is_wanted(t, &record)) {
 			is_full = t->out->count >= capacity || !has_room(t);
-			ok = is_full || add(t, record.offset + 1, 0, 1, record.value, e);
+			ok = is_full || add(t, &record, 0, 1, e);
 		}
 		if (ok && !is_full) {
 			t->scanned = record.offset + 1;
@@ -245,6 +254,10 @@ static bool count_others(const taker *t, int64_t *others, err *e)
 static bool take_turn(taker *t, err *e)
 {
 	int64_t others = 0;
+	if (t->request->is_pull) {
+		return t->consumer.is_pull ||
+			   err_set(e, ERR_REFUSED, "messages of a push consumer are not fetched; subscribe, or create one of mode pull");
+	}
 	if (t->consumer.group.len == 0) {
 		t->out->is_replaced = t->consumer.generation != t->request->generation;
 		return true;
@@ -293,7 +306,7 @@ static bool take(taker *t, err *e)
 
 bool take_messages(log_conn *conn, const take_request *request, arena *a, take_result *out, err *e)
 {
-	taker t = {.conn = conn, .request = request, .arena = a, .most = TAKE_MESSAGES, .out = out};
+	taker t = {.conn = conn, .request = request, .arena = a, .most = request->most, .out = out};
 	*out = (take_result){.messages = arena_alloc_array(a, TAKE_MESSAGES, sizeof *out->messages)};
 	bool ok = out->messages != NULL ? take(&t, e) : err_no_memory(e);
 	if (!ok) {

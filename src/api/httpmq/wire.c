@@ -59,6 +59,21 @@ void httpmq_write_string(buf *out, str s)
 	buf_append_byte(out, '"');
 }
 
+void httpmq_write_json(buf *out, str text)
+{
+	while (text.len > 0) {
+		size_t length = text_utf8_length(text);
+		if (length > 1) {
+			/* Inside a string: JSON has no other place for it. */
+			write_escape(out, code_point(text.ptr, length));
+		} else {
+			buf_append_byte(out, text.ptr[0]);
+			length = 1;
+		}
+		text = str_skip(text, length);
+	}
+}
+
 void httpmq_write_time(buf *out, int64_t unix_ms)
 {
 	struct tm at;

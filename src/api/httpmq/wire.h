@@ -11,6 +11,8 @@
 
 /* A quoted string, ASCII only; bytes that are no UTF-8 become '?'. */
 void httpmq_write_string(buf *out, str s);
+/* JSON text, ASCII only, the same otherwise. */
+void httpmq_write_json(buf *out, str text);
 /* RFC 3339 in UTC, without trailing zeros; 0 is the beginning of 1970. */
 void httpmq_write_time(buf *out, int64_t unix_ms);
 /* "0001-01-01T00:00:00Z": never. */
