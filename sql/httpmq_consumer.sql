@@ -123,6 +123,13 @@ WHERE c.topic_id = $1 AND c.name = $2 AND EXISTS (SELECT FROM gone)
 RETURNING (SELECT count(*) FROM (SELECT FROM tidegate.httpmq_pending p WHERE p.topic_id = $1 AND p.consumer = $2
                                  LIMIT c.max_inflight) n) >= c.max_inflight AS is_full, c.floor_c, c.floor_s
 
+-- name: httpmq_pending_nack
+-- The last delivery of a message ends before its time. $1 bigint topic_id, $2 text consumer, $3 bigint sequence,
+-- $4 bigint consumer sequence, $5 bigint ms until it comes again
+UPDATE tidegate.httpmq_pending
+SET deadline_ms = CASE WHEN $5::bigint = 0 THEN 0 ELSE (extract(epoch FROM clock_timestamp()) * 1000)::bigint + $5 END
+WHERE topic_id = $1 AND consumer = $2 AND sequence = $3 AND last_c = $4
+
 -- name: httpmq_pending_undo
 -- Deliveries that reached nobody: the last one of a message that was never delivered before is taken back whole, others become
 -- due at once. $1 bigint topic_id, $2 text consumer, $3 bigint[] sequences, $4 bigint[] consumer sequences

@@ -256,7 +256,8 @@ static bool take_turn(taker *t, err *e)
 	int64_t others = 0;
 	if (t->request->is_pull) {
 		return t->consumer.is_pull ||
-			   err_set(e, ERR_REFUSED, "messages of a push consumer are not fetched; subscribe, or create one of mode pull");
+			   err_set(e, ERR_REFUSED,
+					   "messages of a push consumer are not fetched; subscribe, or create one of mode pull");
 	}
 	if (t->consumer.group.len == 0) {
 		t->out->is_replaced = t->consumer.generation != t->request->generation;
@@ -307,7 +308,7 @@ static bool take(taker *t, err *e)
 bool take_messages(log_conn *conn, const take_request *request, arena *a, take_result *out, err *e)
 {
 	taker t = {.conn = conn, .request = request, .arena = a, .most = request->most, .out = out};
-	*out = (take_result){.messages = arena_alloc_array(a, TAKE_MESSAGES, sizeof *out->messages)};
+	*out = (take_result){.messages = arena_alloc_array(a, request->most, sizeof *out->messages)};
 	bool ok = out->messages != NULL ? take(&t, e) : err_no_memory(e);
 	if (!ok) {
 		db_rollback(conn);

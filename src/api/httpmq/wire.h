@@ -40,6 +40,8 @@ int httpmq_code_of(const err *e);
 bool httpmq_take_name(http_exchange *x, size_t index, const char *what, str *out);
 /* A subject in the path, checked likewise. */
 bool httpmq_take_subject(http_exchange *x, size_t index, str *out);
+/* Whether a message may have it: ERR_INVALID_REQUEST. */
+bool httpmq_subject_check(str subject, err *e) MUST_CHECK;
 
 /* Opens the JSON object of a body, whatever its Content-Type. End it with httpmq_body_end(): what follows is ignored. */
 bool httpmq_body_begin(body *b, http_exchange *x, err *e) MUST_CHECK;
