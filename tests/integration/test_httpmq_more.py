@@ -8,7 +8,6 @@ import time
 import pytest
 
 from harness import wait
-from harness.client import Client, ok
 from harness.httpmq import Mq, done, fine, new_name, refused, stored
 
 S = 1_000_000_000
@@ -249,3 +248,33 @@ def test_a_purge_makes_room_for_the_subscriber(mq, stream):
         assert mq.purge(stream) == 1
         mq.send(f"{stream}.a", b"2")
         assert lines.deliver(1) == [(2, 2, b"2")]
+
+
+# ---- topics of other APIs ----
+
+def test_a_topic_of_another_api_becomes_a_stream(mq, gateway):
+    with gateway.client() as other:
+        other.make("adopted", 1)
+        other.put("adopted", [{"value": "before", "headers": [["k", "v"]]}])
+        assert "adopted" not in fine(mq.streams())["streams"]
+        refused(mq.make_stream("adopted", max_msgs=1), 500)
+        for _ in range(2):
+            done(mq.make_stream("adopted", subjects=["adopted.*"]))
+        assert (mq.state("adopted")["messages"], mq.stream("adopted")["config"]["max_msgs"]) == (1, -1)
+        done(mq.make_consumer("adopted", "c", mode="pull", max_inflight=9))
+        mq.send("adopted.x", b"after")
+        other.put("adopted", [{"value": "later"}])
+        assert [(m["subject"], m["payload"], m.get("headers")) for m in mq.fetch("adopted", "c", batch=9)] == [
+            ("adopted", b"before", [["k", "v"]]), ("adopted.x", b"after", None), ("adopted", b"later", None)]
+        assert [m["value"] for m in other.read_all("adopted")] == ["before", "after", "later"]
+        other.make("wide", 2)
+        refused(mq.make_stream("wide"), 500)
+
+
+def test_an_adopted_topic_keeps_its_limits_until_they_are_changed(mq):
+    with_ttl = {"config": {"ttl": "1h"}}
+    assert mq.request("PUT", "/v0/topics/aged", json={"ttl_ms": 3_600_000}).status_code in (200, 201)
+    done(mq.make_stream("aged"))
+    assert mq.stream("aged")["config"]["max_age"] == 3600 * S
+    done(mq.request("PUT", "/v1/admin/stream/aged/limit", data='{"max_msgs":5}'))
+    assert (mq.stream("aged")["config"]["max_age"], mq.stream("aged")["config"]["max_msgs"]) == (3600 * S, 5)
