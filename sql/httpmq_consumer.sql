@@ -152,10 +152,20 @@ VALUES ($1, $2, $3, (extract(epoch FROM clock_timestamp()) * 1000)::bigint)
 ON CONFLICT (topic_id, consumer, member) DO UPDATE SET seen_ms = excluded.seen_ms
 
 -- name: httpmq_member_others
--- Other members that were seen lately; what was not is forgotten with the next one that leaves. $1 bigint topic_id,
+-- Whether another member was seen lately; what was not is forgotten with the next one that leaves. $1 bigint topic_id,
 -- $2 text consumer, $3 bigint member, $4 bigint not seen for so many ms
-SELECT count(*) FROM tidegate.httpmq_member WHERE topic_id = $1 AND consumer = $2 AND member <> $3
-  AND seen_ms >= (extract(epoch FROM clock_timestamp()) * 1000)::bigint - $4::bigint
+SELECT EXISTS (SELECT FROM tidegate.httpmq_member WHERE topic_id = $1 AND consumer = $2 AND member <> $3
+  AND seen_ms >= (extract(epoch FROM clock_timestamp()) * 1000)::bigint - $4::bigint)
+
+-- name: httpmq_members_mark
+-- Members of many consumers are there; those of a deleted one are left out. $1 bigint[] topic_ids, $2 text[] consumers,
+-- $3 bigint[] members
+INSERT INTO tidegate.httpmq_member (topic_id, consumer, member, seen_ms)
+SELECT u.topic_id, u.consumer, u.member, (extract(epoch FROM clock_timestamp()) * 1000)::bigint
+FROM unnest($1::bigint[], $2::text[], $3::bigint[]) AS u(topic_id, consumer, member)
+JOIN tidegate.httpmq_consumer c ON c.topic_id = u.topic_id AND c.name = u.consumer
+ORDER BY u.topic_id, u.consumer, u.member
+ON CONFLICT (topic_id, consumer, member) DO UPDATE SET seen_ms = excluded.seen_ms
 
 -- name: httpmq_member_leave
 -- $1 bigint topic_id, $2 text consumer, $3 bigint member, $4 bigint not seen for so many ms

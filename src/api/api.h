@@ -50,6 +50,7 @@ typedef struct api {
 	struct clerk *clerk;                     /* sees to their subscriptions */
 	_Atomic(struct topics_hub *) topics;     /* what the live connections of the topics dialect share */
 	_Atomic(struct httpmq_catalog *) httpmq; /* which stream captures a subject */
+	struct httpmq_members *httpmq_members;   /* of delivery groups, served here */
 	struct touch_book *touched;              /* when topics were last read */
 	int64_t started_ms;                      /* clock_now_ms() when it began */
 	atomic_uint_least32_t keyless;           /* round robin of records without a key: the next one's number */

@@ -3,6 +3,7 @@
 #include "api/gate.h"
 #include "api/httpmq/delivery.h"
 #include "api/httpmq/httpmq.h"
+#include "api/httpmq/members.h"
 #include "api/httpmq/take.h"
 #include "api/httpmq/wire.h"
 #include "api/pump.h"
@@ -22,7 +23,6 @@ enum {
 	UNDO_MS = 500,    /* older ones were read, whatever became of the connection */
 	RETRY_MS = 250,   /* after passing trouble */
 	YIELD_MS = 10,    /* another member of the group may take its turn meanwhile */
-	MEMBER_SEEN_MS = 2000,
 	WAKE_MS_MOST = 60000,
 };
 
@@ -44,15 +44,15 @@ typedef struct subscription {
 	str line_head; /* of every line, up to the sequences */
 	char *texts;
 	take_request take;
-	bool is_member; /* of a group */
 	bool has_details;
+	bool is_member; /* of a group */
+	httpmq_member member;
 
 	/* the pump's */
 	arena *arena;
 	recent recents[RECENT_MAX]; /* a ring */
 	uint64_t recent_end;        /* of all that were ever taken; the last RECENT_MAX are in the ring */
 	uint64_t recent_pushed;     /* of them, how many the stream has taken */
-	int64_t seen_ms;            /* when the member was last marked as there */
 	bool has_ended;
 
 	atomic_size_t references;       /* the stream's, the pump's, the opener's */
@@ -67,6 +67,7 @@ static void unref(subscription *s)
 		for (size_t i = 0; i < RECENT_MAX; i++) {
 			frame_unref(s->recents[i].frame);
 		}
+		httpmq_members_remove(s->api->httpmq_members, &s->member);
 		http_stream_unref(s->stream);
 		pump_unref(s->pump);
 		log_topic_unref(s->topic);
@@ -215,25 +216,26 @@ static void undo_lost(subscription *s, log_conn *conn)
 	}
 }
 
-static bool mark_member(const subscription *s, log_conn *conn, bool is_there, err *e)
+static void leave_group(subscription *s, log_conn *conn)
 {
+	err e;
 	db_params p;
+	httpmq_members_remove(s->api->httpmq_members, &s->member);
 	db_params_init(&p);
 	db_param_i64(&p, s->topic->topic_id);
 	db_param_str(&p, s->consumer);
-	db_param_i64(&p, s->take.member);
-	if (!is_there) {
-		db_param_i64(&p, TAKE_MEMBER_LIFE_MS);
+	db_param_i64(&p, s->member.number);
+	db_param_i64(&p, MEMBER_LIFE_MS);
+	if (!db_do(conn, &SQL_HTTPMQ_MEMBER_LEAVE, &p, NULL, &e)) {
+		slog_err(s->api->slog, SLOG_DEBUG, "httpmq", "a member of a group is forgotten later", &e);
 	}
-	return db_do(conn, is_there ? &SQL_HTTPMQ_MEMBER_SEEN : &SQL_HTTPMQ_MEMBER_LEAVE, &p, NULL, e);
 }
 
 static pump_next leave(subscription *s, log_conn *conn)
 {
-	err e;
 	undo_lost(s, conn);
-	if (s->is_member && !mark_member(s, conn, false, &e)) {
-		slog_err(s->api->slog, SLOG_DEBUG, "httpmq", "a member of a group is forgotten later", &e);
+	if (s->is_member) {
+		leave_group(s, conn);
 	}
 	unref(s);
 	return PUMP_DONE;
@@ -270,9 +272,8 @@ static bool is_passing(const err *e)
 
 static void wait_for(const subscription *s, int64_t in_ms)
 {
-	int64_t most = s->is_member ? MEMBER_SEEN_MS : WAKE_MS_MOST;
-	if (in_ms >= 0 || s->is_member) {
-		pump_kick_at(s->pump, clock_now_ms() + (in_ms >= 0 && in_ms < most ? in_ms : most));
+	if (in_ms >= 0) {
+		pump_kick_at(s->pump, clock_now_ms() + (in_ms < WAKE_MS_MOST ? in_ms : WAKE_MS_MOST));
 	}
 }
 
@@ -280,13 +281,9 @@ static pump_next serve(subscription *s, log_conn *conn)
 {
 	err e = {0};
 	int64_t due_in_ms = -1;
-	int64_t now_ms = clock_now_ms();
 	/* Register first, then look. */
 	if (!pump_watch(s->pump, s->topic->topic_id, 0)) {
 		return finish_for(s, "the server has no memory left for another subscription; try again later");
-	}
-	if (s->is_member && now_ms - s->seen_ms >= MEMBER_SEEN_MS && mark_member(s, conn, true, &e)) {
-		s->seen_ms = now_ms;
 	}
 	step result = push_taken(s);
 	for (int i = 0; i < TURN_TAKES && result == STEP_ON; i++) {
@@ -396,7 +393,6 @@ static subscription *subscription_new(http_exchange *x, const subscription_reque
 	s->arena = arena_new(ARENA_BYTES);
 	s->is_member = q->is_member;
 	s->has_details = q->has_details;
-	s->seen_ms = clock_now_ms();
 	if (s->principal == NULL || s->arena == NULL || !set_texts(s, q, httpmq_request_id(x))) {
 		goto fail;
 	}
@@ -455,8 +451,13 @@ void subscription_open(http_exchange *x, const subscription_request *request)
 	};
 	http_reply_header(x, STR("Cache-Control"), STR("no-cache"));
 	http_reply_header(x, STR("X-Accel-Buffering"), STR("no"));
-	/* Whoever was served before looks, and finds that it is not any more. */
-	log_wake(s->api->log, s->topic->topic_id, 0);
+	if (s->is_member) {
+		s->member = (httpmq_member){.topic_id = s->topic->topic_id, .consumer = s->consumer, .number = request->member};
+		httpmq_members_add(s->api->httpmq_members, &s->member);
+	} else {
+		/* Whoever was served before looks, and finds that it is not any more. */
+		log_wake(s->api->log, s->topic->topic_id, 0);
+	}
 	/* The reply: x and the request are gone behind it. */
 	if (http_stream_open(x, &options) != NULL) {
 		watch_credential(s);

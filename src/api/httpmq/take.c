@@ -1,6 +1,7 @@
 #include "api/httpmq/take.h"
 
 #include "api/httpmq/httpmq.h"
+#include "api/httpmq/members.h"
 #include "api/httpmq/subject.h"
 #include "db/array.h"
 #include "db/conn.h"
@@ -233,7 +234,7 @@ static bool write_down(taker *t, err *e)
 
 /* ---- whose turn ---- */
 
-static bool count_others(const taker *t, int64_t *others, err *e)
+static bool look_for_others(const taker *t, bool *has_others, err *e)
 {
 	db_params p;
 	db_result *r = NULL;
@@ -241,11 +242,11 @@ static bool count_others(const taker *t, int64_t *others, err *e)
 	db_param_i64(&p, t->request->topic->topic_id);
 	db_param_str(&p, t->request->consumer);
 	db_param_i64(&p, t->request->member);
-	db_param_i64(&p, TAKE_MEMBER_LIFE_MS);
+	db_param_i64(&p, MEMBER_LIFE_MS);
 	if (!db_run(t->conn, &SQL_HTTPMQ_MEMBER_OTHERS, &p, &r, e)) {
 		return false;
 	}
-	*others = db_i64(r, 0, 0);
+	*has_others = db_bool(r, 0, 0);
 	db_result_free(r);
 	return true;
 }
@@ -253,7 +254,7 @@ static bool count_others(const taker *t, int64_t *others, err *e)
 /* Members of a group take a message each in turn. */
 static bool take_turn(taker *t, err *e)
 {
-	int64_t others = 0;
+	bool has_others = false;
 	if (t->request->is_pull) {
 		return t->consumer.is_pull ||
 			   err_set(e, ERR_REFUSED,
@@ -263,10 +264,10 @@ static bool take_turn(taker *t, err *e)
 		t->out->is_replaced = t->consumer.generation != t->request->generation;
 		return true;
 	}
-	if (!count_others(t, &others, e)) {
+	if (!look_for_others(t, &has_others, e)) {
 		return false;
 	}
-	if (others > 0) {
+	if (has_others) {
 		t->most = 1;
 		t->out->has_yielded = t->consumer.last_member == t->request->member && !t->request->insists;
 	}

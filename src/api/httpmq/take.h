@@ -19,7 +19,6 @@ enum {
 	TAKE_MESSAGES = 256,
 	TAKE_BYTES = 128 << 10,
 	TAKE_SCAN = 20000,
-	TAKE_MEMBER_LIFE_MS = 6000, /* a member of a group that was not seen for so long is gone */
 };
 
 typedef struct take_request {
