@@ -66,11 +66,12 @@ static pump_next answer(fetch *f)
 	return next;
 }
 
-static void refuse(void *context, const err *e)
+static pump_next refuse(void *context, const err *e)
 {
 	fetch *f = context;
-	(void)end(f);
+	pump_next next = end(f);
 	api_fail(&f->op, e);
+	return next;
 }
 
 static void wait_on(const fetch *f, int64_t now_ms)
@@ -88,8 +89,7 @@ static pump_next look_and_wait(void *context, log_conn *conn)
 		int64_t now_ms = clock_now_ms();
 		bool is_last = now_ms >= f->deadline_ms || atomic_load(&api_of(f->op.x)->is_stopping);
 		if (!api_attempt(&f->op, conn, &e)) {
-			refuse(f, &e);
-			return PUMP_DONE;
+			return refuse(f, &e);
 		}
 		if (f->taken.count > 0 || is_last) {
 			break;

@@ -335,14 +335,20 @@ static pump_next run(void *context, log_conn *conn)
 	return why != NULL ? finish_for(s, why) : serve(s, conn);
 }
 
-/* No job can be had: what was lost waits for its time. */
-static void refuse(void *context, const err *e)
+/* No job can be had, but the subscription goes on as soon as there is one; when it is over, what was lost waits for its time. */
+static pump_next refuse(void *context, const err *e)
 {
 	subscription *s = context;
+	bool is_over = !atomic_load(&s->is_open) || atomic_load(&s->is_closed) || atomic_load(&s->ends_for) != NULL ||
+				   atomic_load(&s->api->is_stopping);
+	if (!is_over && is_passing(e)) {
+		return PUMP_WAIT;
+	}
 	if (s->stream != NULL) {
 		(void)finish(s, e);
 	}
 	unref(s);
+	return PUMP_DONE;
 }
 
 /* ---- opening ---- */
