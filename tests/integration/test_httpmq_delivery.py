@@ -1,13 +1,17 @@
 """httpmq: subscriptions, acknowledgements, redelivery (contract, sections 5 and 6)."""
 
+import contextlib
 import json
+import os
+import select
 import socket
 import threading
 
 import pytest
 
 from harness import wait
-from harness.httpmq import Mq, Subscription2, connect2, done, fine, new_name, refused
+from harness.crowd import Crowd
+from harness.httpmq import Mq, Subscription2, connect2, done, new_name, refused
 
 S = 1_000_000_000
 QUIET_S = 0.3
@@ -429,14 +433,69 @@ def test_a_newer_subscriber_at_another_worker_takes_over(mq, gateways, stream):
             done(mq.ack(stream, "c", 1))
 
 
-def test_many_subscriptions_at_one_worker(mq, stream):
-    count = 100
-    for i in range(count):
-        done(mq.make_consumer(stream, f"c{i}"))
-    lines = [mq.subscribe(stream, f"c{i}", f"{stream}.a") for i in range(count)]
-    mq.send(f"{stream}.a", b"all")
-    for one in lines:
-        assert one.deliver(1) == [(1, 1, b"all")]
-    for one in lines:
-        one.close()
-    assert fine(mq.get(f"/v1/admin/stream/{stream}/consumer"))["consumers"]["c7"]["num_ack_pending"] == 1
+# ---- very many ----
+
+MANY = int(os.environ.get("TIDEGATE_TEST_SUBSCRIPTIONS", "200"))  # by hand: 2000
+STREAMS_A_CONNECTION = 100
+
+
+def make_crowd(mq, stream):
+    """Paths of MANY subscriptions: half of them alone at their consumers, half in groups of ten."""
+    alone, groups = MANY // 2, MANY // 20
+    for i in range(alone):
+        done(mq.make_consumer(stream, f"alone{i}", max_inflight=9))
+    for i in range(groups):
+        done(mq.make_consumer(stream, f"group{i}", max_inflight=9, delivery_group="g"))
+    path = f"/v1/data/stream/{stream}/consumer/"
+    return ([f"{path}alone{i}?subject_name={stream}.a" for i in range(alone)],
+            [f"{path}group{i % groups}?subject_name={stream}.a&delivery_group=g" for i in range(groups * 10)])
+
+
+def check_crowd(alone, groups, sent):
+    """Bytes that each subscription got: every consumer got every message once."""
+    assert all(got.count(b'"b64_msg"') == sent for got in alone)
+    assert sum(got.count(b'"b64_msg"') for got in groups) == sent * (MANY // 20)
+
+
+def test_many_subscriptions_at_one_worker(mq, gateway, stream):
+    alone, groups = make_crowd(mq, stream)
+    with Crowd(gateway.url, alone + groups) as crowd:
+        crowd.wait_for("200 OK", "all are open")
+        mq.send(f"{stream}.a", b"1", b"2")
+        wanted = 2 * (len(alone) + MANY // 20)
+        wait.until(lambda: sum(bytes(got).count(b'"b64_msg"') for got in crowd.received) >= wanted, "all have both", 60 * wait.SLOWNESS)
+        got = [bytes(one) for one in crowd.received]
+        check_crowd(got[:len(alone)], got[len(alone):], 2)
+
+
+def test_many_subscriptions_as_streams_of_few_connections(mq, gateway, stream):
+    alone, groups = make_crowd(mq, stream)
+    paths = alone + groups
+    with contextlib.ExitStack() as stack:
+        places = []
+        for begin in range(0, len(paths), STREAMS_A_CONNECTION):
+            connection = stack.enter_context(connect2(gateway))
+            asked = [connection.ask("GET", path) for path in paths[begin:begin + STREAMS_A_CONNECTION]]
+            connection.until(lambda c=connection, a=asked: all(number in c.headers for number in a))
+            places += [(connection, number) for number in asked]
+        mq.send(f"{stream}.a", b"1", b"2")
+
+        def got():
+            return [connection.bodies.get(number, b"") for connection, number in places]
+        for connection, number in places[:len(alone)]:
+            connection.until(lambda c=connection, n=number: c.bodies.get(n, b"").count(b'"b64_msg"') == 2)
+        for first in range(MANY // 20):
+            members = places[len(alone) + first::MANY // 20]
+
+            def have_all(members=members):
+                return sum(c.bodies.get(n, b"").count(b'"b64_msg"') for c, n in members) >= 2
+            wait.until(lambda m=members: have_all() or drain_sockets(m), "the group has both")
+        check_crowd(got()[:len(alone)], got()[len(alone):], 2)
+
+
+def drain_sockets(members):
+    """Takes in what has come already; never true."""
+    for connection, _ in members:
+        while select.select([connection.socket], [], [], 0)[0] and connection.receive():
+            pass
+    return False
