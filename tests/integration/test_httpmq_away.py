@@ -65,6 +65,7 @@ def test_every_call_fails_with_retry_after_and_works_again_by_itself(served):
     assert stored(mq.publish("s", b"after")) == last + 1
 
 
+@pytest.mark.tsan
 def test_a_subscription_goes_on_after_a_restart_of_postgres(served):
     pg, mq = served
     with mq.subscribe("s", "c", "s") as lines:

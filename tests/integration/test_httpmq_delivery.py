@@ -37,6 +37,7 @@ def stays_quiet(lines):
 
 # ---- the worked example of the contract ----
 
+@pytest.mark.tsan
 def test_the_worked_example(mq, stream):
     done(mq.make_consumer(stream, "c", max_inflight=2, ack_wait=2 * S))
     mq.send(f"{stream}.a", *[b"%d" % i for i in range(1, 6)])
@@ -247,6 +248,7 @@ def test_holes_drop_what_is_pending(mq):
 
 # ---- coming and going ----
 
+@pytest.mark.tsan
 def test_the_newer_subscriber_takes_over(mq, stream):
     done(mq.make_consumer(stream, "c", max_inflight=9))
     with mq.subscribe(stream, "c", f"{stream}.a") as old:
@@ -260,6 +262,7 @@ def test_the_newer_subscriber_takes_over(mq, stream):
             assert new.numbers(1) == [(2, 2)]
 
 
+@pytest.mark.tsan
 def test_a_deleted_consumer_or_stream_ends_the_subscription(mq, stream):
     for path in (f"/v1/admin/stream/{stream}/consumer/c", f"/v1/admin/stream/{stream}"):
         done(mq.make_consumer(stream, "c"))
@@ -269,6 +272,7 @@ def test_a_deleted_consumer_or_stream_ends_the_subscription(mq, stream):
             assert lines.wait_end() is True
 
 
+@pytest.mark.tsan
 def test_resubscribing_a_hundred_times_loses_nothing_and_stalls_never(mq, stream):
     """A subscriber goes, the next one comes and a message is published within the same moment."""
     done(mq.make_consumer(stream, "c", max_inflight=1))
@@ -305,6 +309,7 @@ def test_a_reset_client_gives_back_what_it_did_not_read(mq, gateway, stream):
         assert lines.deliver(2) == [(1, 1, b"1"), (2, 2, b"2")]
 
 
+@pytest.mark.tsan
 def test_a_stop_tells_the_subscriber(fresh_database, fleet):
     one = fleet.start(fresh_database)
     with Mq(one.url) as mq:
@@ -319,6 +324,7 @@ def test_a_stop_tells_the_subscriber(fresh_database, fleet):
 
 # ---- HTTP/2 ----
 
+@pytest.mark.tsan
 def test_one_http_2_connection_does_everything(mq, gateway, stream):
     done(mq.make_consumer(stream, "c"))
     with connect2(gateway) as connection:
@@ -389,6 +395,7 @@ def test_a_group_shares_without_overlap(mq, stream):
         assert len(got[0]) >= 5 and len(got[1]) >= 5, got
 
 
+@pytest.mark.tsan
 def test_a_group_shares_across_workers_and_outlives_one(fresh_database, fleet):
     first, second = (fleet.start(fresh_database) for _ in range(2))
     with Mq(first.url) as a, Mq(second.url) as b:
@@ -457,6 +464,7 @@ def check_crowd(alone, groups, sent):
     assert sum(got.count(b'"b64_msg"') for got in groups) == sent * (MANY // 20)
 
 
+@pytest.mark.tsan
 def test_many_subscriptions_at_one_worker(mq, gateway, stream):
     alone, groups = make_crowd(mq, stream)
     with Crowd(gateway.url, alone + groups) as crowd:

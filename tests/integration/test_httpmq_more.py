@@ -56,6 +56,7 @@ def test_a_raw_message_is_its_bytes_and_headers(mq, stream):
     assert mq.state(stream)["last_seq"] == 1
 
 
+@pytest.mark.tsan
 def test_a_batch_is_stored_whole_and_in_order(mq, stream):
     answer = fine(mq.publish_batch(stream, (f"{stream}.a", b"1"), (f"{stream}.b", b"2", [["k", "v"], ["k", "w"]]), (f"{stream}.a", b"3")))
     assert (answer["stream"], answer["first_sequence"], answer["last_sequence"]) == (stream, 1, 3)
@@ -166,6 +167,7 @@ def test_fetched_messages_wait_for_their_acknowledgement(mq, stream):
     assert [(m["sequence"]["stream"], m["deliveries"]) for m in mq.fetch(stream, "c", batch=5)] == [(5, 2)]
 
 
+@pytest.mark.tsan
 def test_a_fetch_waits_for_a_message(mq, stream):
     threading.Timer(0.3, lambda: mq.send(f"{stream}.a", b"1")).start()
     begun = time.monotonic()
@@ -181,6 +183,7 @@ def test_a_waiting_fetch_gets_what_becomes_due(mq, stream):
     assert numbers(mq.fetch(stream, "again", expires=30 * S)) == [(1, 2)]
 
 
+@pytest.mark.tsan
 def test_fetching_at_once_from_two_workers_gives_each_message_once(fresh_database, fleet):
     first, second = (fleet.start(fresh_database) for _ in range(2))
     with Mq(first.url) as a, Mq(second.url) as b:
@@ -240,6 +243,7 @@ def test_a_purge_of_some(mq, stream):
     refused(mq.post(f"/v1/admin/stream/{new_name()}/purge"), 500)
 
 
+@pytest.mark.tsan
 def test_a_purge_makes_room_for_the_subscriber(mq, stream):
     done(mq.make_consumer(stream, "p", max_inflight=1))
     mq.send(f"{stream}.a", b"1")
