@@ -135,6 +135,16 @@ WHERE c.topic_id = $1 AND c.name = $2 AND t.messages > 0
 RETURNING c.pending + t.messages >= c.max_inflight AS is_full, c.floor_c, c.floor_s, c.pending, c.redelivered,
     (SELECT array_agg(g.sequence) FROM gone g) AS sequences
 
+-- name: httpmq_pending_nack
+-- The last delivery of a message ends before its time. $1 bigint topic_id, $2 text consumer, $3 bigint sequence,
+-- $4 bigint consumer sequence, $5 bigint ms until it comes again
+WITH nacked AS (
+    UPDATE tidegate.httpmq_pending
+    SET deadline_ms = CASE WHEN $5::bigint = 0 THEN 0 ELSE (extract(epoch FROM clock_timestamp()) * 1000)::bigint + $5 END
+    WHERE topic_id = $1 AND consumer = $2 AND sequence = $3 AND last_c = $4
+    RETURNING deadline_ms)
+UPDATE tidegate.httpmq_consumer c SET due_ms = least(c.due_ms, n.deadline_ms) FROM nacked n WHERE c.topic_id = $1 AND c.name = $2
+
 -- name: httpmq_pending_undo
 -- Deliveries that reached nobody: the last one of a message that was never delivered before is taken back whole, others become
 -- due at once. $1 bigint topic_id, $2 text consumer, $3 bigint[] sequences, $4 bigint[] consumer sequences
@@ -162,10 +172,20 @@ VALUES ($1, $2, $3, (extract(epoch FROM clock_timestamp()) * 1000)::bigint)
 ON CONFLICT (topic_id, consumer, member) DO UPDATE SET seen_ms = excluded.seen_ms
 
 -- name: httpmq_member_others
--- Other members that were seen lately; what was not is forgotten with the next one that leaves. $1 bigint topic_id,
+-- Whether another member was seen lately; what was not is forgotten with the next one that leaves. $1 bigint topic_id,
 -- $2 text consumer, $3 bigint member, $4 bigint not seen for so many ms
-SELECT count(*) FROM tidegate.httpmq_member WHERE topic_id = $1 AND consumer = $2 AND member <> $3
-  AND seen_ms >= (extract(epoch FROM clock_timestamp()) * 1000)::bigint - $4::bigint
+SELECT EXISTS (SELECT FROM tidegate.httpmq_member WHERE topic_id = $1 AND consumer = $2 AND member <> $3
+  AND seen_ms >= (extract(epoch FROM clock_timestamp()) * 1000)::bigint - $4::bigint)
+
+-- name: httpmq_members_mark
+-- Members of many consumers are there; those of a deleted one are left out. $1 bigint[] topic_ids, $2 text[] consumers,
+-- $3 bigint[] members
+INSERT INTO tidegate.httpmq_member (topic_id, consumer, member, seen_ms)
+SELECT u.topic_id, u.consumer, u.member, (extract(epoch FROM clock_timestamp()) * 1000)::bigint
+FROM unnest($1::bigint[], $2::text[], $3::bigint[]) AS u(topic_id, consumer, member)
+JOIN tidegate.httpmq_consumer c ON c.topic_id = u.topic_id AND c.name = u.consumer
+ORDER BY u.topic_id, u.consumer, u.member
+ON CONFLICT (topic_id, consumer, member) DO UPDATE SET seen_ms = excluded.seen_ms
 
 -- name: httpmq_member_leave
 -- $1 bigint topic_id, $2 text consumer, $3 bigint member, $4 bigint not seen for so many ms

@@ -8,6 +8,7 @@
 #include "api/httpmq/ack_desk.h"
 #include "api/httpmq/catalog.h"
 #include "api/httpmq/httpmq.h"
+#include "api/httpmq/members.h"
 #include "api/probe.h"
 #include "api/pump.h"
 #include "api/streaming/streaming.h"
@@ -27,9 +28,10 @@ bool api_init(api *a, err *e)
 	atomic_init(&a->is_stopping, false);
 	a->httpmq = httpmq_catalog_new();
 	a->httpmq_acks = httpmq_ack_desk_new(a->log);
+	a->httpmq_members = httpmq_members_new(a);
 	a->topics = topics_hub_new(a);
 	if (a->pumps == NULL || a->durable == NULL || a->durable_keeper == NULL || a->touched == NULL ||
-		a->topics == NULL || a->httpmq == NULL || a->httpmq_acks == NULL) {
+		a->topics == NULL || a->httpmq == NULL || a->httpmq_acks == NULL || a->httpmq_members == NULL) {
 		return err_set(e, ERR_NO_MEMORY, "no memory to start with");
 	}
 	if (!clerk_new(a, &a->clerk, e)) {
@@ -58,6 +60,8 @@ void api_dispose(api *a)
 	a->httpmq_acks = NULL;
 	clerk_free(a->clerk);
 	pump_set_free(a->pumps);
+	httpmq_members_free(a->httpmq_members);
+	a->httpmq_members = NULL;
 	durable_keeper_free(a->durable_keeper);
 	shared_map_free(a->durable);
 	touch_book_free(a->touched);

@@ -1,6 +1,7 @@
 #include "api/httpmq/take.h"
 
 #include "api/httpmq/httpmq.h"
+#include "api/httpmq/members.h"
 #include "api/httpmq/subject.h"
 #include "db/columns.h"
 #include "db/conn.h"
@@ -37,18 +38,28 @@ static bool has_room(const taker *t)
 	return t->out->count < t->most && (t->bytes < TAKE_BYTES || t->out->count == 0);
 }
 
-static bool add(taker *t, int64_t sequence, int64_t first_c, int64_t sends, str value, err *e)
+/* A record of another API has no subject: it counts as one of the topic's name. */
+static str subject_of(const taker *t, const log_record *r)
+{
+	return r->tag.ptr != NULL ? r->tag : t->request->topic->name;
+}
+
+static bool add(taker *t, const log_record *r, int64_t first_c, int64_t sends, err *e)
 {
 	take_message *m = &t->out->messages[t->out->count];
 	int64_t number = t->delivered_c + 1;
-	*m = (take_message){.delivery = {sequence, number}, .first_c = first_c > 0 ? first_c : number, .sends = sends};
-	if (!arena_copy_str(t->arena, value, &m->value)) {
+	*m = (take_message){.delivery = {r->offset + 1, number},
+						.first_c = first_c > 0 ? first_c : number,
+						.sends = sends,
+						.timestamp_ms = r->timestamp_ms};
+	if (!arena_copy_str(t->arena, r->value, &m->value) || !arena_copy_str(t->arena, subject_of(t, r), &m->subject) ||
+		!arena_copy_str(t->arena, r->headers, &m->headers)) {
 		return err_no_memory(e);
 	}
 	t->delivered_c = number;
 	t->added += first_c > 0 ? 0 : 1;
 	t->resent += sends == 2 ? 1 : 0;
-	t->bytes += value.len;
+	t->bytes += r->value.len + r->headers.len;
 	t->out->count++;
 	return true;
 }
@@ -70,7 +81,7 @@ static bool send_again(taker *t, int64_t sequence, int64_t first_c, int64_t send
 		return false;
 	}
 	*is_gone = !log_page_next(page, &record) || record.offset != sequence - 1;
-	bool ok = *is_gone || add(t, sequence, first_c, sends + 1, record.value, e);
+	bool ok = *is_gone || add(t, &record, first_c, sends + 1, e);
 	log_page_free(page);
 	return ok;
 }
@@ -111,8 +122,7 @@ static bool take_due(taker *t, err *e)
 
 static bool is_wanted(const taker *t, const log_record *r)
 {
-	str subject = r->tag.ptr != NULL ? r->tag : t->request->topic->name;
-	return t->consumer.filter.len == 0 || httpmq_subject_matches(t->consumer.filter, subject);
+	return t->consumer.filter.len == 0 || httpmq_subject_matches(t->consumer.filter, subject_of(t, r));
 }
 
 /* *goes_on: the page did not reach the end, and there is room. */
@@ -128,7 +138,7 @@ static bool take_page(taker *t, size_t capacity, bool *goes_on, err *e)
 	while (ok && !is_full && log_page_next(page, &record)) {
 		if (is_wanted(t, &record)) {
 			is_full = t->out->count >= capacity || !has_room(t);
-			ok = is_full || add(t, record.offset + 1, 0, 1, record.value, e);
+			ok = is_full || add(t, &record, 0, 1, e);
 		}
 		if (ok && !is_full) {
 			t->scanned = record.offset + 1;
@@ -242,7 +252,7 @@ static bool write_down(taker *t, err *e)
 
 /* ---- whose turn ---- */
 
-static bool count_others(const taker *t, int64_t *others, err *e)
+static bool look_for_others(const taker *t, bool *has_others, err *e)
 {
 	db_params p;
 	db_result *r = NULL;
@@ -250,11 +260,11 @@ static bool count_others(const taker *t, int64_t *others, err *e)
 	db_param_i64(&p, t->request->topic->topic_id);
 	db_param_str(&p, t->request->consumer);
 	db_param_i64(&p, t->request->member);
-	db_param_i64(&p, TAKE_MEMBER_LIFE_MS);
+	db_param_i64(&p, MEMBER_LIFE_MS);
 	if (!db_run(t->conn, &SQL_HTTPMQ_MEMBER_OTHERS, &p, &r, e)) {
 		return false;
 	}
-	*others = db_i64(r, 0, 0);
+	*has_others = db_bool(r, 0, 0);
 	db_result_free(r);
 	return true;
 }
@@ -262,15 +272,20 @@ static bool count_others(const taker *t, int64_t *others, err *e)
 /* Members of a group take a message each in turn. */
 static bool take_turn(taker *t, err *e)
 {
-	int64_t others = 0;
+	bool has_others = false;
+	if (t->request->is_pull) {
+		return t->consumer.is_pull ||
+			   err_set(e, ERR_REFUSED,
+					   "messages of a push consumer are not fetched; subscribe, or create one of mode pull");
+	}
 	if (t->consumer.group.len == 0) {
 		t->out->is_replaced = t->consumer.generation != t->request->generation;
 		return true;
 	}
-	if (!count_others(t, &others, e)) {
+	if (!look_for_others(t, &has_others, e)) {
 		return false;
 	}
-	if (others > 0) {
+	if (has_others) {
 		t->most = 1;
 		t->out->has_yielded = t->consumer.last_member == t->request->member && !t->request->insists;
 	}
@@ -304,8 +319,8 @@ static bool take(taker *t, err *e)
 
 bool take_messages(log_conn *conn, const take_request *request, arena *a, take_result *out, err *e)
 {
-	taker t = {.conn = conn, .request = request, .arena = a, .most = TAKE_MESSAGES, .out = out};
-	*out = (take_result){.messages = arena_alloc_array(a, TAKE_MESSAGES, sizeof *out->messages)};
+	taker t = {.conn = conn, .request = request, .arena = a, .most = request->most, .out = out};
+	*out = (take_result){.messages = arena_alloc_array(a, request->most, sizeof *out->messages)};
 	bool ok = out->messages != NULL ? take(&t, e) : err_no_memory(e);
 	if (!ok) {
 		db_rollback(conn);

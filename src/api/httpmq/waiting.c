@@ -298,6 +298,46 @@ bool consumer_ack(log_conn *conn, int64_t topic_id, str name, httpmq_acked *acks
 	return ok;
 }
 
+static bool nack(log_conn *conn, int64_t topic_id, str name, const httpmq_delivery *delivery, int64_t delay_ms,
+				 int64_t *found, err *e)
+{
+	db_params p;
+	bind_name(&p, topic_id, name);
+	db_param_i64(&p, delivery->sequence);
+	db_param_i64(&p, delivery->consumer_sequence);
+	db_param_i64(&p, delay_ms);
+	return db_begin(conn, e) && consumer_lock(conn, topic_id, name, e) &&
+		   db_do(conn, &SQL_HTTPMQ_PENDING_NACK, &p, found, e) && db_commit(conn, e);
+}
+
+bool consumer_nack(log_conn *conn, int64_t topic_id, str name, const httpmq_delivery *delivery, int64_t delay_ms,
+				   bool *was_pending, err *e)
+{
+	int64_t found = 0;
+	if (!nack(conn, topic_id, name, delivery, delay_ms, &found, e)) {
+		db_rollback(conn);
+		return false;
+	}
+	*was_pending = found == 1;
+	return true;
+}
+
+bool consumer_drop_erased(log_conn *conn, int64_t topic_id, str name, arena *a, err *e)
+{
+	httpmq_consumer c;
+	httpmq_counts counts;
+	bool dropped = false;
+	bool ok = consumer_begin(conn, topic_id, name, a, &c, &counts, e);
+	if (ok) {
+		c.has_holes = true;
+		ok = consumer_drop_over(conn, topic_id, &c, &dropped, e) && db_commit(conn, e);
+	}
+	if (!ok) {
+		db_rollback(conn);
+	}
+	return ok;
+}
+
 /* ---- undoing ---- */
 
 static int compare_newest_first(const void *left, const void *right)

@@ -81,6 +81,11 @@ typedef struct httpmq_delivery {
 	int64_t sequence;
 	int64_t consumer_sequence;
 } httpmq_delivery;
+/* The message comes again after so long, if this was its last delivery; else it is passed over. */
+bool consumer_nack(log_conn *conn, int64_t topic_id, str name, const httpmq_delivery *delivery, int64_t delay_ms,
+				   bool *was_pending, err *e) MUST_CHECK;
+/* Messages of the stream were erased: those that were pending leave. */
+bool consumer_drop_erased(log_conn *conn, int64_t topic_id, str name, arena *a, err *e) MUST_CHECK;
 /* They reached nobody: their messages go to the next subscriber at once. */
 bool consumer_undo(log_conn *conn, int64_t topic_id, str name, const httpmq_delivery *list, size_t count,
 				   err *e) MUST_CHECK;
