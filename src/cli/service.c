@@ -12,13 +12,14 @@
 #include "auth/auth.h"
 #include "auth/guard.h"
 #include "auth/jwt.h"
+#include "auth/listed.h"
 #include "base/clock.h"
 #include "base/timer.h"
 #include "db/migrate.h"
 #include "db/pool.h"
 #include "http/server.h"
 
-enum { LISTEN_MAX = 32, TIMERS_MAX = 200000, DATABASE_WAIT_MS = 500, KEEP_INTERVAL_MS = 1000 };
+enum { LISTEN_MAX = 32, PATH_BYTES_MAX = 4096, TIMERS_MAX = 200000, DATABASE_WAIT_MS = 500, KEEP_INTERVAL_MS = 1000 };
 
 typedef struct service {
 	const service_options *options;
@@ -28,6 +29,7 @@ typedef struct service {
 	timer *timer;
 	db_pool *pool;
 	auth_jwt *jwt;
+	auth_listed *listed;
 	auth *auth;
 	log_engine *engine;
 	api api;
@@ -211,12 +213,13 @@ static bool start_auth(service *s, err *e)
 	const config *c = s->config;
 	err unknown;
 	const limit_set limits = read_limits(c);
-	if (!start_tokens(s, e)) {
+	if (!start_tokens(s, e) || (c->api_keys.len > 0 && !auth_listed_new(c->api_keys, &s->listed, e))) {
 		return false;
 	}
 	auth_options options = {.pool = s->pool,
 							.cache_ms = (uint32_t)c->credential_cache_ms,
 							.jwt = s->jwt,
+							.listed = s->listed,
 							.limits = &limits,
 							.log = s->log,
 							.metrics = s->metrics};
@@ -339,11 +342,14 @@ static str host_of(str address)
 	return at > 1 ? str_take(address, at - 1) : STR("0.0.0.0");
 }
 
-static bool write_port_file(const char *path, const service *s, const uint16_t *ports, err *e)
+static bool write_port_file(const service *s, const uint16_t *ports, err *e)
 {
-	char temporary[4096];
-	int n = snprintf(temporary, sizeof temporary, "%s.new", path);
-	FILE *file = n > 0 && (size_t)n < sizeof temporary ? fopen(temporary, "we") : NULL;
+	char path[PATH_BYTES_MAX];
+	char temporary[PATH_BYTES_MAX];
+	int n = snprintf(path, sizeof path, "%.*s", STR_ARG(s->config->port_file));
+	int m = snprintf(temporary, sizeof temporary, "%.*s.new", STR_ARG(s->config->port_file));
+	bool fits = n > 0 && n < PATH_BYTES_MAX && m < PATH_BYTES_MAX;
+	FILE *file = fits ? fopen(temporary, "we") : NULL;
 	bool ok = file != NULL;
 	for (size_t i = 0; ok && i < s->listen_count; i++) {
 		ok = fprintf(file, "%.*s:%u\n", STR_ARG(host_of(s->listen[i])), (unsigned)ports[i]) > 0;
@@ -352,7 +358,7 @@ static bool write_port_file(const char *path, const service *s, const uint16_t *
 		ok = false;
 	}
 	if (!ok || rename(temporary, path) != 0) {
-		return err_set(e, ERR_UNAVAILABLE, "cannot write the port file %s", path);
+		return err_set(e, ERR_UNAVAILABLE, "cannot write the port file %.*s", STR_ARG(s->config->port_file));
 	}
 	return true;
 }
@@ -368,7 +374,7 @@ static bool announce(service *s, err *e)
 		SLOG(s->log, SLOG_INFO, "service", "development mode: no credential is asked for",
 			 F_STR("auth", s->config->auth));
 	}
-	if (s->options->port_file != NULL && !write_port_file(s->options->port_file, s, ports, e)) {
+	if (s->config->port_file.len > 0 && !write_port_file(s, ports, e)) {
 		return false;
 	}
 	if (s->options->on_ready != NULL) {
@@ -407,6 +413,7 @@ static bool stop(service *s)
 	db_pool_free(s->pool);
 	auth_free(s->auth);
 	auth_jwt_free(s->jwt);
+	auth_listed_free(s->listed);
 	SLOG(s->log, SLOG_INFO, "service", all_done ? "stopped" : "stopped; some connections had to be cut",
 		 F_INT("pid", getpid()));
 	if (s->metrics != NULL) {

@@ -220,6 +220,11 @@ const http_dialect *http_request_dialect(const http_exchange *x)
 	return x->match.dialect;
 }
 
+bool http_request_path_exists(const http_exchange *x)
+{
+	return x->match.allowed != 0;
+}
+
 arena *http_arena(http_exchange *x)
 {
 	return x->arena;

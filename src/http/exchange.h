@@ -55,6 +55,7 @@ str http_request_peer(const http_exchange *x); /* "127.0.0.1:1234", for logs */
 str http_request_id(const http_exchange *x);   /* X-Request-Id as sent (when sane) or a generated one */
 const http_route *http_request_route(const http_exchange *x);
 const http_dialect *http_request_dialect(const http_exchange *x);
+bool http_request_path_exists(const http_exchange *x); /* a route takes it, perhaps with another method */
 arena *http_arena(http_exchange *x);
 void *http_app(const http_exchange *x);          /* http_server_options.app */
 int64_t http_started_us(const http_exchange *x); /* clock_now_us() when the headers were complete */
