@@ -206,6 +206,15 @@ def test_fetching_at_once_from_two_workers_gives_each_message_once(fresh_databas
         assert b.standing("s", "c") == ((200, 200), (0, 0), 200, 0, 0)
 
 
+def test_a_fetch_looks_as_far_as_it_must(mq, stream):
+    """Behind more messages than one look takes."""
+    done(mq.make_consumer(stream, "far", mode="pull", filter_subject=f"{stream}.far"))
+    for _ in range(21):
+        fine(mq.publish_batch(stream, *[(f"{stream}.near", b"x")] * 1000))
+    mq.send(f"{stream}.far", b"found")
+    assert [m["payload"] for m in mq.fetch(stream, "far")] == [b"found"]
+
+
 def test_what_cannot_be_fetched(mq, stream):
     done(mq.make_consumer(stream, "p"))
     for name, body, status in [("p", "{}", 500), ("nobody", "{}", 500), ("c", "", 400), ("c", '{"batch":0}', 400), ("c", '{"batch":257}', 400),

@@ -87,15 +87,17 @@ static pump_next look_and_wait(void *context, log_conn *conn)
 	f->taken = (take_result){.count = 0};
 	while (!http_peer_is_gone(f->op.x)) {
 		int64_t now_ms = clock_now_ms();
-		bool is_last = now_ms >= f->deadline_ms || atomic_load(&api_of(f->op.x)->is_stopping);
+		bool is_stopping = atomic_load(&api_of(f->op.x)->is_stopping);
 		if (!api_attempt(&f->op, conn, &e)) {
 			return refuse(f, &e);
 		}
-		if (f->taken.count > 0 || is_last) {
+		if (f->taken.count > 0 || is_stopping || (now_ms >= f->deadline_ms && !f->taken.has_more)) {
 			break;
 		}
 		if (f->taken.has_more) {
-			continue; /* there is more to be looked through */
+			/* There is more to be looked through; others want the reader, too. */
+			pump_kick(f->pump);
+			return PUMP_WAIT;
 		}
 		if (f->is_watching) {
 			wait_on(f, now_ms);
