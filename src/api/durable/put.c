@@ -311,23 +311,31 @@ static bool read_source(put *p, err *e)
 		   gate_check_scopes(x, AUTH_SCOPE_READ, e) && gate_check_name(x, p->source_name, e);
 }
 
+static bool read_head(put *p, err *e)
+{
+	http_exchange *x = p->op.x;
+	p->is_closing = durable_field_closed(x);
+	return durable_read_path(x, &p->name, e) && durable_field_expiry(x, &p->expiry, e) &&
+		   durable_field_fork(x, &p->fork, e) && durable_field_content_type(x, &p->content_type, e) &&
+		   read_source(p, e);
+}
+
+bool durable_put_check(http_exchange *x, err *e)
+{
+	put p = {.op.x = x};
+	return read_head(&p, e);
+}
+
 void durable_put(http_exchange *x)
 {
 	err e;
-	str name;
-	if (!durable_take_path(x, &name)) {
-		return;
-	}
 	put *p = api_operation_new(x, sizeof *p, run_put);
 	if (p == NULL) {
 		return;
 	}
-	p->name = name;
-	p->is_closing = durable_field_closed(x);
-	if (!durable_field_expiry(x, &p->expiry, &e) || !durable_field_fork(x, &p->fork, &e) ||
-		!durable_field_content_type(x, &p->content_type, &e) || !read_source(p, &e)) {
+	if (read_head(p, &e)) {
+		api_run_then(&p->op, reply_put);
+	} else {
 		api_fail(&p->op, &e);
-		return;
 	}
-	api_run_then(&p->op, reply_put);
 }

@@ -68,9 +68,9 @@ typedef enum durable_presence {
 typedef struct durable_state {
 	durable_presence presence;
 	bool is_expired;
-	bool is_deleted; /* softly */
-	bool is_closed;  /* also when softly deleted */
-	bool has_forks;  /* also such as have ended */
+	bool is_deleted;  /* softly */
+	bool is_closed;   /* also when softly deleted */
+	bool has_forks;   /* also such as have ended */
 	bool wants_touch; /* the last access is long enough ago to be written again */
 	durable_offset tail;
 	int64_t parent_id; /* of a fork; 0: none */
