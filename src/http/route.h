@@ -34,6 +34,9 @@ struct http_route {
 	bool is_probe;           /* for the gate: none needed either, unless the configuration wants one */
 	bool is_counted;         /* for the gate: requests of one key that are under way are limited */
 	bool token_in_query;     /* for the gate: ?token= is accepted (event streams) */
+	/* What is wrong with an admitted request but for its body: asked before the body is refused as too large, and said
+	 * instead. On a server's thread, must not block; may be NULL. */
+	bool (*check_head)(http_exchange *x, err *e);
 };
 
 struct http_dialect {
