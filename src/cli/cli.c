@@ -123,6 +123,28 @@ static bool asks_for_help(int argc, char **argv)
 	return false;
 }
 
+/* The call that is left behind the verb. */
+static int run_verb(cli_call *call)
+{
+	char message[256];
+	buf names;
+	for (const cli_verb *verb = call->command->verbs; verb->name != NULL; verb++) {
+		if (call->argc > 1 && strcmp(call->argv[1], verb->name) == 0) {
+			call->argc--;
+			call->argv++;
+			return verb->run(call);
+		}
+	}
+	buf_init(&names, sizeof message);
+	for (const cli_verb *verb = call->command->verbs; verb->name != NULL; verb++) {
+		const char *gap = verb == call->command->verbs ? "" : verb[1].name != NULL ? ", " : " or ";
+		buf_printf(&names, "%s%s", gap, verb->name);
+	}
+	snprintf(message, sizeof message, "say first what to do: %.*s", STR_ARG(buf_str(&names)));
+	buf_dispose(&names);
+	return cli_fail(call, CLI_USAGE, message);
+}
+
 int cli_main(int argc, char **argv, char *const *environment)
 {
 	if (argc < 2) {
@@ -144,7 +166,7 @@ int cli_main(int argc, char **argv, char *const *environment)
 		return show_help(name);
 	}
 	cli_call call = {.command = command, .argc = argc - 1, .argv = argv + 1, .environment = environment};
-	return command->run(&call);
+	return command->run != NULL ? command->run(&call) : run_verb(&call);
 }
 
 int cli_fail(const cli_call *call, int status, const char *message)

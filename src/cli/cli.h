@@ -26,11 +26,18 @@ typedef struct cli_call {
 	char *const *environment;
 } cli_call;
 
+/* One of the things that a command can do, named by its first argument: the `create` of `topic create`. */
+typedef struct cli_verb {
+	const char *name;
+	int (*run)(cli_call *call); /* argv[0] is the verb; returns the exit status */
+} cli_verb;
+
 struct cli_command {
 	const char *name;
 	const char *summary;        /* for the list: lower case, no full stop */
 	const char *help;           /* what --help prints: synopsis, options, an example */
-	int (*run)(cli_call *call); /* returns the exit status */
+	int (*run)(cli_call *call); /* returns the exit status; NULL = the command is a choice of verbs */
+	const cli_verb *verbs;      /* up to one without a name */
 };
 
 extern const cli_command CLI_BENCH;
@@ -46,11 +53,21 @@ extern const cli_command CLI_VERSION;
 /* The whole program: argv as from main(). Returns the exit status. */
 int cli_main(int argc, char **argv, char *const *environment);
 
-/* An option of a command: `--name VALUE` or `--name=VALUE` sets *value, `--name` alone sets *flag. One of the two is
- * NULL. */
+enum { CLI_LIST_MAX = 1024 };
+
+/* The values of an option that may be given several times. */
+typedef struct cli_list {
+	size_t count;
+	const char *values[CLI_LIST_MAX];
+} cli_list;
+
+/* An option of a command: `--name VALUE` or `--name=VALUE` sets *value, or adds to *list; `--name` alone sets *flag.
+ * One of the three is not NULL. With a letter, `-x VALUE`, `-xVALUE` and `-x` are the same; flags may share a dash. */
 typedef struct cli_option {
 	const char *name; /* without dashes: "data" */
+	char letter;      /* 0 = none */
 	const char **value;
+	cli_list *list;
 	bool *flag;
 } cli_option;
 

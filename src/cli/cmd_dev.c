@@ -77,7 +77,7 @@ static int run(cli_call *call)
 	dev d = {.data = POSTGRES_DIRECTORY};
 	const char *port_file = NULL;
 	err e = {0};
-	const cli_option options[] = {{"data", &d.data, NULL}, {"port-file", &port_file, NULL}};
+	const cli_option options[] = {{.name = "data", .value = &d.data}, {.name = "port-file", .value = &port_file}};
 	if (!cli_parse(call, options, 2, &settings, NULL, &e)) {
 		status = cli_fail(call, CLI_USAGE, e.message);
 		goto out;

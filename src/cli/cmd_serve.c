@@ -6,7 +6,7 @@ static int run(cli_call *call)
 	config *settings = NULL;
 	const char *port_file = NULL;
 	err e = {0};
-	const cli_option options[] = {{"port-file", &port_file, NULL}};
+	const cli_option options[] = {{.name = "port-file", .value = &port_file}};
 	if (!cli_parse(call, options, 1, &settings, NULL, &e)) {
 		status = cli_fail(call, CLI_USAGE, e.message);
 		goto out;
