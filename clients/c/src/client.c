@@ -2,6 +2,7 @@
 
 #include "call.h"
 #include "error.h"
+#include "profile.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -48,31 +49,51 @@ tg_config *tg_config_new(void)
 	return config;
 }
 
-tg_status tg_config_load(tg_config **out, tg_error *error)
+static bool has_variable(const char *name)
 {
-	const char *url = getenv("TIDEGATE_URL");
+	const char *value = getenv(name);
+	return value != NULL && value[0] != '\0';
+}
+
+/* What goes before a profile. */
+static tg_status apply_environment(tg_config *config, bool with_endpoint)
+{
+	static const struct {
+		const char *variable;
+		tg_status (*set)(tg_config *config, const char *text);
+	} settings[] = {
+		{"TIDEGATE_URL", tg_config_set_endpoint},
+		{"TIDEGATE_API_KEY", tg_config_set_api_key},
+		{"TIDEGATE_TOKEN", tg_config_set_token},
+		{"TIDEGATE_CA_FILE", tg_config_set_tls_ca_file},
+	};
+	tg_status status = TG_OK;
+	for (size_t i = 0; i < sizeof settings / sizeof settings[0] && status == TG_OK; i++) {
+		if (has_variable(settings[i].variable) && (with_endpoint || settings[i].set != tg_config_set_endpoint)) {
+			status = settings[i].set(config, getenv(settings[i].variable));
+		}
+	}
+	return status;
+}
+
+tg_status tg_config_load(const char *profile, tg_config **out, tg_error *error)
+{
 	tg_status status = TG_OK;
 	tg_config *config = tg_config_new();
 	if (config == NULL) {
 		return tgi_error_no_memory(error);
 	}
-	if (url != NULL && url[0] != '\0') {
-		status = tg_config_set_endpoint(config, url);
+	if (profile != NULL || !has_variable("TIDEGATE_URL")) {
+		status = tgi_profile_apply(config, profile, error);
 	}
-	if (status == TG_OK) {
-		status = tg_config_set_api_key(config, getenv("TIDEGATE_API_KEY"));
-	}
-	if (status == TG_OK) {
-		status = tg_config_set_token(config, getenv("TIDEGATE_TOKEN"));
-	}
-	if (status == TG_OK) {
-		status = tg_config_set_tls_ca_file(config, getenv("TIDEGATE_CA_FILE"));
+	if (status == TG_OK && (status = apply_environment(config, profile == NULL)) != TG_OK) {
+		tgi_error_set(error, status,
+					  "TIDEGATE_URL must begin with http:// or https://, and no TIDEGATE_ variable may have a line "
+					  "end");
 	}
 	if (status != TG_OK) {
 		tg_config_free(config);
-		return tgi_error_set(
-			error, status,
-			"TIDEGATE_URL must begin with http:// or https://, and no TIDEGATE_ variable may have a line end");
+		return status;
 	}
 	*out = config;
 	return TG_OK;
