@@ -4,8 +4,10 @@
 #include <stdio.h>
 #include <string.h>
 
-static const cli_command *const COMMANDS[] = {&CLI_DEV,   &CLI_SERVE, &CLI_MIGRATE, &CLI_TENANT, &CLI_KEY,
-											  &CLI_TOKEN, &CLI_BENCH, &CLI_CONFIG,  &CLI_VERSION};
+static const cli_command *const COMMANDS[] = {
+	&CLI_DEV,     &CLI_SERVE, &CLI_MIGRATE,   &CLI_TENANT,  &CLI_KEY,   &CLI_TOKEN,  &CLI_TOPIC,   &CLI_PRODUCE,
+	&CLI_CONSUME, &CLI_TAIL,  &CLI_PARTITION, &CLI_PROFILE, &CLI_BENCH, &CLI_CONFIG, &CLI_VERSION,
+};
 
 enum { COMMAND_COUNT = sizeof COMMANDS / sizeof COMMANDS[0], NAME_MAX_LETTERS = 32 };
 

@@ -42,12 +42,18 @@ struct cli_command {
 
 extern const cli_command CLI_BENCH;
 extern const cli_command CLI_CONFIG;
+extern const cli_command CLI_CONSUME;
 extern const cli_command CLI_DEV;
 extern const cli_command CLI_KEY;
 extern const cli_command CLI_MIGRATE;
+extern const cli_command CLI_PARTITION;
+extern const cli_command CLI_PRODUCE;
+extern const cli_command CLI_PROFILE;
 extern const cli_command CLI_SERVE;
+extern const cli_command CLI_TAIL;
 extern const cli_command CLI_TENANT;
 extern const cli_command CLI_TOKEN;
+extern const cli_command CLI_TOPIC;
 extern const cli_command CLI_VERSION;
 
 /* The whole program: argv as from main(). Returns the exit status. */
