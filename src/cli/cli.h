@@ -41,9 +41,13 @@ struct cli_command {
 };
 
 extern const cli_command CLI_BENCH;
+extern const cli_command CLI_BENCHMARK;
+extern const cli_command CLI_COMPLETIONS;
 extern const cli_command CLI_CONFIG;
 extern const cli_command CLI_CONSUME;
+extern const cli_command CLI_CONSUMER;
 extern const cli_command CLI_DEV;
+extern const cli_command CLI_GROUP;
 extern const cli_command CLI_KEY;
 extern const cli_command CLI_MIGRATE;
 extern const cli_command CLI_PARTITION;
@@ -55,6 +59,8 @@ extern const cli_command CLI_TENANT;
 extern const cli_command CLI_TOKEN;
 extern const cli_command CLI_TOPIC;
 extern const cli_command CLI_VERSION;
+
+extern const cli_command *const CLI_COMMANDS[]; /* all of them, then NULL */
 
 /* The whole program: argv as from main(). Returns the exit status. */
 int cli_main(int argc, char **argv, char *const *environment);

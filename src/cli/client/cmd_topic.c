@@ -306,9 +306,8 @@ static int run_delete(cli_call *call)
 		if (admin_delete(&s, segments, &error)) {
 			printf("topic \"%s\" deleted\n", call->argv[i]);
 		} else {
-			char message[sizeof error.message + 80];
-			snprintf(message, sizeof message, "topic \"%.60s\" not deleted: %s", call->argv[i], error.message);
-			status = cli_fail(call, CLI_FAILED, message);
+			fprintf(stderr, "tidegate topic: topic \"%s\" not deleted: %s\n", call->argv[i], error.message);
+			status = CLI_FAILED;
 		}
 	}
 	session_close(&s);
