@@ -1,6 +1,7 @@
 /*
  * GET /topics: one page of topics by name. A key that is restricted to prefixes sees only its own.
  */
+#include "api/entity_tag.h"
 #include "api/gate.h"
 #include "api/operation.h"
 #include "api/streaming/streaming.h"
@@ -110,6 +111,7 @@ static bool run(api_operation *op, log_conn *conn, err *e)
 		buf_append_byte(out, '"');
 	}
 	buf_append_byte(out, '}');
+	op->status = entity_tag_reply(op->x) ? 304 : 200;
 	return true;
 }
 
