@@ -16,4 +16,8 @@ void offsets_read(body *b, const char *name, log_group_offset **out, size_t *cou
 /* [{"partition":0,"offset":7},…] */
 void offsets_write(buf *out, const log_group_offset *offsets, size_t count);
 
+/* Strict reads: false when `offset` is not one from the partition's start to its end. ERR_OFFSET_EVICTED,
+ * ERR_OFFSET_OUT_OF_RANGE. */
+bool offsets_check(int32_t partition, int64_t offset, int64_t start, int64_t end, err *e) MUST_CHECK;
+
 #endif
