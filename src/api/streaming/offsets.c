@@ -80,6 +80,15 @@ void offsets_write(buf *out, const log_group_offset *offsets, size_t count)
 	buf_append_byte(out, ']');
 }
 
+void offsets_write_time(buf *out, int64_t ms)
+{
+	if (ms > 0) {
+		buf_append_i64(out, ms);
+	} else {
+		buf_append_str(out, STR("null"));
+	}
+}
+
 bool offsets_check(int32_t partition, int64_t offset, int64_t start, int64_t end, err *e)
 {
 	if (offset < start) {
