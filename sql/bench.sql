@@ -24,3 +24,15 @@ SELECT current_setting($1::text)
 
 -- name: bench_backend
 SELECT pg_backend_pid()
+
+-- name: bench_tenants_insert
+-- $1 int how many more
+INSERT INTO tidegate.tenant (name, created_ms)
+SELECT 'bench-' || n, 0 FROM generate_series(1, $1::int) n
+
+-- name: bench_keys_insert
+-- Keys that nobody knows, for all tenants in turn. $1 int how many
+INSERT INTO tidegate.api_key (key_id, tenant_id, name, secret_hash, scopes, prefixes, created_ms)
+SELECT substr(md5('bench' || n), 1, 12), t.ids[1 + n % cardinality(t.ids)], 'bench', sha256(n::text::bytea),
+       ARRAY['read', 'write'], ARRAY[]::text[], 0
+FROM generate_series(1, $1::int) n, (SELECT array_agg(tenant_id) AS ids FROM tidegate.tenant) t

@@ -18,7 +18,7 @@
 bool api_init(api *a, err *e)
 {
 	a->pumps = pump_set_new(a->metrics);
-	a->durable = durable_cache_new();
+	a->durable = shared_map_new(&DURABLE_STREAMS_KNOWN);
 	a->durable_keeper = durable_keeper_new();
 	a->touched = touch_book_new();
 	a->started_ms = clock_now_ms();
@@ -49,13 +49,13 @@ void api_dispose(api *a)
 	topics_hub *hub = a->topics;
 	a->topics = NULL;
 	topics_hub_free(hub);
-	httpmq_catalog *catalog = a->httpmq;
+	shared_map *catalog = a->httpmq;
 	a->httpmq = NULL;
-	httpmq_catalog_free(catalog);
+	shared_map_free(catalog);
 	clerk_free(a->clerk);
 	pump_set_free(a->pumps);
 	durable_keeper_free(a->durable_keeper);
-	durable_cache_free(a->durable);
+	shared_map_free(a->durable);
 	touch_book_free(a->touched);
 	a->pumps = NULL;
 	a->durable_keeper = NULL;

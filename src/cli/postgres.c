@@ -12,8 +12,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/child.h"
 #include "base/clock.h"
-#include "cli/child.h"
 #include "cli/postgres_find.h"
 #include "cli/postgres_leftover.h"
 #include "cli/postgres_place.h"

@@ -4,8 +4,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/child.h"
 #include "base/clock.h"
-#include "cli/child.h"
 #include "cli/cli.h"
 
 enum { LEAST_VERSION = 15, PROBE_MS = 10000 };

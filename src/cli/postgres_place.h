@@ -10,7 +10,7 @@
 #include <limits.h>
 #include <stdio.h>
 
-#include "cli/child.h"
+#include "base/child.h"
 
 typedef struct postgres_place {
 	char directory[PATH_MAX]; /* absolute, without links */

@@ -30,7 +30,7 @@ bool log_engine_new(const log_engine_options *options, log_engine **out, err *e)
 	}
 	engine->options = *options;
 	engine->database_url = strndup(options->database_url.ptr, options->database_url.len);
-	engine->topics = topic_cache_new();
+	engine->topics = shared_map_new(&TOPICS_KNOWN);
 	engine->wakes = wake_registry_new(engine);
 	engine->tails = tail_registry_new(engine);
 	engine->routes = route_clerk_new(engine);
@@ -95,7 +95,7 @@ void log_engine_free(log_engine *engine)
 	lease_registry_free(engine->leases);
 	route_clerk_free(engine->routes);
 	wake_registry_free(engine->wakes);
-	topic_cache_free(engine->topics);
+	shared_map_free(engine->topics);
 	free(engine->database_url);
 	free(engine);
 }

@@ -298,7 +298,7 @@ static void hear_entries(notify_link *n, str rest, bool topics)
 			continue;
 		}
 		if (topics) {
-			topic_cache_clear(n->engine->topics);
+			shared_map_clear(n->engine->topics);
 		}
 		wake_topic(n->engine->wakes, topic_id, topics ? LOG_ALL_PARTITIONS : (int32_t)number);
 	}
@@ -340,7 +340,7 @@ static void hear(notify_link *n, str payload)
 	} else if (str_equal(kind, STR("t"))) {
 		hear_entries(n, rest, true);
 	} else if (str_equal(kind, STR("*"))) {
-		topic_cache_clear(n->engine->topics);
+		shared_map_clear(n->engine->topics);
 		wake_everything(n->engine->wakes);
 	}
 }
@@ -488,7 +488,7 @@ static void *listener_main(void *context)
 			atomic_store(&n->is_up, true);
 			ask_notifier(n, &n->say_hello);
 			/* Whatever was said while nobody listened. */
-			topic_cache_clear(n->engine->topics);
+			shared_map_clear(n->engine->topics);
 			wake_everything(n->engine->wakes);
 			pass_on(n, STR_NONE, STR_NONE);
 			listen_on(n, conn, &e);

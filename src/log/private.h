@@ -4,13 +4,13 @@
 #ifndef TIDEGATE_LOG_PRIVATE_H
 #define TIDEGATE_LOG_PRIVATE_H
 
+#include "base/shared_map.h"
 #include "db/conn.h"
 #include "db/pool.h"
 #include "log/append.h"
 #include "log/engine.h"
 #include "log/wake.h"
 
-typedef struct topic_cache topic_cache;
 typedef struct lane lane;
 typedef struct wake_registry wake_registry;
 typedef struct notify_link notify_link;
@@ -22,8 +22,8 @@ typedef struct route_clerk route_clerk;
 struct log_engine {
 	log_engine_options options; /* texts are copies */
 	char *database_url;
-	topic_cache *topics;
-	lane **lanes; /* options.lanes for fsync topics, then as many whose commits do not wait for the disk */
+	shared_map *topics; /* TOPICS_KNOWN */
+	lane **lanes;       /* options.lanes for fsync topics, then as many whose commits do not wait for the disk */
 	size_t lane_count;
 	wake_registry *wakes;
 	notify_link *link;
@@ -35,17 +35,9 @@ struct log_engine {
 	void *on_append_context;
 };
 
-/* ---- topic_cache ---- */
-topic_cache *topic_cache_new(void);
-void topic_cache_free(topic_cache *c);
-const log_topic *topic_cache_get(topic_cache *c, int64_t tenant_id, str name); /* a reference, or NULL */
-/* A moment, taken before a topic is read from the database. */
-uint64_t topic_cache_now(topic_cache *c);
-/* The cache takes its own reference; an entry of the same name is replaced. Does nothing when something was removed or
- * cleared since: what was read may be older than that. */
-void topic_cache_put(topic_cache *c, const log_topic *t, uint64_t read_at);
-void topic_cache_remove(topic_cache *c, const log_topic *t); /* only if it is this incarnation */
-void topic_cache_clear(topic_cache *c);                      /* another worker changed some topic */
+/* ---- topic_value ---- */
+/* What is known of topics: log_topic by tenant and name. */
+extern const shared_map_kind TOPICS_KNOWN;
 /* A new immutable topic with one reference; NULL when memory is out. */
 log_topic *topic_new(const log_topic *fields);
 

@@ -106,22 +106,23 @@ bool topic_fetch(db_conn *conn, int64_t tenant_id, str name, const log_topic **o
 
 const log_topic *log_topic_cached(log_engine *engine, int64_t tenant_id, str name)
 {
-	return topic_cache_get(engine->topics, tenant_id, name);
+	const log_topic key = {.tenant_id = tenant_id, .name = name};
+	return shared_map_get(engine->topics, &key);
 }
 
 void log_topic_forget(log_engine *engine, const log_topic *t)
 {
-	topic_cache_remove(engine->topics, t);
+	shared_map_remove(engine->topics, t);
 }
 
 bool log_topic_find(log_engine *engine, log_conn *conn, int64_t tenant_id, str name, const log_topic **out, err *e)
 {
 	const log_topic *t = NULL;
-	uint64_t before = topic_cache_now(engine->topics);
+	uint64_t before = shared_map_now(engine->topics);
 	if (!topic_fetch(conn, tenant_id, name, &t, e)) {
 		return false;
 	}
-	topic_cache_put(engine->topics, t, before);
+	shared_map_put(engine->topics, t, before);
 	*out = t;
 	return true;
 }

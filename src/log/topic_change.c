@@ -73,7 +73,7 @@ static bool do_by_id(db_conn *conn, const db_query *query, int64_t id, int64_t *
 /* This worker and the others, also when the change may have been lost: looking again costs little. */
 static void tell_changed(log_engine *engine, const log_topic *t)
 {
-	topic_cache_remove(engine->topics, t);
+	shared_map_remove(engine->topics, t);
 	log_topic_changed(engine, t->topic_id);
 }
 
@@ -349,7 +349,7 @@ bool log_topic_alter(log_engine *engine, log_conn *conn, const log_topic *t, con
 		db_rollback(conn);
 	}
 	arena_free(a);
-	topic_cache_remove(engine->topics, t);
+	shared_map_remove(engine->topics, t);
 	if (ok || e->code == ERR_OUTCOME_UNKNOWN) {
 		tell_changed(engine, t);
 	}

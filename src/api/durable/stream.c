@@ -1,6 +1,6 @@
 #include "api/durable/stream.h"
 
-#include "api/durable/cache.h"
+#include "api/durable/stream_value.h"
 #include "db/conn.h"
 #include "sql/durable.h"
 
@@ -133,7 +133,8 @@ out:
 
 const durable_stream *durable_stream_cached(const api *a, const log_topic *t)
 {
-	return durable_cache_get(a->durable, t->topic_id);
+	const durable_stream key = {.topic_id = t->topic_id};
+	return shared_map_get(a->durable, &key);
 }
 
 bool durable_stream_find(const api *a, log_conn *conn, const log_topic *t, const durable_stream **out, err *e)
@@ -150,7 +151,7 @@ bool durable_stream_find(const api *a, log_conn *conn, const log_topic *t, const
 		}
 		/* Another dialect's topic may be adopted by its first fork: not remembered. */
 		if (s->is_native) {
-			durable_cache_put(a->durable, s);
+			shared_map_put(a->durable, s, shared_map_now(a->durable));
 		}
 	}
 	*out = s;

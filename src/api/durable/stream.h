@@ -19,11 +19,10 @@
 
 #include "api/api.h"
 #include "api/durable/offset.h"
+#include "base/shared_map.h"
 #include "log/topic.h"
 
-enum { DURABLE_STREAMS_CACHED = 50000, DURABLE_DEPTH_MAX = 64 };
-
-typedef struct durable_cache durable_cache;
+enum { DURABLE_DEPTH_MAX = 64 };
 
 typedef enum durable_media {
 	DURABLE_MEDIA_BYTES,
@@ -69,8 +68,8 @@ typedef struct durable_state {
 	int64_t parent_id; /* of a fork; 0: none */
 } durable_state;
 
-durable_cache *durable_cache_new(void);    /* NULL when memory is out */
-void durable_cache_free(durable_cache *c); /* accepts NULL */
+/* What is known of streams: durable_stream by topic_id. */
+extern const shared_map_kind DURABLE_STREAMS_KNOWN;
 
 const durable_stream *durable_stream_ref(const durable_stream *s); /* returns s */
 void durable_stream_unref(const durable_stream *s);                /* accepts NULL */

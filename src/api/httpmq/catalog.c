@@ -3,8 +3,6 @@
 #include "api/httpmq/subject.h"
 #include "base/clock.h"
 
-#include <pthread.h>
-#include <search.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 
@@ -20,15 +18,6 @@ struct httpmq_set {
 	httpmq_capture *wildcards;
 	size_t wildcard_count;
 };
-
-struct httpmq_catalog {
-	pthread_rwlock_t lock;
-	void *root; /* tsearch(3) tree of sets by tenant */
-	size_t count;
-	uint64_t changes; /* how often something was forgotten */
-};
-
-/* ---- a set ---- */
 
 /* The count is the one part that changes, reached through the handle that callers hold as const. */
 static httpmq_set *whole(const httpmq_set *s)
@@ -108,7 +97,7 @@ const httpmq_capture *httpmq_set_find(const httpmq_set *s, str subject)
 	return found;
 }
 
-/* ---- the tree ---- */
+/* ---- the catalog: sets by tenant ---- */
 
 static int compare_tenants(const void *left, const void *right)
 {
@@ -117,87 +106,38 @@ static int compare_tenants(const void *left, const void *right)
 	return a < b ? -1 : a > b ? 1 : 0;
 }
 
-static void free_node(void *node)
+static void ref(const void *set)
 {
-	httpmq_set_unref(node);
+	(void)httpmq_set_ref(set);
 }
 
-httpmq_catalog *httpmq_catalog_new(void)
+static void unref(void *set)
 {
-	httpmq_catalog *c = calloc(1, sizeof *c);
-	if (c != NULL) {
-		pthread_rwlock_init(&c->lock, NULL);
-	}
-	return c;
+	httpmq_set_unref(set);
 }
 
-/* Caller holds the lock. */
-static void clear(httpmq_catalog *c)
+static const shared_map_kind SETS = {
+	.compare = compare_tenants, .ref = ref, .unref = unref, .most = CATALOG_TENANTS_MAX};
+
+shared_map *httpmq_catalog_new(void)
 {
-	tdestroy(c->root, free_node);
-	c->root = NULL;
-	c->count = 0;
+	return shared_map_new(&SETS);
 }
 
-void httpmq_catalog_free(httpmq_catalog *c)
-{
-	if (c != NULL) {
-		clear(c);
-		pthread_rwlock_destroy(&c->lock);
-		free(c);
-	}
-}
-
-/* Caller holds the lock. */
-static httpmq_set *find(httpmq_catalog *c, int64_t tenant_id)
+const httpmq_set *httpmq_catalog_get(shared_map *c, int64_t tenant_id)
 {
 	const httpmq_set key = {.tenant_id = tenant_id};
-	httpmq_set *const *node = tfind(&key, &c->root, compare_tenants);
-	return node != NULL ? *node : NULL;
-}
-
-/* Caller holds the lock. */
-static void drop(httpmq_catalog *c, int64_t tenant_id)
-{
-	httpmq_set *s = find(c, tenant_id);
-	if (s != NULL) {
-		tdelete(s, &c->root, compare_tenants);
-		c->count--;
+	const httpmq_set *s = shared_map_get(c, &key);
+	if (s != NULL && s->read_ms < clock_now_ms() - CATALOG_AGE_MS) {
 		httpmq_set_unref(s);
+		return NULL;
 	}
-}
-
-const httpmq_set *httpmq_catalog_get(httpmq_catalog *c, int64_t tenant_id)
-{
-	int64_t oldest_ms = clock_now_ms() - CATALOG_AGE_MS;
-	pthread_rwlock_rdlock(&c->lock);
-	const httpmq_set *s = find(c, tenant_id);
-	s = s != NULL && s->read_ms >= oldest_ms ? httpmq_set_ref(s) : NULL;
-	pthread_rwlock_unlock(&c->lock);
 	return s;
 }
 
-static void put(httpmq_catalog *c, httpmq_set *s, uint64_t read_at)
+bool httpmq_catalog_load(shared_map *c, log_conn *conn, int64_t tenant_id, const httpmq_set **out, err *e)
 {
-	pthread_rwlock_wrlock(&c->lock);
-	if (c->changes == read_at) {
-		drop(c, s->tenant_id);
-		if (c->count >= CATALOG_TENANTS_MAX) {
-			clear(c);
-		}
-		if (tsearch(s, &c->root, compare_tenants) != NULL) {
-			(void)httpmq_set_ref(s);
-			c->count++;
-		}
-	}
-	pthread_rwlock_unlock(&c->lock);
-}
-
-bool httpmq_catalog_load(httpmq_catalog *c, log_conn *conn, int64_t tenant_id, const httpmq_set **out, err *e)
-{
-	pthread_rwlock_rdlock(&c->lock);
-	uint64_t read_at = c->changes;
-	pthread_rwlock_unlock(&c->lock);
+	uint64_t read_at = shared_map_now(c);
 	httpmq_set *s = calloc(1, sizeof *s);
 	if (s == NULL || (s->arena = arena_new(SET_BYTES_MAX)) == NULL) {
 		free(s);
@@ -210,29 +150,23 @@ bool httpmq_catalog_load(httpmq_catalog *c, log_conn *conn, int64_t tenant_id, c
 		httpmq_set_unref(s);
 		return false;
 	}
-	put(c, s, read_at);
+	shared_map_put(c, s, read_at);
 	*out = s;
 	return true;
 }
 
-void httpmq_catalog_forget(httpmq_catalog *c, int64_t tenant_id)
+void httpmq_catalog_forget(shared_map *c, int64_t tenant_id)
 {
-	pthread_rwlock_wrlock(&c->lock);
-	c->changes++;
-	drop(c, tenant_id);
-	pthread_rwlock_unlock(&c->lock);
+	const httpmq_set key = {.tenant_id = tenant_id};
+	shared_map_remove(c, &key);
 }
 
-void httpmq_catalog_hear(httpmq_catalog *c, str payload)
+void httpmq_catalog_hear(shared_map *c, str payload)
 {
 	int64_t tenant_id;
 	if (str_parse_i64(payload, 1, INT64_MAX, &tenant_id)) {
 		httpmq_catalog_forget(c, tenant_id);
-		return;
+	} else {
+		shared_map_clear(c); /* after a reconnect anything may have been missed */
 	}
-	/* After a reconnect anything may have been missed. */
-	pthread_rwlock_wrlock(&c->lock);
-	c->changes++;
-	clear(c);
-	pthread_rwlock_unlock(&c->lock);
 }

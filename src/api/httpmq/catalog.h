@@ -13,8 +13,8 @@
 #define TIDEGATE_API_HTTPMQ_CATALOG_H
 
 #include "api/httpmq/store.h"
+#include "base/shared_map.h"
 
-typedef struct httpmq_catalog httpmq_catalog;
 typedef struct httpmq_set httpmq_set;
 
 enum { CATALOG_AGE_MS = 10000, CATALOG_TENANTS_MAX = 1000 };
@@ -27,16 +27,14 @@ typedef struct httpmq_capture {
 	int64_t max_msgs_per_subject; /* the same */
 } httpmq_capture;
 
-httpmq_catalog *httpmq_catalog_new(void);    /* NULL when memory is out */
-void httpmq_catalog_free(httpmq_catalog *c); /* accepts NULL */
+shared_map *httpmq_catalog_new(void); /* NULL when memory is out */
 
-const httpmq_set *httpmq_catalog_get(httpmq_catalog *c, int64_t tenant_id); /* a reference, or NULL */
+const httpmq_set *httpmq_catalog_get(shared_map *c, int64_t tenant_id); /* a reference, or NULL */
 /* As the database has it now; remembered unless something changed meanwhile. ERR_NO_MEMORY, those of db/conn. */
-bool httpmq_catalog_load(httpmq_catalog *c, log_conn *conn, int64_t tenant_id, const httpmq_set **out,
-						 err *e) MUST_CHECK;
-void httpmq_catalog_forget(httpmq_catalog *c, int64_t tenant_id);
+bool httpmq_catalog_load(shared_map *c, log_conn *conn, int64_t tenant_id, const httpmq_set **out, err *e) MUST_CHECK;
+void httpmq_catalog_forget(shared_map *c, int64_t tenant_id);
 /* A notification of API_HTTPMQ_CHANNEL. */
-void httpmq_catalog_hear(httpmq_catalog *c, str payload);
+void httpmq_catalog_hear(shared_map *c, str payload);
 
 const httpmq_capture *httpmq_set_find(const httpmq_set *s, str subject); /* NULL: none */
 const httpmq_set *httpmq_set_ref(const httpmq_set *s);                   /* returns s */

@@ -280,7 +280,8 @@ static bool measure_events(subject *s, uint32_t count, measured *out, err *e)
 	}
 	site_render_watch(&stream, &watch);
 	site_render_append(&stream, (str){s->text, s->text_bytes}, &append);
-	ok = watchers_new(&s->site.address, &DURABLE, count, &w, e) && watchers_add(w, buf_str(&watch), count, e) &&
+	ok = watchers_new(&s->site.address, &DURABLE, count, &w, e) &&
+		 watchers_add(w, &s->site.address, buf_str(&watch), count, e) &&
 		 publish_rounds(s, w, buf_str(&append), times, out, e);
 	watchers_close(w);
 	ok = ok && site_delete(&stream, e);

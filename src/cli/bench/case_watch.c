@@ -34,14 +34,14 @@ static bool check_reply(const peer *p, int64_t *offset, err *e)
 
 static const watch_dialect STREAMING = {is_event, check_reply};
 
-/* More watchers, from the end of the log on. */
-static bool add_watchers(const bench *b, const bench_log *l, watchers *w, uint32_t count, err *e)
+/* More watchers at a server, from the end of the log on. */
+static bool add_watchers(const gateway *server, const bench_log *l, watchers *w, uint32_t count, err *e)
 {
 	buf request;
 	buf_init(&request, REQUEST_MAX);
-	gateway_render_watch(b->gateway, &l->topic, (int64_t)l->ledger.count, &request);
-	bool ok =
-		request.failed ? err_set(e, ERR_NO_MEMORY, "out of memory") : watchers_add(w, buf_str(&request), count, e);
+	gateway_render_watch(server, &l->topic, (int64_t)l->ledger.count, &request);
+	bool ok = request.failed ? err_set(e, ERR_NO_MEMORY, "out of memory")
+							 : watchers_add(w, gateway_address(server), buf_str(&request), count, e);
 	buf_dispose(&request);
 	return ok;
 }
@@ -84,36 +84,56 @@ static bool publish(watchers *w, bench_log *l, watch_times *times, err *e)
 		   ledger_add(&l->ledger, (int64_t)l->ledger.count, 1, variant, e);
 }
 
-static void add_watch_row(bench *b, const bench_log *l, uint32_t count, double target_ms, const watch_times *times,
+static void add_watch_row(bench *b, const bench_log *l, const watch_plan *plan, const watch_times *times,
 						  const usage *spent, double seconds)
 {
 	report_row *row = report_add(b->report);
-	snprintf(row->name, sizeof row->name, "watch-%u", count);
-	snprintf(row->what, sizeof row->what, "produce request sent to SSE event, %u watcher%s: p50", count,
-			 count == 1 ? "" : "s");
+	snprintf(row->name, sizeof row->name, "%s-%u", plan->name, plan->count);
+	snprintf(row->what, sizeof row->what, "produce request sent to SSE event, %u watcher%s%s: p50", plan->count,
+			 plan->count == 1 ? "" : "s", plan->where);
 	snprintf(row->unit, sizeof row->unit, "ms");
 	row->figure = milliseconds(&times->from_sent, 0.5);
-	row->figure_at_most = target_ms;
+	row->figure_at_most = plan->target_ms;
 	snprintf(row->detail, sizeof row->detail,
 			 "from sent: p50 %.3f, p99 %.3f ms, last watcher p50 %.3f ms; from acknowledged: p50 %.3f, p99 %.3f ms; n "
 			 "%llu × %u",
 			 milliseconds(&times->from_sent, 0.5), milliseconds(&times->from_sent, 0.99),
 			 milliseconds(&times->last_from_sent, 0.5), milliseconds(&times->from_acknowledged, 0.5),
-			 milliseconds(&times->from_acknowledged, 0.99), (unsigned long long)times->last_from_sent.count, count);
+			 milliseconds(&times->from_acknowledged, 0.99), (unsigned long long)times->last_from_sent.count,
+			 plan->count);
 	row->verified = (uint64_t)l->ledger.end_offset;
 	row->seconds = seconds;
 	row->spent = *spent;
 }
 
-static bool watch(bench *b, uint32_t count, double target_ms, watch_times *times, err *e)
+/* The watchers of a plan, spread evenly over its servers. */
+static bool add_all(const watch_plan *plan, const bench_log *l, watchers *w, err *e)
+{
+	uint32_t left = plan->count;
+	for (size_t i = 0; i < plan->reader_count; i++) {
+		uint32_t share = left / (uint32_t)(plan->reader_count - i);
+		if (!add_watchers(plan->readers[i], l, w, share, e)) {
+			return false;
+		}
+		left -= share;
+	}
+	return true;
+}
+
+bool bench_watch(bench *b, const watch_plan *plan, err *e)
 {
 	bool ok = false;
 	bench_log *l = NULL;
 	watchers *w = NULL;
 	int64_t window_ns = (int64_t)b->options->seconds * 1000000000;
-	bench_progress("  %u watchers for %u s", count, b->options->seconds);
-	if (!bench_allow_files(count, e) || !bench_log_new(b, "watch", 1, WATCH_VARIANTS, &l, e) ||
-		!watchers_new(gateway_address(b->gateway), &STREAMING, count, &w, e) || !add_watchers(b, l, w, count, e)) {
+	watch_times *times = calloc(1, sizeof *times);
+	bench_progress("  %u watchers%s for %u s", plan->count, plan->where, b->options->seconds);
+	if (times == NULL) {
+		err_set(e, ERR_NO_MEMORY, "out of memory");
+		goto out;
+	}
+	if (!bench_allow_files(plan->count, e) || !bench_log_new(b, "watch", 1, WATCH_VARIANTS, &l, e) ||
+		!watchers_new(gateway_address(b->gateway), &STREAMING, plan->count, &w, e) || !add_all(plan, l, w, e)) {
 		goto out;
 	}
 	for (int i = 0; i < WARMUP_ROUNDS; i++) {
@@ -136,23 +156,33 @@ static bool watch(bench *b, uint32_t count, double target_ms, watch_times *times
 	if (!bench_log_verify(b, l, e)) {
 		goto out;
 	}
-	add_watch_row(b, l, count, target_ms, times, &spent, (double)(now_ns - begin_ns) / 1e9);
+	add_watch_row(b, l, plan, times, &spent, (double)(now_ns - begin_ns) / 1e9);
 	ok = true;
 out:
 	watchers_close(w);
 	bench_log_free(l);
+	free(times);
 	return ok;
 }
 
 bool case_watch(bench *b, err *e)
 {
-	watch_times *times = calloc(1, sizeof *times);
-	if (times == NULL) {
-		return err_set(e, ERR_NO_MEMORY, "out of memory");
+	const struct {
+		uint32_t count;
+		double target_ms;
+	} steps[] = {{1, 0.5}, {100, 1}, {1000, 2.5}};
+	for (size_t i = 0; i < sizeof steps / sizeof steps[0]; i++) {
+		watch_plan plan = {.name = "watch",
+						   .where = "",
+						   .readers = {b->gateway},
+						   .reader_count = 1,
+						   .count = steps[i].count,
+						   .target_ms = steps[i].target_ms};
+		if (!bench_watch(b, &plan, e)) {
+			return false;
+		}
 	}
-	bool ok = watch(b, 1, 0.5, times, e) && watch(b, 100, 1, times, e) && watch(b, 1000, 2.5, times, e);
-	free(times);
-	return ok;
+	return true;
 }
 
 /* Resident memory of the server once things are quiet; 0 when it is not known which process that is. */
@@ -209,9 +239,9 @@ bool case_idle(bench *b, err *e)
 	}
 	bench_progress("  %u watchers", count);
 	if (!bench_allow_files(count, e) || !bench_log_new(b, "idle", 1, WATCH_VARIANTS, &l, e) ||
-		!watchers_new(gateway_address(b->gateway), &STREAMING, count, &w, e) || !add_watchers(b, l, w, first, e) ||
-		!publish(w, l, times, e) || !resident(b, w, &first_bytes, e) || !add_watchers(b, l, w, count - first, e) ||
-		!resident(b, w, &all_bytes, e)) {
+		!watchers_new(gateway_address(b->gateway), &STREAMING, count, &w, e) ||
+		!add_watchers(b->gateway, l, w, first, e) || !publish(w, l, times, e) || !resident(b, w, &first_bytes, e) ||
+		!add_watchers(b->gateway, l, w, count - first, e) || !resident(b, w, &all_bytes, e)) {
 		goto out;
 	}
 	reset(times);

@@ -10,6 +10,7 @@
 #define TIDEGATE_CLI_BENCH_CASES_H
 
 #include "cli/bench/bench.h"
+#include "cli/bench/fleet.h"
 #include "cli/bench/ledger.h"
 #include "cli/bench/load.h"
 #include "cli/bench/payload.h"
@@ -56,6 +57,19 @@ void bench_note_usage(report_row *row, const load_result *result);
 /* So many open files more than a process needs anyway. */
 bool bench_allow_files(uint32_t count, err *e) MUST_CHECK;
 
+/* Live readers, spread over servers; records are produced at the bench's own. */
+typedef struct watch_plan {
+	const char *name;  /* of the row, before the count */
+	const char *where; /* of the readers, for people: " on another worker" */
+	const gateway *readers[FLEET_WORKERS_MAX];
+	size_t reader_count;
+	uint32_t count;
+	double target_ms; /* 0 = none */
+} watch_plan;
+
+/* Measures it and adds its row. */
+bool bench_watch(bench *b, const watch_plan *plan, err *e) MUST_CHECK;
+
 bool case_latency(bench *b, err *e) MUST_CHECK;
 bool case_rate(bench *b, err *e) MUST_CHECK;
 bool case_batch(bench *b, err *e) MUST_CHECK;
@@ -65,6 +79,8 @@ bool case_queue(bench *b, err *e) MUST_CHECK;
 bool case_topics(bench *b, err *e) MUST_CHECK;
 bool case_idle(bench *b, err *e) MUST_CHECK;
 bool case_durable(bench *b, err *e) MUST_CHECK;
+bool case_workers(bench *b, err *e) MUST_CHECK;
+bool case_keys(bench *b, err *e) MUST_CHECK;
 bool case_long(bench *b, err *e) MUST_CHECK;
 
 #endif

@@ -11,7 +11,7 @@
 #include "base/buf.h"
 #include "cli/bench/usage.h"
 
-enum { REPORT_ROWS_MAX = 32, REPORT_FACTS_MAX = 24 };
+enum { REPORT_ROWS_MAX = 96, REPORT_FACTS_MAX = 24 };
 
 typedef enum report_verdict {
 	REPORT_MET,

@@ -29,7 +29,6 @@ typedef struct watcher {
 } watcher;
 
 struct watchers {
-	const peer_address *address;
 	const watch_dialect *dialect;
 	int epoll;
 	uint32_t capacity;
@@ -199,11 +198,11 @@ static bool add_socket(watchers *all, int fd, int64_t index, err *e)
 		   err_set(e, ERR_INTERNAL, "epoll_ctl: %s", strerror(errno));
 }
 
-static bool open_one(watchers *all, str request, err *e)
+static bool open_one(watchers *all, const peer_address *address, str request, err *e)
 {
 	watcher *w = &all->list[all->count];
 	int fd = -1;
-	if (!peer_connect(all->address, &fd, e)) {
+	if (!peer_connect(address, &fd, e)) {
 		return false;
 	}
 	*w = (watcher){.fd = fd, .next_offset = all->next_offset};
@@ -239,7 +238,6 @@ bool watchers_new(const peer_address *address, const watch_dialect *dialect, uin
 		err_set(e, ERR_NO_MEMORY, "out of memory");
 		goto out;
 	}
-	all->address = address;
 	all->dialect = dialect;
 	all->capacity = capacity;
 	peer_init(&all->producer);
@@ -260,13 +258,13 @@ out:
 	return ok;
 }
 
-bool watchers_add(watchers *all, str request, uint32_t count, err *e)
+bool watchers_add(watchers *all, const peer_address *address, str request, uint32_t count, err *e)
 {
 	if (count > all->capacity - all->count) {
 		return err_set(e, ERR_NO_MEMORY, "there is no room for %u more watchers", count);
 	}
 	for (uint32_t i = 0; i < count; i++) {
-		if (!open_one(all, request, e) || !await_ready(all, OPENED_AT_ONCE, e)) {
+		if (!open_one(all, address, request, e) || !await_ready(all, OPENED_AT_ONCE, e)) {
 			return false;
 		}
 	}

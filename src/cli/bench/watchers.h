@@ -36,11 +36,12 @@ typedef struct watch_times {
 	latency last_from_sent;    /* to the last of the watchers */
 } watch_times;
 
-/* None yet; at most `capacity`. The first record that is produced has the offset 0. */
+/* None yet; at most `capacity`. Records are produced at `address`; the first one has the offset 0. */
 bool watchers_new(const peer_address *address, const watch_dialect *dialect, uint32_t capacity, watchers **out,
 				  err *e) MUST_CHECK;
-/* Opens more streams with a request that begins at the next offset, and waits until all were accepted. */
-bool watchers_add(watchers *all, str request, uint32_t count, err *e) MUST_CHECK;
+/* Opens more streams, at a server of its own choice, with a request that begins at the next offset, and waits until all
+ * were accepted. */
+bool watchers_add(watchers *all, const peer_address *address, str request, uint32_t count, err *e) MUST_CHECK;
 void watchers_close(watchers *all); /* accepts NULL */
 /* Takes what comes (heartbeats) for that long. */
 bool watchers_idle(watchers *all, int64_t ms, err *e) MUST_CHECK;

@@ -248,57 +248,6 @@ START_TEST(forgotten_topic_is_looked_up_again)
 }
 END_TEST
 
-static log_topic *topic_called(const char *name, int64_t id)
-{
-	log_topic fields = {.topic_id = id, .tenant_id = 1, .name = str_from_c(name), .partitions = 1};
-	log_topic *t = topic_new(&fields);
-	ck_assert_ptr_nonnull(t);
-	return t;
-}
-
-START_TEST(forgetting_an_old_topic_leaves_the_new_one_of_its_name)
-{
-	topic_cache *c = topic_cache_new();
-	log_topic *old = topic_called("orders", 1);
-	log_topic *new = topic_called("orders", 2);
-	topic_cache_put(c, old, topic_cache_now(c));
-	topic_cache_put(c, new, topic_cache_now(c));
-	topic_cache_remove(c, old);
-	const log_topic *found = topic_cache_get(c, 1, STR("orders"));
-	ck_assert_ptr_eq(found, new);
-	log_topic_unref(found);
-	log_topic_unref(old);
-	log_topic_unref(new);
-	topic_cache_free(c);
-}
-END_TEST
-
-/* The row was read before somebody changed the topic, and arrives behind the news of it. */
-START_TEST(row_read_before_a_change_is_not_kept)
-{
-	topic_cache *c = topic_cache_new();
-	log_topic *t = topic_called("orders", 1);
-	log_topic *other = topic_called("other", 2);
-	uint64_t before = topic_cache_now(c);
-	topic_cache_clear(c);
-	topic_cache_put(c, t, before);
-	ck_assert_ptr_null(topic_cache_get(c, 1, STR("orders")));
-	before = topic_cache_now(c);
-	topic_cache_remove(c, t); /* it is not even there */
-	topic_cache_put(c, t, before);
-	ck_assert_ptr_null(topic_cache_get(c, 1, STR("orders")));
-	before = topic_cache_now(c);
-	topic_cache_put(c, other, topic_cache_now(c));
-	topic_cache_put(c, t, before);
-	const log_topic *found = topic_cache_get(c, 1, STR("orders"));
-	ck_assert_ptr_eq(found, t);
-	log_topic_unref(found);
-	log_topic_unref(t);
-	log_topic_unref(other);
-	topic_cache_free(c);
-}
-END_TEST
-
 /* ---- altering ---- */
 
 START_TEST(partitions_grow_and_never_shrink)
@@ -779,8 +728,6 @@ int main(void)
 		unequal_configurations_are_told_apart,
 		name_that_nobody_has_is_not_found,
 		forgotten_topic_is_looked_up_again,
-		forgetting_an_old_topic_leaves_the_new_one_of_its_name,
-		row_read_before_a_change_is_not_kept,
 		partitions_grow_and_never_shrink,
 		tighter_cap_acts_at_once_and_a_looser_one_brings_nothing_back,
 		shorter_ttl_acts_at_once_and_a_longer_one_brings_nothing_back,

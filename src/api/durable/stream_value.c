@@ -1,27 +1,16 @@
-/*
- * What is remembered of streams, by topic_id.
- */
-#include <pthread.h>
-#include <search.h>
+#include "api/durable/stream_value.h"
+
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "api/durable/cache.h"
+enum { DURABLE_STREAMS_KNOWN_MAX = 50000 };
 
 typedef struct counted_stream {
 	durable_stream stream; /* first: a durable_stream* is a counted_stream* */
 	atomic_size_t references;
 	durable_segment segments[]; /* then the texts */
 } counted_stream;
-
-struct durable_cache {
-	pthread_rwlock_t lock;
-	void *root; /* tsearch(3) tree of durable_stream by topic_id */
-	size_t count;
-};
-
-/* ---- one stream ---- */
 
 static str copy_text(char **at, str text)
 {
@@ -77,7 +66,7 @@ void durable_stream_unref(const durable_stream *s)
 	}
 }
 
-/* ---- the tree ---- */
+/* ---- what is known of streams, by topic_id ---- */
 
 static int compare(const void *left, const void *right)
 {
@@ -86,56 +75,15 @@ static int compare(const void *left, const void *right)
 	return a->topic_id < b->topic_id ? -1 : a->topic_id > b->topic_id ? 1 : 0;
 }
 
-static void free_node(void *node)
+static void ref(const void *stream)
 {
-	durable_stream_unref(node);
+	durable_stream_ref(stream);
 }
 
-durable_cache *durable_cache_new(void)
+static void unref(void *stream)
 {
-	durable_cache *c = calloc(1, sizeof *c);
-	if (c != NULL) {
-		pthread_rwlock_init(&c->lock, NULL);
-	}
-	return c;
+	durable_stream_unref(stream);
 }
 
-void durable_cache_free(durable_cache *c)
-{
-	if (c != NULL) {
-		tdestroy(c->root, free_node);
-		pthread_rwlock_destroy(&c->lock);
-		free(c);
-	}
-}
-
-const durable_stream *durable_cache_get(durable_cache *c, int64_t topic_id)
-{
-	const durable_stream key = {.topic_id = topic_id};
-	const durable_stream *found = NULL;
-	pthread_rwlock_rdlock(&c->lock);
-	const durable_stream *const *node = tfind(&key, &c->root, compare);
-	if (node != NULL) {
-		found = durable_stream_ref(*node);
-	}
-	pthread_rwlock_unlock(&c->lock);
-	return found;
-}
-
-void durable_cache_put(durable_cache *c, const durable_stream *s)
-{
-	pthread_rwlock_wrlock(&c->lock);
-	if (c->count >= DURABLE_STREAMS_CACHED) {
-		tdestroy(c->root, free_node);
-		c->root = NULL;
-		c->count = 0;
-	}
-	durable_stream_ref(s);
-	const durable_stream *const *node = tsearch(s, &c->root, compare);
-	if (node != NULL && *node == s) {
-		c->count++;
-	} else {
-		durable_stream_unref(s);
-	}
-	pthread_rwlock_unlock(&c->lock);
-}
+const shared_map_kind DURABLE_STREAMS_KNOWN = {
+	.compare = compare, .ref = ref, .unref = unref, .most = DURABLE_STREAMS_KNOWN_MAX};

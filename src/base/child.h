@@ -1,5 +1,5 @@
 /*
- * cli/child: child processes, optionally as another user, without a shell.
+ * base/child: child processes, optionally as another user, without a shell.
  *
  * A child starts with an empty environment but for PATH and LC_ALL=C, in "/", in a session of its own (a Ctrl-C at the
  * terminal is for us), with default signal handling, and with no descriptor but its three.
@@ -9,8 +9,8 @@
  * Units    *_ms are milliseconds; deadlines are absolute on clock_now_ms().
  * Errors   ERR_UNAVAILABLE: the program cannot be started; the message names it and the reason.
  */
-#ifndef TIDEGATE_CLI_CHILD_H
-#define TIDEGATE_CLI_CHILD_H
+#ifndef TIDEGATE_BASE_CHILD_H
+#define TIDEGATE_BASE_CHILD_H
 
 #include <sys/types.h>
 
@@ -45,7 +45,7 @@ bool child_start(const child_command *command, pid_t *out, err *e) MUST_CHECK;
 bool child_wait(pid_t pid, int64_t deadline_ms, int *status);
 /* Starts, waits and kills at the deadline (*status is then that of SIGKILL). */
 bool child_run(const child_command *command, int64_t deadline_ms, int *status, err *e) MUST_CHECK;
-/* Runs a program as ourselves and appends its standard output. False as well when it fails. */
+/* Runs a program as ourselves and appends its standard output and error. False as well when it fails. */
 bool child_capture(char *const *argv, int64_t deadline_ms, buf *out, err *e) MUST_CHECK;
 /* Calls a function in a forked child as that user (or right here when that is us). Returns what it returns, 0 … 255,
  * or -1 when there could be no child. */
