@@ -3,6 +3,7 @@
 import json
 import re
 import subprocess
+import time
 import tomllib
 
 import pytest
@@ -130,6 +131,42 @@ def test_lists_in_all_forms(empty):
         "- topic: beta\n  partition: 0\n  leader: any\n  records: 2\n  size: 2\n  base: 0\n  hw: 2\n  leo: 2\n")
     names = [topic["name"] for topic in tomllib.loads(call(url, "topic", "list", "-O", "toml").out)["topics"]]
     assert names == ["alpha", "beta"]
+
+
+# ---- consumers ----
+
+def test_consumers_are_listed_and_deleted(empty):
+    url = empty.url
+    for topic in ("alpha", "beta"):
+        call(url, "topic", "create", topic, "-p", 2)
+        for partition in (0, 1):
+            call(url, "produce", topic, "-p", partition, text="x\ny\n")
+    assert call(url, "consume", "alpha", "-Bd", "-c", "reader").code == 0
+    assert call(url, "consume", "beta", "-B", "-p", 1, "--end", 0, "-c", "reader").code == 0
+    assert call(url, "consume", "beta", "-Bd", "-p", 0, "-c", "another").code == 0
+
+    def listed(*arguments):
+        code, out, err = call(url, "consumer", "list", *arguments)
+        assert (code, err) == (0, "")
+        return re.sub(r"\d{4}-\d\d-\d\d \d\d:\d\d\n", "when\n", out)
+
+    assert listed() == (
+        "CONSUMER  TOPIC  PARTITION  OFFSET  LAST SEEN\n"
+        "reader    alpha  0          1       when\n"
+        "reader    alpha  1          1       when\n"
+        "another   beta   0          1       when\n"
+        "reader    beta   1          0       when\n")
+    [row] = json.loads(listed("-t", "beta", "-O", "json"))[1:]
+    assert abs(row.pop("last_seen") / 1000 - time.time()) < 600
+    assert row == {"consumer": "reader", "topic": "beta", "partition": 1, "offset": 0}
+    assert call(url, "consumer", "delete", "reader", "-t", "alpha", "-p", 1) == (0, 'consumer "reader" deleted\n', "")
+    assert [line.split()[:3] for line in listed().splitlines()[1:]] == [
+        ["reader", "alpha", "0"], ["another", "beta", "0"], ["reader", "beta", "1"]]
+    assert call(url, "consumer", "delete", "reader").code == 0
+    assert [line.split()[0] for line in listed().splitlines()[1:]] == ["another"]
+    assert call(url, "consumer", "delete", "reader") == (
+        1, "", "tidegate consumer: nothing is stored for this consumer; `tidegate consumer list` shows what is\n")
+    assert call(url, "consumer", "delete", "another", "-p", 0).code == 2
 
 
 # ---- groups ----

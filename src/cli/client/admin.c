@@ -77,10 +77,10 @@ bool admin_delete(const session *s, const char *const segments[], tg_error *erro
 	return reply != NULL;
 }
 
-/* Adds a page's topics; *cursor: of this page, then of the next, "" = none. */
-static bool add_page(const session *s, json_t *topics, char cursor[CURSOR_BYTES_MAX])
+/* Adds a page's entries; *cursor: of this page, then of the next, "" = none. */
+static bool add_page(const session *s, const char *name, json_t *list, char cursor[CURSOR_BYTES_MAX])
 {
-	static const char *const segments[] = {"topics", NULL};
+	const char *const segments[] = {name, NULL};
 	buf path;
 	admin_path(&path, segments);
 	buf_append_str(&path, STR("?page_size=1000"));
@@ -92,31 +92,31 @@ static bool add_page(const session *s, json_t *topics, char cursor[CURSOR_BYTES_
 	buf_dispose(&path);
 	const char *next = json_string_value(json_object_get(page, "next_cursor"));
 	snprintf(cursor, CURSOR_BYTES_MAX, "%s", next != NULL ? next : "");
-	json_t *entries = json_object_get(page, "topics");
-	bool ok = page != NULL && (entries == NULL || json_array_extend(topics, entries) == 0);
+	json_t *entries = json_object_get(page, name);
+	bool ok = page != NULL && (entries == NULL || json_array_extend(list, entries) == 0);
 	json_decref(page);
 	return ok;
 }
 
-json_t *admin_topics(const session *s)
+json_t *admin_list(const session *s, const char *name)
 {
 	char cursor[CURSOR_BYTES_MAX] = "";
-	json_t *topics = json_array();
-	bool ok = topics != NULL;
+	json_t *list = json_array();
+	bool ok = list != NULL;
 	do {
-		ok = ok && add_page(s, topics, cursor);
+		ok = ok && add_page(s, name, list, cursor);
 	} while (ok && cursor[0] != '\0');
 	if (!ok) {
-		json_decref(topics);
+		json_decref(list);
 		return NULL;
 	}
-	return topics;
+	return list;
 }
 
 json_t *admin_describe(const session *s, const char *topic)
 {
 	json_t *found = NULL;
-	json_t *names = topic == NULL ? admin_topics(s) : json_pack("[{s:s}]", "name", topic);
+	json_t *names = topic == NULL ? admin_list(s, "topics") : json_pack("[{s:s}]", "name", topic);
 	size_t i;
 	json_t *entry;
 	if (names == NULL) {

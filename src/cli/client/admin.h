@@ -21,8 +21,8 @@ json_t *admin_call(const session *s, const char *method, const buf *path, const 
 json_t *admin_get(const session *s, const char *const segments[]);
 bool admin_delete(const session *s, const char *const segments[], tg_error *error) MUST_CHECK;
 
-/* The names of all topics, an array of objects as GET /topics has them. */
-json_t *admin_topics(const session *s);
+/* All pages of GET /{name}, which answers with an array of that name: "topics", "positions". */
+json_t *admin_list(const session *s, const char *name);
 /* The full descriptions of one topic, or with NULL of all. */
 json_t *admin_describe(const session *s, const char *topic);
 

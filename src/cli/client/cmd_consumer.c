@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "cli/client/admin.h"
+#include "cli/client/amount.h"
 #include "cli/client/output.h"
 
 static const output_column COLUMNS[] = {
@@ -11,59 +12,47 @@ static const output_column COLUMNS[] = {
 	{"LAST SEEN", "last_seen", OUTPUT_TIME},  {NULL, NULL, OUTPUT_PLAIN},
 };
 
-/* Adds a row for each partition of which the group has a position: of the last record seen, as Fluvio counts. */
-static bool add_rows(json_t *rows, const char *topic, const json_t *group)
+/* Which positions are meant; NULL or -1 = all. */
+typedef struct selection {
+	const char *consumer;
+	const char *topic;
+	int64_t partition;
+} selection;
+
+static bool is_selected(const selection *which, const json_t *position)
 {
-	size_t i;
-	json_t *partition;
-	json_array_foreach(json_object_get(group, "partitions"), i, partition)
-	{
-		const json_t *next = json_object_get(partition, "committed_offset");
-		if (!json_is_integer(next)) {
-			continue;
-		}
-		json_t *row = json_pack("{s:O, s:s, s:O, s:I, s:O?}", "consumer", json_object_get(group, "group_id"), "topic",
-								topic, "partition", json_object_get(partition, "partition"), "offset",
-								json_integer_value(next) - 1, "last_seen", json_object_get(partition, "committed_at"));
-		if (row == NULL || json_array_append_new(rows, row) != 0) {
-			return false;
-		}
-	}
-	return true;
+	const char *consumer = json_string_value(json_object_get(position, "group_id"));
+	const char *topic = json_string_value(json_object_get(position, "topic"));
+	const json_t *partition = json_object_get(position, "partition");
+	return consumer != NULL && topic != NULL && json_is_integer(partition) &&
+		   (which->consumer == NULL || strcmp(which->consumer, consumer) == 0) &&
+		   (which->topic == NULL || strcmp(which->topic, topic) == 0) &&
+		   (which->partition < 0 || which->partition == json_integer_value(partition));
 }
 
-/* Adds the rows of a topic; false: printed. */
-static bool add_topic(const session *s, json_t *rows, const char *topic)
-{
-	const char *const segments[] = {"topics", topic, "groups", NULL};
-	size_t i;
-	json_t *group;
-	json_t *found = admin_get(s, segments);
-	bool ok = true;
-	json_array_foreach(json_object_get(found, "groups"), i, group)
-	{
-		ok = ok && add_rows(rows, topic, group);
-	}
-	if (!ok) {
-		cli_fail(s->call, CLI_FAILED, "the server's description of a consumer cannot be read");
-	}
-	json_decref(found);
-	return ok && found != NULL;
-}
-
-/* The positions in one topic, or with NULL in all. */
-static json_t *find_positions(const session *s, const char *topic)
+/* A row for each position that is meant. The server keeps the next offset; Fluvio's is that of the last record seen. */
+static json_t *find_positions(const session *s, const selection *which)
 {
 	json_t *rows = json_array();
-	json_t *topics = topic != NULL ? json_pack("[{s:s}]", "name", topic) : admin_topics(s);
-	bool ok = rows != NULL && topics != NULL;
+	json_t *positions = admin_list(s, "positions");
+	bool ok = rows != NULL && positions != NULL;
 	size_t i;
-	json_t *entry;
-	json_array_foreach(topics, i, entry)
+	json_t *position;
+	json_array_foreach(positions, i, position)
 	{
-		ok = ok && add_topic(s, rows, json_string_value(json_object_get(entry, "name")));
+		if (ok && is_selected(which, position)) {
+			json_int_t last = json_integer_value(json_object_get(position, "offset")) - 1;
+			json_t *row =
+				json_pack("{s:O, s:O, s:O, s:I, s:O}", "consumer", json_object_get(position, "group_id"), "topic",
+						  json_object_get(position, "topic"), "partition", json_object_get(position, "partition"),
+						  "offset", last, "last_seen", json_object_get(position, "committed_at"));
+			ok = row != NULL && json_array_append_new(rows, row) == 0;
+		}
 	}
-	json_decref(topics);
+	if (positions != NULL && !ok) {
+		cli_fail(s->call, CLI_FAILED, "the server's list of positions cannot be read");
+	}
+	json_decref(positions);
 	if (!ok) {
 		json_decref(rows);
 		return NULL;
@@ -74,8 +63,8 @@ static json_t *find_positions(const session *s, const char *topic)
 static int run_list(cli_call *call)
 {
 	session s = {.call = call};
+	selection which = {.partition = -1};
 	const char *form_name = NULL;
-	const char *topic = NULL;
 	output_form form = OUTPUT_TABLE;
 	int status = CLI_FAILED;
 	err e;
@@ -83,13 +72,13 @@ static int run_list(cli_call *call)
 	json_t *rows = NULL;
 	const cli_option options[] = {SESSION_OPTIONS(s),
 								  {.name = "output", .letter = 'O', .value = &form_name},
-								  {.name = "topic", .letter = 't', .value = &topic}};
+								  {.name = "topic", .letter = 't', .value = &which.topic}};
 	if (!cli_parse(call, options, sizeof options / sizeof options[0], NULL, NULL, &e) ||
 		!output_parse(form_name, &form, &e)) {
 		return cli_fail(call, CLI_USAGE, e.message);
 	}
 	buf_init(&out, OUTPUT_BYTES_MAX);
-	if (session_open(&s) && (rows = find_positions(&s, topic)) != NULL) {
+	if (session_open(&s) && (rows = find_positions(&s, &which)) != NULL) {
 		output_list(&out, form, "consumers", COLUMNS, rows);
 		status = cli_print(call, &out) ? CLI_OK : CLI_FAILED;
 	}
@@ -101,48 +90,53 @@ static int run_list(cli_call *call)
 
 /* ---- delete ---- */
 
-/* Forgets the consumer in each topic of the rows, once. */
-static int delete_all(const session *s, const char *consumer, const json_t *rows)
+static int delete_all(const session *s, const selection *which, const json_t *rows)
 {
-	const char *last = "";
 	size_t i;
 	json_t *row;
 	json_array_foreach(rows, i, row)
 	{
+		char partition[24];
 		const char *topic = json_string_value(json_object_get(row, "topic"));
-		const char *const segments[] = {"topics", topic, "groups", consumer, NULL};
-		if (strcmp(json_string_value(json_object_get(row, "consumer")), consumer) != 0 || strcmp(topic, last) == 0) {
-			continue;
-		}
+		const char *const segments[] = {"topics", topic, "groups", which->consumer, "partitions", partition, NULL};
+		snprintf(partition, sizeof partition, "%lld", (long long)json_integer_value(json_object_get(row, "partition")));
 		if (!admin_delete(s, segments, NULL)) {
 			return CLI_FAILED;
 		}
-		last = topic;
 	}
-	if (last[0] == '\0') {
-		return cli_fail(s->call, CLI_FAILED, "there is no consumer of this name; `tidegate consumer list` shows them");
+	if (i == 0) {
+		return cli_fail(s->call, CLI_FAILED,
+						"nothing is stored for this consumer; `tidegate consumer list` shows what is");
 	}
-	printf("consumer \"%s\" deleted\n", consumer);
+	printf("consumer \"%s\" deleted\n", which->consumer);
 	return CLI_OK;
 }
 
 static int run_delete(cli_call *call)
 {
 	session s = {.call = call};
-	const char *topic = NULL;
+	selection which = {.partition = -1};
+	const char *partition = NULL;
 	int count = 0;
 	int status = CLI_FAILED;
 	err e;
 	json_t *rows = NULL;
-	const cli_option options[] = {SESSION_OPTIONS(s), {.name = "topic", .letter = 't', .value = &topic}};
-	if (!cli_parse(call, options, sizeof options / sizeof options[0], NULL, &count, &e)) {
+	const cli_option options[] = {SESSION_OPTIONS(s),
+								  {.name = "topic", .letter = 't', .value = &which.topic},
+								  {.name = "partition", .letter = 'p', .value = &partition}};
+	if (!cli_parse(call, options, sizeof options / sizeof options[0], NULL, &count, &e) ||
+		!amount_integer("partition", partition, 0, INT32_MAX, &which.partition, &e)) {
 		return cli_fail(call, CLI_USAGE, e.message);
 	}
 	if (count != 1) {
 		return cli_fail(call, CLI_USAGE, "`delete` takes the name of one consumer");
 	}
-	if (session_open(&s) && (rows = find_positions(&s, topic)) != NULL) {
-		status = delete_all(&s, call->argv[1], rows);
+	if (partition != NULL && which.topic == NULL) {
+		return cli_fail(call, CLI_USAGE, "--partition needs --topic");
+	}
+	which.consumer = call->argv[1];
+	if (session_open(&s) && (rows = find_positions(&s, &which)) != NULL) {
+		status = delete_all(&s, &which, rows);
 	}
 	json_decref(rows);
 	session_close(&s);
@@ -157,7 +151,7 @@ const cli_command CLI_CONSUMER = {
 	.verbs = VERBS,
 	.help =
 		"Usage: tidegate consumer list [-t TOPIC] [-O FORM]\n"
-		"       tidegate consumer delete ID [-t TOPIC]\n\n"
+		"       tidegate consumer delete ID [-t TOPIC [-p N]]\n\n"
 		"A consumer is a name under which `tidegate consume --consumer ID`, or a client, keeps how far it has read.\n"
 		"OFFSET is that of the last record seen. (Positions of groups are listed, too: see `tidegate group "
 		"--help`.)\n\n"
