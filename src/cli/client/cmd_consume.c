@@ -7,7 +7,7 @@
 #include "cli/client/reading.h"
 #include "cli/client/terminal.h"
 
-enum { PARTITION_MAX = 1023, BYTES_MAX = 16 << 20, WIDTH_WITHOUT_TERMINAL = 80 };
+enum { BYTES_MAX = 16 << 20, WIDTH_WITHOUT_TERMINAL = 80 };
 
 /* The arguments as they are given. */
 typedef struct arguments {
@@ -79,16 +79,7 @@ static bool set_partitions(const arguments *a, tg_consumer_config *setup, err *e
 	if (a->all_partitions && a->partitions.count > 0) {
 		return err_set(e, ERR_INVALID_REQUEST, "--partition and --all-partitions exclude each other");
 	}
-	for (size_t i = 0; i < a->partitions.count; i++) {
-		int64_t partition = 0;
-		if (!amount_integer("partition", a->partitions.values[i], 0, PARTITION_MAX, &partition, e)) {
-			return false;
-		}
-		if (tg_consumer_config_add_partition(setup, (int32_t)partition) != TG_OK) {
-			return err_set(e, ERR_NO_MEMORY, "there is no memory");
-		}
-	}
-	return true;
+	return reading_add_partitions(setup, &a->partitions, e);
 }
 
 static bool configure(const arguments *a, tg_consumer_config *setup, err *e)

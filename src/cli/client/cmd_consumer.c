@@ -68,7 +68,6 @@ static int run_list(cli_call *call)
 	output_form form = OUTPUT_TABLE;
 	int status = CLI_FAILED;
 	err e;
-	buf out;
 	json_t *rows = NULL;
 	const cli_option options[] = {SESSION_OPTIONS(s),
 								  {.name = "output", .letter = 'O', .value = &form_name},
@@ -77,13 +76,10 @@ static int run_list(cli_call *call)
 		!output_parse(form_name, &form, &e)) {
 		return cli_fail(call, CLI_USAGE, e.message);
 	}
-	buf_init(&out, OUTPUT_BYTES_MAX);
 	if (session_open(&s) && (rows = find_positions(&s, &which)) != NULL) {
-		output_list(&out, form, "consumers", COLUMNS, rows);
-		status = cli_print(call, &out) ? CLI_OK : CLI_FAILED;
+		status = output_print_list(call, form, "consumers", COLUMNS, rows);
 	}
 	json_decref(rows);
-	buf_dispose(&out);
 	session_close(&s);
 	return status;
 }

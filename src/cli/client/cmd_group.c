@@ -61,7 +61,6 @@ static int show(cli_call *call, bool takes_group)
 	int count = 0;
 	int status = CLI_FAILED;
 	err e;
-	buf out;
 	json_t *rows = NULL;
 	const cli_option options[] = {SESSION_OPTIONS(s), {.name = "output", .letter = 'O', .value = &form_name}};
 	if (!cli_parse(call, options, sizeof options / sizeof options[0], NULL, &count, &e) ||
@@ -72,13 +71,10 @@ static int show(cli_call *call, bool takes_group)
 		return cli_fail(call, CLI_USAGE,
 						takes_group ? "`describe` takes a topic and a group" : "`list` takes the name of a topic");
 	}
-	buf_init(&out, OUTPUT_BYTES_MAX);
 	if (session_open(&s) && (rows = make_rows(&s, call->argv[1], takes_group ? call->argv[2] : NULL)) != NULL) {
-		output_list(&out, form, "groups", COLUMNS, rows);
-		status = cli_print(call, &out) ? CLI_OK : CLI_FAILED;
+		status = output_print_list(call, form, "groups", COLUMNS, rows);
 	}
 	json_decref(rows);
-	buf_dispose(&out);
 	session_close(&s);
 	return status;
 }

@@ -36,25 +36,16 @@ static json_t *make_rows(const json_t *topics)
 	return rows;
 }
 
-static int list(cli_call *call, session *s, output_form form, const char *topic)
+static int list(const cli_call *call, const session *s, output_form form, const char *topic)
 {
 	int status = CLI_FAILED;
-	json_t *rows = NULL;
-	buf out;
 	json_t *topics = admin_describe(s, topic);
-	if (topics == NULL) {
-		return CLI_FAILED;
+	json_t *rows = topics != NULL ? make_rows(topics) : NULL;
+	if (rows != NULL) {
+		status = output_print_list(call, form, "partitions", COLUMNS, rows);
+	} else if (topics != NULL) {
+		cli_fail(call, CLI_FAILED, "the server's description of a topic lacks its partitions");
 	}
-	buf_init(&out, OUTPUT_BYTES_MAX);
-	rows = make_rows(topics);
-	if (rows == NULL) {
-		status = cli_fail(call, CLI_FAILED, "the server's description of a topic lacks its partitions");
-		goto out;
-	}
-	output_list(&out, form, "partitions", COLUMNS, rows);
-	status = cli_print(call, &out) ? CLI_OK : CLI_FAILED;
-out:
-	buf_dispose(&out);
 	json_decref(rows);
 	json_decref(topics);
 	return status;

@@ -56,23 +56,19 @@ static int run_list(cli_call *call)
 {
 	const char *form_name = NULL;
 	output_form form = OUTPUT_TABLE;
-	int status = CLI_FAILED;
+	int status;
 	err e;
 	tg_error error;
-	buf out;
 	const cli_option options[] = {{.name = "output", .letter = 'O', .value = &form_name}};
 	if (!cli_parse(call, options, 1, NULL, NULL, &e) || !output_parse(form_name, &form, &e)) {
 		return cli_fail(call, CLI_USAGE, e.message);
 	}
 	json_t *rows = json_array();
-	buf_init(&out, OUTPUT_BYTES_MAX);
 	if (tg_profile_list(add_row, rows, &error) != TG_OK) {
 		status = fail(call, &error);
 	} else {
-		output_list(&out, form, "profiles", COLUMNS, rows);
-		status = cli_print(call, &out) ? CLI_OK : CLI_FAILED;
+		status = output_print_list(call, form, "profiles", COLUMNS, rows);
 	}
-	buf_dispose(&out);
 	json_decref(rows);
 	return status;
 }

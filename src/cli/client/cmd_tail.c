@@ -6,7 +6,7 @@
 #include "cli/client/terminal.h"
 #include "cli/when.h"
 
-enum { PARTITION_MAX = 1023, RECORDS_DEFAULT = 10 };
+enum { RECORDS_DEFAULT = 10 };
 
 static void append_place(buf *out, const tg_record *record)
 {
@@ -26,17 +26,9 @@ static bool configure(tg_consumer_config *setup, const cli_call *call, const cha
 					  bool is_bounded, err *e)
 {
 	int64_t count = RECORDS_DEFAULT;
-	if (!amount_integer("records", records, 0, UINT32_MAX, &count, e)) {
+	if (!amount_integer("records", records, 0, UINT32_MAX, &count, e) ||
+		!reading_add_partitions(setup, partitions, e)) {
 		return false;
-	}
-	for (size_t i = 0; i < partitions->count; i++) {
-		int64_t partition = 0;
-		if (!amount_integer("partition", partitions->values[i], 0, PARTITION_MAX, &partition, e)) {
-			return false;
-		}
-		if (tg_consumer_config_add_partition(setup, (int32_t)partition) != TG_OK) {
-			return err_set(e, ERR_NO_MEMORY, "there is no memory");
-		}
 	}
 	tg_consumer_config_set_start(setup, tg_offset_from_end((uint32_t)count));
 	tg_consumer_config_set_disable_continuous(setup, is_bounded);

@@ -276,6 +276,17 @@ void output_list(buf *out, output_form form, const char *noun, const output_colu
 	}
 }
 
+int output_print_list(const cli_call *call, output_form form, const char *noun, const output_column columns[],
+					  json_t *list)
+{
+	buf out;
+	buf_init(&out, OUTPUT_BYTES_MAX);
+	output_list(&out, form, noun, columns, list);
+	int status = cli_print(call, &out) ? CLI_OK : CLI_FAILED;
+	buf_dispose(&out);
+	return status;
+}
+
 void output_object(buf *out, output_form form, const output_column columns[], json_t *object)
 {
 	switch (form) {

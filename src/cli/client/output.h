@@ -11,8 +11,7 @@
 
 #include <jansson.h>
 
-#include "base/buf.h"
-#include "base/err.h"
+#include "cli/cli.h"
 
 enum { OUTPUT_BYTES_MAX = 64 << 20 };
 
@@ -33,6 +32,9 @@ bool output_parse(const char *text, output_form *out, err *e) MUST_CHECK;
 /* noun: "topics"; the table of an empty list is "No topics found", and TOML's arrays are called by it.
  * columns: up to one without a title. */
 void output_list(buf *out, output_form form, const char *noun, const output_column columns[], json_t *list);
+/* The same on stdout. Returns the exit status. */
+int output_print_list(const cli_call *call, output_form form, const char *noun, const output_column columns[],
+					  json_t *list);
 /* One object: as a table, a line for each column. */
 void output_object(buf *out, output_form form, const output_column columns[], json_t *object);
 

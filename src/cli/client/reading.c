@@ -8,9 +8,24 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "cli/client/amount.h"
 #include "cli/client/terminal.h"
 
-enum { FLUSH_MS = 2000, RECORD_TEXT_BYTES_MAX = 256 << 20, STDOUT_BYTES = 256 << 10 };
+enum { PARTITION_MAX = 1023, FLUSH_MS = 2000, RECORD_TEXT_BYTES_MAX = 256 << 20 };
+
+bool reading_add_partitions(tg_consumer_config *setup, const cli_list *partitions, err *e)
+{
+	for (size_t i = 0; i < partitions->count; i++) {
+		int64_t partition = 0;
+		if (!amount_integer("partition", partitions->values[i], 0, PARTITION_MAX, &partition, e)) {
+			return false;
+		}
+		if (tg_consumer_config_add_partition(setup, (int32_t)partition) != TG_OK) {
+			return err_set(e, ERR_NO_MEMORY, "there is no memory");
+		}
+	}
+	return true;
+}
 
 void reading_tell_gap(void *context, int32_t partition, int64_t from_offset, int64_t to_offset)
 {
@@ -27,16 +42,16 @@ typedef struct loop {
 	uint64_t bytes;
 	int signals; /* a signalfd */
 	int64_t saved_ms;
-	bool is_stdout_closed;
+	int stdout_error; /* an errno; 0 = stdout takes what is written */
 } loop;
 
 /* What was read is written: only then does it count. False: nobody reads stdout any more. */
 static bool write_out(loop *l)
 {
-	if (fflush(stdout) != 0) {
-		l->is_stdout_closed = true;
+	if (l->stdout_error == 0 && fflush(stdout) != 0) {
+		l->stdout_error = errno;
 	}
-	return !l->is_stdout_closed;
+	return l->stdout_error == 0;
 }
 
 static tg_status save_positions(loop *l, bool is_last, tg_error *error)
@@ -62,8 +77,10 @@ static bool show_one(loop *l, buf *out, const tg_record *record)
 	}
 	show_record(l->r->show, out, record);
 	progress_show(&l->progress, l->records, l->bytes);
-	l->is_stdout_closed = l->is_stdout_closed || fwrite(out->ptr, 1, out->len, stdout) != out->len;
-	return !l->is_stdout_closed && !out->failed;
+	if (out->len > 0 && fwrite(out->ptr, 1, out->len, stdout) != out->len) {
+		l->stdout_error = errno;
+	}
+	return l->stdout_error == 0 && !out->failed;
 }
 
 /* Waits for records, for the time to save, or for a signal; true: for the end. */
@@ -101,7 +118,7 @@ static tg_status read_all(loop *l, tg_error *error)
 		}
 		if (status == TG_TIMEOUT || l->records % 256 == 0) {
 			status = save_positions(l, false, error);
-			if (status != TG_OK) {
+			if (status != TG_OK && !error->retryable) { /* else the next round saves them, too */
 				break;
 			}
 		}
@@ -117,23 +134,21 @@ static tg_status read_all(loop *l, tg_error *error)
 /* stdout was closed: `| head` has enough, which is no failure; a full disk is one. */
 static int judge_stdout(const loop *l)
 {
-	if (!l->is_stdout_closed || errno == EPIPE) {
+	if (l->stdout_error == 0 || l->stdout_error == EPIPE) {
 		return CLI_OK;
 	}
 	fprintf(stderr, "tidegate %s: cannot write to standard output: %s\n", l->r->s->call->command->name,
-			strerror(errno));
+			strerror(l->stdout_error));
 	return CLI_FAILED;
 }
 
 int reading_run(const reading *r, const tg_consumer_config *setup)
 {
-	static char stdout_space[STDOUT_BYTES]; /* stdio's until the end of the program */
 	loop l = {.r = r, .signals = -1};
 	tg_error error;
 	sigset_t wanted;
 	int status = CLI_FAILED;
 
-	setvbuf(stdout, stdout_space, _IOFBF, sizeof stdout_space);
 	sigemptyset(&wanted);
 	sigaddset(&wanted, SIGINT);
 	sigaddset(&wanted, SIGTERM);
@@ -148,7 +163,7 @@ int reading_run(const reading *r, const tg_consumer_config *setup)
 	progress_end(&l.progress);
 	write_out(&l);
 	status = judge_stdout(&l);
-	if (end == TG_OK && !l.is_stdout_closed) {
+	if (end == TG_OK && l.stdout_error == 0) {
 		end = save_positions(&l, true, &error);
 	}
 	if (end != TG_OK) {

@@ -24,6 +24,9 @@ typedef struct reading {
 /* Opens the stream and reads. Returns the exit status, with the message printed. */
 int reading_run(const reading *r, const tg_consumer_config *setup);
 
+/* The values of --partition. ERR_INVALID_REQUEST, ERR_NO_MEMORY. */
+bool reading_add_partitions(tg_consumer_config *setup, const cli_list *partitions, err *e) MUST_CHECK;
+
 /* Of an on_gap callback: a line on stderr. context: the cli_call. */
 void reading_tell_gap(void *context, int32_t partition, int64_t from_offset, int64_t to_offset);
 
