@@ -90,7 +90,7 @@ DELETE FROM tidegate.group_partition WHERE topic_id = $1 AND group_name = $2 AND
 -- $3 text prefix of topics, $4 text topic, $5 text group, $6 int partition to begin after, $7 bigint limit
 SELECT t.name, g.group_name, g.partition, g.committed_offset, g.committed_ms
 FROM tidegate.topic t JOIN tidegate.group_partition g ON g.topic_id = t.topic_id
-WHERE t.tenant_id = $1 AND ($2::text IS NULL OR g.group_name = $2) AND starts_with(t.name, $3) AND t.name >= greatest($3, $4)
+WHERE t.tenant_id = $1 AND ($2::text IS NULL OR g.group_name = $2) AND starts_with(t.name, $3) AND t.name >= $3 AND t.name >= $4
   AND (t.name, g.group_name, g.partition) > ($4, $5, $6)
 ORDER BY t.name, g.group_name, g.partition LIMIT $7
 
