@@ -55,41 +55,45 @@ static bool has_variable(const char *name)
 	return value != NULL && value[0] != '\0';
 }
 
-/* What goes before a profile. */
-static tg_status apply_environment(tg_config *config, bool with_endpoint)
+/* Who the caller is, and whom it trusts: these go before what a profile says. */
+static tg_status apply_environment(tg_config *config)
 {
 	static const struct {
 		const char *variable;
 		tg_status (*set)(tg_config *config, const char *text);
 	} settings[] = {
-		{"TIDEGATE_URL", tg_config_set_endpoint},
 		{"TIDEGATE_API_KEY", tg_config_set_api_key},
 		{"TIDEGATE_TOKEN", tg_config_set_token},
 		{"TIDEGATE_CA_FILE", tg_config_set_tls_ca_file},
 	};
 	tg_status status = TG_OK;
 	for (size_t i = 0; i < sizeof settings / sizeof settings[0] && status == TG_OK; i++) {
-		if (has_variable(settings[i].variable) && (with_endpoint || settings[i].set != tg_config_set_endpoint)) {
+		if (has_variable(settings[i].variable)) {
 			status = settings[i].set(config, getenv(settings[i].variable));
 		}
 	}
 	return status;
 }
 
+static tg_status apply_place(tg_config *config, const char *profile, tg_error *error)
+{
+	if (profile != NULL || !has_variable("TIDEGATE_URL")) {
+		return tgi_profile_apply(config, profile, error);
+	}
+	tg_status status = tg_config_set_endpoint(config, getenv("TIDEGATE_URL"));
+	return status == TG_OK ? TG_OK
+						   : tgi_error_set(error, status, "the server's address must begin with http:// or https://");
+}
+
 tg_status tg_config_load(const char *profile, tg_config **out, tg_error *error)
 {
-	tg_status status = TG_OK;
 	tg_config *config = tg_config_new();
 	if (config == NULL) {
 		return tgi_error_no_memory(error);
 	}
-	if (profile != NULL || !has_variable("TIDEGATE_URL")) {
-		status = tgi_profile_apply(config, profile, error);
-	}
-	if (status == TG_OK && (status = apply_environment(config, profile == NULL)) != TG_OK) {
-		tgi_error_set(error, status,
-					  "TIDEGATE_URL must begin with http:// or https://, and no TIDEGATE_ variable may have a line "
-					  "end");
+	tg_status status = apply_place(config, profile, error);
+	if (status == TG_OK && (status = apply_environment(config)) != TG_OK) {
+		tgi_error_set(error, status, "a key, a token or a path in the environment must have no line end");
 	}
 	if (status != TG_OK) {
 		tg_config_free(config);

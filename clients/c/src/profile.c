@@ -1,11 +1,11 @@
 /*
- * The file is read line by line and changed by replacing parts of its text, so that comments and whatever else people
- * keep there stay.
+ * The file of profiles. It is changed by replacing parts of its text, so that comments and whatever else people keep there
+ * stay.
  */
 #include "profile.h"
 
-#include "buffer.h"
 #include "error.h"
+#include "profile_text.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -14,130 +14,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { FILE_BYTES_MAX = 1 << 20, TEXT_BYTES_MAX = 8192, PATH_BYTES_MAX = 4096 };
-
-typedef enum line_kind { LINE_OTHER, LINE_PAIR, LINE_PROFILE, LINE_SECTION } line_kind;
-
-typedef struct line {
-	line_kind kind;
-	unsigned number;
-	const char *begin;
-	const char *end;                /* behind its line end */
-	char name[TEXT_BYTES_MAX + 1];  /* of the profile or of the pair */
-	char value[TEXT_BYTES_MAX + 1]; /* of a pair whose value is a text */
-	bool has_value;
-} line;
-
-/* ---- the text of a line ---- */
-
-static const char *skip_blanks(const char *at, const char *end)
-{
-	while (at < end && (*at == ' ' || *at == '\t' || *at == '\r' || *at == '\n')) {
-		at++;
-	}
-	return at;
-}
-
-static bool is_bare(char c)
-{
-	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '-';
-}
-
-static char unescape(char letter)
-{
-	switch (letter) {
-	case 'n':
-		return '\n';
-	case 't':
-		return '\t';
-	case '"':
-	case '\\':
-		return letter;
-	default:
-		return '\0';
-	}
-}
-
-/* A text in quotes; NULL: it is none, or not one that a name, an address or a key needs. */
-static const char *read_quoted(const char *at, const char *end, char out[TEXT_BYTES_MAX + 1])
-{
-	size_t len = 0;
-	const char quote = at < end ? *at : '\0';
-	if (quote != '"' && quote != '\'') {
-		return NULL;
-	}
-	for (at++; at < end && *at != quote && *at != '\n'; at++) {
-		char c = *at;
-		if (c == '\\' && quote == '"') {
-			c = ++at < end ? unescape(*at) : '\0';
-		}
-		if (c == '\0' || len == TEXT_BYTES_MAX) {
-			return NULL;
-		}
-		out[len++] = c;
-	}
-	out[len] = '\0';
-	return at < end && *at == quote ? at + 1 : NULL;
-}
-
-/* A name, bare or quoted. */
-static const char *read_name(const char *at, const char *end, char out[TEXT_BYTES_MAX + 1])
-{
-	size_t len = 0;
-	if (at < end && !is_bare(*at)) {
-		return read_quoted(at, end, out);
-	}
-	while (at < end && is_bare(*at) && len < TEXT_BYTES_MAX) {
-		out[len++] = *at++;
-	}
-	out[len] = '\0';
-	return len > 0 ? at : NULL;
-}
-
-static void read_section(line *l, const char *at)
-{
-	static const char family[] = "profile.";
-	l->kind = LINE_SECTION;
-	at = skip_blanks(at, l->end);
-	if ((size_t)(l->end - at) > sizeof family && memcmp(at, family, sizeof family - 1) == 0) {
-		at = read_name(at + sizeof family - 1, l->end, l->name);
-		at = at != NULL ? skip_blanks(at, l->end) : NULL;
-		l->kind = at != NULL && at < l->end && *at == ']' ? LINE_PROFILE : LINE_SECTION;
-	}
-}
-
-static void read_pair(line *l, const char *at)
-{
-	at = read_name(at, l->end, l->name);
-	at = at != NULL ? skip_blanks(at, l->end) : NULL;
-	if (at != NULL && at < l->end && *at == '=') {
-		l->kind = LINE_PAIR;
-		l->has_value = read_quoted(skip_blanks(at + 1, l->end), l->end, l->value) != NULL;
-	}
-}
-
-/* The line behind `l`, which is all zero before the first; false: there is none. */
-static bool next_line(const buffer *text, line *l)
-{
-	const char *begin = l->end != NULL ? l->end : text->ptr;
-	const char *stop = text->ptr + text->len;
-	if (begin == stop) {
-		return false;
-	}
-	const char *feed = memchr(begin, '\n', (size_t)(stop - begin));
-	l->begin = begin;
-	l->end = feed != NULL ? feed + 1 : stop;
-	l->number++;
-	l->kind = LINE_OTHER;
-	l->has_value = false;
-	const char *at = skip_blanks(begin, l->end);
-	if (at < l->end && *at == '[') {
-		read_section(l, at + 1);
-	} else if (at < l->end && *at != '#') {
-		read_pair(l, at);
-	}
-	return true;
-}
+enum { FILE_BYTES_MAX = 1 << 20, PATH_BYTES_MAX = 4096 };
 
 /* ---- the file ---- */
 
@@ -227,35 +104,6 @@ static tg_status write_file(const char *path, const buffer *text, tg_error *erro
 
 /* ---- what stands in it ---- */
 
-/* The current profile's name, or "". */
-static void find_current(const buffer *text, char name[TEXT_BYTES_MAX + 1])
-{
-	line l = {0};
-	name[0] = '\0';
-	while (next_line(text, &l) && l.kind != LINE_PROFILE && l.kind != LINE_SECTION) {
-		if (l.kind == LINE_PAIR && l.has_value && strcmp(l.name, "current") == 0) {
-			snprintf(name, TEXT_BYTES_MAX + 1, "%s", l.value);
-		}
-	}
-}
-
-/* The profile's part of the text, from its head to its last pair. False: there is none. */
-static bool find_profile(const buffer *text, const char *name, size_t *begin, size_t *end)
-{
-	line l = {0};
-	bool is_found = false;
-	while (next_line(text, &l) && !(is_found && (l.kind == LINE_PROFILE || l.kind == LINE_SECTION))) {
-		if (l.kind == LINE_PROFILE && strcmp(l.name, name) == 0) {
-			is_found = true;
-			*begin = (size_t)(l.begin - text->ptr);
-		}
-		if (is_found && l.kind != LINE_OTHER) {
-			*end = (size_t)(l.end - text->ptr);
-		}
-	}
-	return is_found;
-}
-
 /* One profile as it is read. */
 typedef struct draft {
 	bool is_open;
@@ -294,9 +142,9 @@ static tg_status visit_all(const buffer *text, const char *path, tg_profile_visi
 	char current[TEXT_BYTES_MAX + 1];
 	draft d = {0};
 	line l = {0};
-	find_current(text, current);
-	while (next_line(text, &l)) {
-		if (l.kind == LINE_PROFILE || l.kind == LINE_SECTION) {
+	tgi_profile_find_current(text, current);
+	while (tgi_profile_next_line(text, &l)) {
+		if (tgi_profile_is_head(&l)) {
 			if (!hand_out(&d, current, visit, context)) {
 				return TG_OK;
 			}
@@ -364,7 +212,7 @@ static void set_current(buffer *text, const char *name)
 	line l = {0};
 	size_t begin = 0;
 	size_t end = 0;
-	while (next_line(text, &l) && l.kind != LINE_PROFILE && l.kind != LINE_SECTION) {
+	while (tgi_profile_next_line(text, &l) && !tgi_profile_is_head(&l)) {
 		if (l.kind == LINE_PAIR && strcmp(l.name, "current") == 0) {
 			begin = (size_t)(l.begin - text->ptr);
 			end = (size_t)(l.end - text->ptr);
@@ -379,7 +227,7 @@ static tg_status check_name(const char *name, tg_error *error)
 {
 	size_t len = name != NULL ? strlen(name) : 0;
 	for (size_t i = 0; i < len; i++) {
-		len = is_bare(name[i]) ? len : 0;
+		len = tgi_profile_is_bare(name[i]) ? len : 0;
 	}
 	return len > 0 && len <= 64 ? TG_OK
 								: tgi_error_set(error, TG_ERR_INVALID_ARGUMENT,
@@ -413,7 +261,7 @@ tg_status tg_profile_set(const char *name, const char *endpoint, const char *key
 	}
 	size_t begin = text.len;
 	size_t end = text.len;
-	bool is_new = !find_profile(&text, name, &begin, &end);
+	bool is_new = !tgi_profile_find(&text, name, &begin, &end);
 	if (is_new && text.len > 0 && text.ptr[text.len - 1] != '\n') {
 		tgi_buffer_text(&by, "\n");
 	}
@@ -424,7 +272,7 @@ tg_status tg_profile_set(const char *name, const char *endpoint, const char *key
 	}
 	begin = is_new ? text.len : begin;
 	replace(&text, begin, end, &by);
-	find_current(&text, current);
+	tgi_profile_find_current(&text, current);
 	if (current[0] == '\0') {
 		set_current(&text, name);
 	}
@@ -449,9 +297,9 @@ static tg_status change_profile(const char *name, const char *to, change act, tg
 	if (status != TG_OK || (status = read_file(path, &text, &exists, error)) != TG_OK) {
 		goto out;
 	}
-	if (name == NULL || !find_profile(&text, name, &begin, &end)) {
+	if (name == NULL || !tgi_profile_find(&text, name, &begin, &end)) {
 		status = refuse_unknown(path, name != NULL ? name : "", error);
-	} else if (to != NULL && strcmp(name, to) != 0 && find_profile(&text, to, &begin, &end)) {
+	} else if (to != NULL && strcmp(name, to) != 0 && tgi_profile_find(&text, to, &begin, &end)) {
 		status = tgi_error_set(error, TG_ERR_INVALID_ARGUMENT, "there is a profile `%.64s` already", to);
 	} else {
 		act(&text, begin, end, name, to);
@@ -486,7 +334,7 @@ static void act_rename(buffer *text, size_t begin, size_t end, const char *name,
 	write_head(&head, to);
 	replace(text, begin, feed != NULL ? (size_t)(feed + 1 - text->ptr) : end, &head);
 	tgi_buffer_dispose(&head);
-	find_current(text, current);
+	tgi_profile_find_current(text, current);
 	if (strcmp(current, name) == 0) {
 		set_current(text, to);
 	}

@@ -1,8 +1,8 @@
 /*
- * profile: the file of profiles, which all our clients read: text in TOML, of which this takes what the file needs.
+ * profile: the file of profiles, which all our clients read: text in TOML, of which profile_text.h takes what the file needs.
  *
  * Threads  any; changes to the file by several processes at a time: the last one stands.
- * Limits   FILE_BYTES_MAX of the file, TEXT_BYTES_MAX of a name or value.
+ * Limits   1 MiB of the file; 64 bytes of a name that is given, 8 KiB of a value.
  */
 #ifndef TG_PROFILE_H
 #define TG_PROFILE_H

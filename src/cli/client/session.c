@@ -36,29 +36,6 @@ void session_wipe_key(char *key)
 	}
 }
 
-/* The address given, with no key but the caller's own. */
-static tg_status use_url(const session *s, tg_config **out, tg_error *error)
-{
-	const char *key = cli_variable(s->call->environment, STR("TIDEGATE_API_KEY"));
-	const char *token = cli_variable(s->call->environment, STR("TIDEGATE_TOKEN"));
-	const char *ca_file = cli_variable(s->call->environment, STR("TIDEGATE_CA_FILE"));
-	tg_config *setup = tg_config_new();
-	tg_status status = setup == NULL ? TG_ERR_NO_MEMORY : tg_config_set_endpoint(setup, s->url);
-	if (status == TG_ERR_INVALID_ARGUMENT) {
-		snprintf(error->message, sizeof error->message, "--url must begin with http:// or https://");
-	} else if (status == TG_ERR_NO_MEMORY || (status = tg_config_set_api_key(setup, key)) != TG_OK ||
-			   (status = tg_config_set_token(setup, token)) != TG_OK ||
-			   (status = tg_config_set_tls_ca_file(setup, ca_file)) != TG_OK) {
-		snprintf(error->message, sizeof error->message, "a variable TIDEGATE_… has a line end, or memory is out");
-	}
-	if (status != TG_OK) {
-		tg_config_free(setup);
-		return status;
-	}
-	*out = setup;
-	return TG_OK;
-}
-
 bool session_open(session *s)
 {
 	err e;
@@ -68,15 +45,14 @@ bool session_open(session *s)
 	bool ok = false;
 
 	signal(SIGPIPE, SIG_IGN);
-	if (s->url != NULL && s->profile != NULL) {
-		cli_fail(s->call, CLI_USAGE, "--url and --profile exclude each other");
-		return false;
-	}
 	if (s->key_file != NULL && !session_read_key(s->key_file, &key, &e)) {
 		cli_fail(s->call, CLI_FAILED, e.message);
 		return false;
 	}
-	tg_status status = s->url != NULL ? use_url(s, &setup, &error) : tg_config_load(s->profile, &setup, &error);
+	if (s->url != NULL) {
+		setenv("TIDEGATE_URL", s->url, 1); /* which keeps profiles out of it */
+	}
+	tg_status status = tg_config_load(s->url != NULL ? NULL : s->profile, &setup, &error);
 	if (status == TG_OK && key != NULL) {
 		status = tg_config_set_api_key(setup, key);
 	}
