@@ -80,6 +80,15 @@ def test_json_and_tables(gateway, client, topic):
         f"0          2       {SHOWN}  null  c            -\n")
 
 
+def test_json_keeps_numbers_and_texts_as_they_were_written(gateway, client, topic):
+    written = '{"b": 99.99,"a":[ ],"n":123456789012345678901234567890 ,"t":"x\\u0041\\"{,","o":{"z":[1,{}]}, "b":1e2}'
+    client.put(topic, [{"value": written}, {"value": "[1,"}, {"value": '{"x": 99.99}'}])
+    assert call(gateway.url, "consume", topic, "-Bd", "-O", "json", "--suppress-unknown").out == (
+        '{\n  "b": 99.99,\n  "a": [],\n  "n": 123456789012345678901234567890,\n  "t": "x\\u0041\\"{,",\n'
+        '  "o": {\n    "z": [\n      1,\n      {}\n    ]\n  },\n  "b": 1e2\n}\n{\n  "x": 99.99\n}\n')
+    assert call(gateway.url, "consume", topic, "--start", 2, "-d", "-O", "table").out == "x\n99.99\n"
+
+
 def test_lines_are_cut_where_a_terminal_would_end(gateway, client, topic):
     client.put(topic, [{"value": "ü" * 100}])
     assert call(gateway.url, "consume", topic, "-Bd", "--truncate").out == "ü" * 80 + "\n"

@@ -2,10 +2,15 @@
 
 #include <string.h>
 
+#include "base/jscan.h"
 #include "base/text.h"
+#include "cli/table.h"
 #include "cli/when.h"
 
-enum { DUMP_ROW_BYTES = 16, COLUMN_WIDTH_MAX = 60 };
+enum { DUMP_ROW_BYTES = 16, COLUMN_WIDTH_MAX = 60, JSON_DEPTH_MAX = 128 };
+
+/* Of a fraction in a table: 99.99 is shown as that, and not as the nearest binary number. */
+#define NUMBER_DIGITS JSON_REAL_PRECISION(15)
 
 bool show_parse_form(const char *text, show_form *out, err *e)
 {
@@ -148,34 +153,95 @@ static bool append_unknown(const show *s, buf *out, const char *what, size_t byt
 	return !s->skips_unknown;
 }
 
+static void append_line(buf *out, size_t depth)
+{
+	buf_append_byte(out, '\n');
+	for (size_t i = 0; i < depth; i++) {
+		buf_append_str(out, STR("  "));
+	}
+}
+
+/* JSON without white space, indented: each name, text and number stays as it was written. */
+static void append_indented(buf *out, str json)
+{
+	size_t depth = 0;
+	bool is_text = false;
+	for (size_t i = 0; i < json.len; i++) {
+		char c = json.ptr[i];
+		if (is_text) {
+			buf_append_byte(out, c);
+			if (c == '\\') {
+				buf_append_byte(out, json.ptr[++i]);
+			}
+			is_text = c != '"';
+		} else if ((c == '{' || c == '[') && (json.ptr[i + 1] == '}' || json.ptr[i + 1] == ']')) {
+			buf_append_byte(out, c);
+			buf_append_byte(out, json.ptr[++i]);
+		} else if (c == '{' || c == '[') {
+			buf_append_byte(out, c);
+			append_line(out, ++depth);
+		} else if (c == '}' || c == ']') {
+			append_line(out, --depth);
+			buf_append_byte(out, c);
+		} else {
+			buf_append_byte(out, c);
+			if (c == ',') {
+				append_line(out, depth);
+			} else if (c == ':') {
+				buf_append_byte(out, ' ');
+			}
+			is_text = c == '"';
+		}
+	}
+}
+
 static bool append_json(const show *s, buf *out, str value)
 {
-	json_t *parsed = json_loadb(value.ptr, value.len, JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL);
-	char *text = parsed != NULL ? json_dumps(parsed, JSON_INDENT(2) | JSON_ENCODE_ANY | JSON_REAL_PRECISION(17)) : NULL;
-	json_decref(parsed);
-	if (text == NULL) {
+	jscan scan;
+	buf compact;
+	jscan_init(&scan, value, JSON_DEPTH_MAX);
+	if (!jscan_skip(&scan) || !jscan_end(&scan)) {
 		return append_unknown(s, out, "not JSON", value.len);
 	}
-	buf_append_str(out, str_from_c(text));
-	free(text);
+	buf_init(&compact, value.len);
+	jscan_compact(value, &compact);
+	append_indented(out, buf_str(&compact));
+	out->failed = out->failed || compact.failed;
+	buf_dispose(&compact);
 	return true;
+}
+
+/* A record's part as one line of text has it. */
+static void append_field(buf *out, show_field field, const tg_record *record)
+{
+	str key = key_of(record);
+	switch (field) {
+	case SHOW_KEY:
+		append_lossy(out, key.ptr != NULL ? key : STR("null"));
+		break;
+	case SHOW_VALUE:
+		append_lossy(out, value_of(record));
+		break;
+	case SHOW_OFFSET:
+		buf_append_i64(out, tg_record_offset(record));
+		break;
+	case SHOW_PARTITION:
+		buf_append_i64(out, tg_record_partition(record));
+		break;
+	case SHOW_TIME:
+		when_append_timestamp(out, tg_record_timestamp(record));
+		break;
+	case SHOW_LITERAL:
+		break;
+	}
 }
 
 /* ---- tables ---- */
 
-static size_t count_characters(str s)
-{
-	size_t count = 0;
-	for (size_t i = 0; i < s.len; i++) {
-		count += ((unsigned char)s.ptr[i] & 0xC0) != 0x80 ? 1 : 0;
-	}
-	return count;
-}
-
 /* A cell, which is as wide as the widest one of its column before; so rows can be shown as they come. */
 static void append_cell(show *s, buf *out, size_t column, bool is_last, str cell)
 {
-	size_t characters = count_characters(cell);
+	size_t characters = table_characters(cell);
 	size_t *width = &s->widths[column];
 	*width = characters > *width && characters <= COLUMN_WIDTH_MAX ? characters : *width;
 	for (size_t i = 0; i < cell.len; i++) {
@@ -192,7 +258,7 @@ static void append_member(show *s, buf *out, size_t column, bool is_last, const 
 		append_cell(s, out, column, is_last, (str){json_string_value(value), json_string_length(value)});
 		return;
 	}
-	char *text = value != NULL ? json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY) : NULL;
+	char *text = value != NULL ? json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY | NUMBER_DIGITS) : NULL;
 	append_cell(s, out, column, is_last, text != NULL ? str_from_c(text) : STR("-"));
 	free(text);
 }
@@ -213,7 +279,7 @@ static bool read_columns(show *s, json_t *object)
 		}
 		/* The first row makes room for itself, so that titles and values stand below each other. */
 		size_t column = json_array_size(s->columns) - 1 + (s->form == SHOW_FULL_TABLE ? RECORD_COLUMNS : 0);
-		size_t characters = count_characters(str_from_c(json_string_value(value)));
+		size_t characters = table_characters(str_from_c(json_string_value(value)));
 		s->widths[column] = characters < COLUMN_WIDTH_MAX ? characters : COLUMN_WIDTH_MAX;
 	}
 	return s->columns != NULL;
@@ -234,8 +300,6 @@ static void append_titles(show *s, buf *out)
 	}
 	buf_append_byte(out, '\n');
 }
-
-static void append_field(buf *out, show_field field, const tg_record *record);
 
 static void append_record_cells(show *s, buf *out, const tg_record *record)
 {
@@ -281,30 +345,6 @@ static bool append_row(show *s, buf *out, const tg_record *record)
 }
 
 /* ---- records ---- */
-
-static void append_field(buf *out, show_field field, const tg_record *record)
-{
-	str key = key_of(record);
-	switch (field) {
-	case SHOW_KEY:
-		append_lossy(out, key.ptr != NULL ? key : STR("null"));
-		break;
-	case SHOW_VALUE:
-		append_lossy(out, value_of(record));
-		break;
-	case SHOW_OFFSET:
-		buf_append_i64(out, tg_record_offset(record));
-		break;
-	case SHOW_PARTITION:
-		buf_append_i64(out, tg_record_partition(record));
-		break;
-	case SHOW_TIME:
-		when_append_timestamp(out, tg_record_timestamp(record));
-		break;
-	case SHOW_LITERAL:
-		break;
-	}
-}
 
 /* False: there is nothing to show. */
 static bool append_value(show *s, buf *out, const tg_record *record)
