@@ -2,12 +2,11 @@
 
 #include <string.h>
 
-#include "base/jscan.h"
-#include "base/text.h"
+#include "cli/client/bytes.h"
 #include "cli/table.h"
 #include "cli/when.h"
 
-enum { DUMP_ROW_BYTES = 16, COLUMN_WIDTH_MAX = 60, JSON_DEPTH_MAX = 128 };
+enum { COLUMN_WIDTH_MAX = 60 };
 
 /* Of a fraction in a table: 99.99 is shown as that, and not as the nearest binary number. */
 #define NUMBER_DIGITS JSON_REAL_PRECISION(15)
@@ -97,54 +96,6 @@ static str value_of(const tg_record *record)
 	return value;
 }
 
-/* Well-formed UTF-8 without the controls that no text has. */
-static bool is_text(str s)
-{
-	for (size_t i = 0; i < s.len; i++) {
-		unsigned char c = (unsigned char)s.ptr[i];
-		if (c == 0x7F || (c < 0x20 && strchr("\t\n\r\f\b\033", c) == NULL) || c == 0) {
-			return false;
-		}
-	}
-	return text_is_utf8(s);
-}
-
-/* Bytes as text, with U+FFFD for what is not UTF-8. */
-static void append_lossy(buf *out, str s)
-{
-	while (s.len > 0) {
-		size_t good = text_utf8_valid(s);
-		buf_append_str(out, str_take(s, good));
-		s = str_skip(s, good);
-		if (s.len > 0) {
-			buf_append_str(out, STR("\xEF\xBF\xBD"));
-			s = str_skip(s, 1);
-		}
-	}
-}
-
-/* "00000000  68 65 …  |he…|", a row for each 16 bytes. */
-static void append_dump(buf *out, str s)
-{
-	for (size_t at = 0; at < s.len; at += DUMP_ROW_BYTES) {
-		str row = str_take(str_skip(s, at), DUMP_ROW_BYTES);
-		buf_printf(out, "%s%08zx ", at > 0 ? "\n" : "", at);
-		for (size_t i = 0; i < DUMP_ROW_BYTES; i++) {
-			buf_append_str(out, i % 8 == 0 ? STR(" ") : STR_NONE);
-			if (i < row.len) {
-				buf_printf(out, "%02x ", (unsigned char)row.ptr[i]);
-			} else {
-				buf_append_str(out, STR("   "));
-			}
-		}
-		buf_append_str(out, STR(" |"));
-		for (size_t i = 0; i < row.len; i++) {
-			buf_append_byte(out, row.ptr[i] >= 0x20 && row.ptr[i] < 0x7F ? row.ptr[i] : '.');
-		}
-		buf_append_byte(out, '|');
-	}
-}
-
 static bool append_unknown(const show *s, buf *out, const char *what, size_t bytes)
 {
 	if (!s->skips_unknown) {
@@ -153,74 +104,16 @@ static bool append_unknown(const show *s, buf *out, const char *what, size_t byt
 	return !s->skips_unknown;
 }
 
-static void append_line(buf *out, size_t depth)
-{
-	buf_append_byte(out, '\n');
-	for (size_t i = 0; i < depth; i++) {
-		buf_append_str(out, STR("  "));
-	}
-}
-
-/* JSON without white space, indented: each name, text and number stays as it was written. */
-static void append_indented(buf *out, str json)
-{
-	size_t depth = 0;
-	bool is_text = false;
-	for (size_t i = 0; i < json.len; i++) {
-		char c = json.ptr[i];
-		if (is_text) {
-			buf_append_byte(out, c);
-			if (c == '\\') {
-				buf_append_byte(out, json.ptr[++i]);
-			}
-			is_text = c != '"';
-		} else if ((c == '{' || c == '[') && (json.ptr[i + 1] == '}' || json.ptr[i + 1] == ']')) {
-			buf_append_byte(out, c);
-			buf_append_byte(out, json.ptr[++i]);
-		} else if (c == '{' || c == '[') {
-			buf_append_byte(out, c);
-			append_line(out, ++depth);
-		} else if (c == '}' || c == ']') {
-			append_line(out, --depth);
-			buf_append_byte(out, c);
-		} else {
-			buf_append_byte(out, c);
-			if (c == ',') {
-				append_line(out, depth);
-			} else if (c == ':') {
-				buf_append_byte(out, ' ');
-			}
-			is_text = c == '"';
-		}
-	}
-}
-
-static bool append_json(const show *s, buf *out, str value)
-{
-	jscan scan;
-	buf compact;
-	jscan_init(&scan, value, JSON_DEPTH_MAX);
-	if (!jscan_skip(&scan) || !jscan_end(&scan)) {
-		return append_unknown(s, out, "not JSON", value.len);
-	}
-	buf_init(&compact, value.len);
-	jscan_compact(value, &compact);
-	append_indented(out, buf_str(&compact));
-	out->failed = out->failed || compact.failed;
-	buf_dispose(&compact);
-	return true;
-}
-
 /* A record's part as one line of text has it. */
 static void append_field(buf *out, show_field field, const tg_record *record)
 {
 	str key = key_of(record);
 	switch (field) {
 	case SHOW_KEY:
-		append_lossy(out, key.ptr != NULL ? key : STR("null"));
+		bytes_append_lossy(out, key.ptr != NULL ? key : STR("null"));
 		break;
 	case SHOW_VALUE:
-		append_lossy(out, value_of(record));
+		bytes_append_lossy(out, value_of(record));
 		break;
 	case SHOW_OFFSET:
 		buf_append_i64(out, tg_record_offset(record));
@@ -274,7 +167,10 @@ static bool read_columns(show *s, json_t *object)
 	s->columns = json_array();
 	json_object_foreach(object, name, value)
 	{
-		if (json_array_size(s->columns) < most && json_array_append_new(s->columns, json_string(name)) != 0) {
+		if (json_array_size(s->columns) == most) {
+			break;
+		}
+		if (json_array_append_new(s->columns, json_string(name)) != 0) {
 			return false;
 		}
 		/* The first row makes room for itself, so that titles and values stand below each other. */
@@ -353,20 +249,20 @@ static bool append_value(show *s, buf *out, const tg_record *record)
 	switch (s->form) {
 	case SHOW_DYNAMIC:
 	case SHOW_TEXT:
-		if (is_text(value)) {
+		if (bytes_are_text(value)) {
 			buf_append_str(out, value);
 			return true;
 		}
 		if (s->form == SHOW_TEXT) {
 			return append_unknown(s, out, "binary", value.len);
 		}
-		append_dump(out, value);
+		bytes_append_dump(out, value);
 		return true;
 	case SHOW_BINARY:
-		append_dump(out, value);
+		bytes_append_dump(out, value);
 		return true;
 	case SHOW_JSON:
-		return append_json(s, out, value);
+		return bytes_append_json(out, value) || append_unknown(s, out, "not JSON", value.len);
 	case SHOW_RAW:
 		buf_append_str(out, value);
 		return true;
