@@ -144,7 +144,7 @@ const cli_command CLI_BENCH = {
 		"  batch    produce, 1000 records per request, one partition, against appends of 1000 through libpq\n"
 		"  consume  read from the start, 1000 a page, with one reader and with several\n"
 		"  watch    from produce to SSE event, with 1, 100 and 1000 watchers\n"
-		"  topics   write 100 records a request from 16 writers, and read 1, 256 and 1000 records, over /v0\n"
+		"  topics   write 1 and 100 records a request, read 1, 256 and 1000 of them, and watch, over /v0\n"
 		"  queue    claim and acknowledge jobs, 50 workers, one and ten at a time\n"
 		"  idle     memory of a server with many idle SSE watchers\n"
 		"  durable  durable streams: append, read, event streams; against the server at --peer-url\n"

@@ -49,10 +49,12 @@ size_t http_request_query_count(const http_exchange *x, str name);
 str http_request_body(const http_exchange *x);
 /* Media type before any ';', trimmed; STR_NONE without a Content-Type. */
 str http_request_media_type(const http_exchange *x);
-str http_request_peer(const http_exchange *x); /* "127.0.0.1:1234", for logs */
-str http_request_id(const http_exchange *x);   /* X-Request-Id as sent (when sane) or a generated one */
+str http_request_peer(const http_exchange *x);       /* "127.0.0.1:1234", for logs */
+bool http_request_is_secure(const http_exchange *x); /* came over TLS to this process */
+str http_request_id(const http_exchange *x);         /* X-Request-Id as sent (when sane) or a generated one */
 const http_route *http_request_route(const http_exchange *x);
 const http_dialect *http_request_dialect(const http_exchange *x);
+bool http_request_path_exists(const http_exchange *x); /* a route takes it, perhaps with another method */
 arena *http_arena(http_exchange *x);
 void *http_app(const http_exchange *x);          /* http_server_options.app */
 int64_t http_started_us(const http_exchange *x); /* clock_now_us() when the headers were complete */

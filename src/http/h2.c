@@ -62,6 +62,7 @@ static void conn_free(h2_conn *c)
 		c->next->prev = c->prev;
 	}
 	free(c->rest);
+	peer_release(&c->peer);
 	free(c);
 	atomic_fetch_sub_explicit(&w->count, 1, memory_order_release);
 }
@@ -85,7 +86,7 @@ static void conn_close(h2_conn *c)
 	h2_mark_dirty(c);
 }
 
-static void conn_open(h2_worker *w, const h2_arrival *from)
+static void conn_open(h2_worker *w, h2_arrival *from)
 {
 	h2_conn *c = calloc(1, sizeof *c);
 	struct epoll_event event = {.events = EPOLLIN | EPOLLRDHUP, .data.ptr = c};
@@ -103,6 +104,7 @@ static void conn_open(h2_worker *w, const h2_arrival *from)
 		}
 		free(c);
 		close(from->fd);
+		peer_release(&from->peer);
 		server_connection_closed(w->owner->server);
 		atomic_fetch_sub_explicit(&w->count, 1, memory_order_release);
 		return;
@@ -356,6 +358,7 @@ static void worker_free(h2_worker *w)
 		h2_arrival *arrival = w->incoming;
 		w->incoming = arrival->next;
 		close(arrival->fd);
+		peer_release(&arrival->peer);
 		server_connection_closed(w->owner->server);
 		free(arrival);
 	}
@@ -426,10 +429,9 @@ bool h2_start(h2 *h, err *e)
 	return true;
 }
 
-void h2_take(h2 *h, int fd, const struct sockaddr *address, socklen_t address_len)
+void h2_take(h2 *h, int fd, peer from)
 {
 	h2_worker *best = h->workers[0];
-	(void)address_len;
 	for (size_t i = 1; i < h->worker_count; i++) {
 		h2_worker *w = h->workers[i];
 		if (atomic_load_explicit(&w->count, memory_order_relaxed) <
@@ -440,11 +442,12 @@ void h2_take(h2 *h, int fd, const struct sockaddr *address, socklen_t address_le
 	h2_arrival *arrival = calloc(1, sizeof *arrival);
 	if (arrival == NULL) {
 		close(fd);
+		peer_release(&from);
 		server_connection_closed(h->server);
 		return;
 	}
 	arrival->fd = fd;
-	peer_set(&arrival->peer, address);
+	arrival->peer = from;
 	atomic_fetch_add_explicit(&best->count, 1, memory_order_relaxed);
 	pthread_mutex_lock(&best->lock);
 	arrival->next = best->incoming;

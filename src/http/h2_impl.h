@@ -7,8 +7,8 @@
 #ifndef TIDEGATE_HTTP_H2_IMPL_H
 #define TIDEGATE_HTTP_H2_IMPL_H
 
+#include "http/exchange_impl.h"
 #include "http/h2.h"
-#include "http/peer.h"
 
 #include <nghttp2/nghttp2.h>
 #include <pthread.h>

@@ -57,10 +57,10 @@ static int detach(http_exchange *x)
 	return ends[1];
 }
 
-static void format_peer(const http_exchange *x, char *text)
+static const peer *peer_of(const http_exchange *x)
 {
 	const h2_stream *s = x->link;
-	peer_format(&s->conn->peer, text);
+	return &s->conn->peer;
 }
 
 static bool peer_is_gone(const http_exchange *x)
@@ -72,7 +72,7 @@ static bool peer_is_gone(const http_exchange *x)
 static const http_transport H2_TRANSPORT = {
 	.resume = resume,
 	.detach = detach,
-	.format_peer = format_peer,
+	.peer = peer_of,
 	.peer_is_gone = peer_is_gone,
 	.frames_bodies = true,
 };

@@ -321,6 +321,7 @@ void http_stream_unref(http_stream *s)
 		stream_drop_output(s);
 		frame_unref(s->options.first);
 		frame_unref(s->options.heartbeat);
+		peer_tls_unref(s->tls);
 		pthread_mutex_destroy(&s->lock);
 		free(s);
 	}

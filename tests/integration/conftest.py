@@ -11,6 +11,7 @@ from harness import wait
 from harness.client import HTTP_VERSION, Client
 from harness.gateway import Gateway
 from harness.postgres import Postgres
+from harness.tls import Certificate
 
 _numbers = itertools.count(1)
 
@@ -101,9 +102,19 @@ def fresh_database(pg, request):
 # ---- gateways ----
 
 @pytest.fixture(scope="module")
+def certificate(tmp_path_factory):
+    """A certificate and its key, in files."""
+    return Certificate(tmp_path_factory.mktemp("tls"))
+
+
+@pytest.fixture(scope="module")
 def gateway(database, request):
-    """`tidegate serve` on the module's database, with the module's SETTINGS (a dict of TIDEGATE_* without the prefix)."""
-    process = Gateway(database, **getattr(request.module, "SETTINGS", {}))
+    """`tidegate serve` on the module's database, with the module's SETTINGS (a dict of TIDEGATE_* without the prefix);
+    with `tls_listen` among them it has the module's certificate."""
+    settings = getattr(request.module, "SETTINGS", {})
+    if "tls_listen" in settings:
+        settings = {**request.getfixturevalue("certificate").settings, **settings}
+    process = Gateway(database, **settings)
     try:
         process.start()
         yield process

@@ -25,7 +25,7 @@ static const bench_case CASES[] = {
 	{"batch", "produce, 1000 records per request", case_batch, false},
 	{"consume", "consume from the start", case_consume, false},
 	{"watch", "produce to SSE event", case_watch, false},
-	{"topics", "write and read records of /v0", case_topics, false},
+	{"topics", "write, read and watch records of /v0", case_topics, false},
 	{"queue", "claim and acknowledge, 50 workers", case_queue, false},
 	{"idle", "memory of idle SSE watchers", case_idle, false},
 	{"durable", "durable streams, next to another server of the protocol", case_durable, false},

@@ -25,12 +25,13 @@ started = []
 
 
 def environment(**settings):
-    """The environment of a child: nothing of ours leaks in but PATH, sanitizer options and the settings given."""
+    """The environment of a child: nothing of ours leaks in but PATH, sanitizer options and the settings given. A name in
+    capitals is that of a variable."""
     kept = {name: value for name, value in os.environ.items()
             if name in ("PATH", "LANG", "TMPDIR") or name.endswith("SAN_OPTIONS")}
     kept.setdefault("LANG", "C.UTF-8")
     # A suppression file or an exit code that hides a finding would make the suite blind.
-    kept.update({f"TIDEGATE_{name.upper()}": str(value) for name, value in settings.items()})
+    kept.update({name if name.isupper() else f"TIDEGATE_{name.upper()}": str(value) for name, value in settings.items()})
     return kept
 
 

@@ -74,12 +74,14 @@ class Adapter(requests.adapters.BaseAdapter):
 class Connection:
     """One connection and what happened on it, for what a decent client does not do."""
 
-    def __init__(self, gateway, receive_buffer=None, window=None):
+    def __init__(self, gateway, receive_buffer=None, window=None, tls=None):
         self.socket = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         if receive_buffer:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
         self.socket.settimeout(wait.DEADLINE_S)
         self.socket.connect((gateway.host, gateway.port))
+        if tls is not None:
+            self.socket = tls.wrap_socket(self.socket, server_hostname=gateway.host)
         self.h2 = h2.connection.H2Connection(h2.config.H2Configuration(client_side=True, header_encoding="utf-8",
                                                                        validate_outbound_headers=False))
         # h2 takes GOAWAY for the end; what was asked before is still answered (RFC 9113, 6.8).
