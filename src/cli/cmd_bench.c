@@ -148,6 +148,7 @@ const cli_command CLI_BENCH = {
 		"  queue    claim and acknowledge jobs, 50 workers, one and ten at a time\n"
 		"  idle     memory of a server with many idle SSE watchers\n"
 		"  durable  durable streams: append, read, event streams; against the server at --peer-url\n"
+		"  httpmq   httpmq: publish, deliver, acknowledge\n"
 		"  workers  from produce on one worker to SSE events on others; starts its own (as does keys)\n"
 		"  keys     produce with an API key, among ten thousand, against the same without\n"
 		"  long     produce and consume before and after a long mixed load (only with --long)\n\n"

@@ -93,7 +93,12 @@ static void report_closed(http_stream *s, http_stream_end_reason reason)
 static bool has_lost(const http_stream *s)
 {
 	bool tls_has_lost = s->tls != NULL && atomic_load_explicit(&s->tls->has_lost, memory_order_acquire);
-	return s->has_lost || s->is_broken || stream_has_output(s) || socket_has_lost(s->fd) || tls_has_lost;
+	return s->is_broken || stream_has_output(s) || socket_has_lost(s->fd) || tls_has_lost;
+}
+
+static void set_lost(http_stream *s)
+{
+	atomic_store_explicit(&s->has_lost, true, memory_order_relaxed);
 }
 
 static void close_socket(engine_thread *t, http_stream *s, http_stream_end_reason reason)
@@ -102,7 +107,9 @@ static void close_socket(engine_thread *t, http_stream *s, http_stream_end_reaso
 	pthread_mutex_lock(&s->lock);
 	atomic_store_explicit(&s->is_over, true, memory_order_release);
 	s->phase = STREAM_CLOSED;
-	s->has_lost = has_lost(s);
+	if (has_lost(s)) {
+		set_lost(s);
+	}
 	stream_drop_output(s);
 	/* Explicitly: the transport may still hold a descriptor of the same socket, which would keep it in epoll. */
 	epoll_ctl(t->epoll_fd, EPOLL_CTL_DEL, s->fd, NULL);
@@ -186,7 +193,9 @@ static input take_input(engine_thread *t, http_stream *s, bool is_open)
 		} else if (got < 0 && errno == EAGAIN) {
 			return INPUT_NONE;
 		} else if (got == 0 || errno != EINTR) {
-			s->has_lost = s->has_lost || got < 0;
+			if (got < 0) {
+				set_lost(s);
+			}
 			return INPUT_END;
 		}
 	}
@@ -252,7 +261,7 @@ static void handle(engine_thread *t, http_stream *s, uint32_t events, int64_t no
 	phase = s->phase;
 	pthread_mutex_unlock(&s->lock);
 	if (result == FLUSH_BROKEN) {
-		s->has_lost = true;
+		set_lost(s);
 		close_socket(t, s, HTTP_STREAM_CLIENT_GONE);
 		return;
 	}

@@ -165,6 +165,16 @@ size_t http_request_header_count(const http_exchange *x, str name)
 	return count;
 }
 
+bool http_request_header_at(const http_exchange *x, size_t index, str *name, str *value)
+{
+	if (index >= x->header_count) {
+		return false;
+	}
+	*name = x->headers[index].name;
+	*value = x->headers[index].value;
+	return true;
+}
+
 bool http_request_query(const http_exchange *x, str name, str *value)
 {
 	return target_query_find(x->arena, x->query, name, value) > 0;

@@ -42,6 +42,8 @@ str http_request_param(const http_exchange *x, size_t index);
  * present but empty has a non-NULL ptr. Of several lines of one name the first counts. */
 str http_request_header(const http_exchange *x, str name);
 size_t http_request_header_count(const http_exchange *x, str name);
+/* Every line, in the order sent, for index 0, 1, …; false behind the last one. Over HTTP/2 names are in lower case. */
+bool http_request_header_at(const http_exchange *x, size_t index, str *name, str *value);
 /* Form-decoded value of the first `name` in the query; false when absent. A broken escape is kept as it is. */
 bool http_request_query(const http_exchange *x, str name, str *value);
 size_t http_request_query_count(const http_exchange *x, str name);

@@ -12,7 +12,8 @@
  * Owns     its workers, connections and their exchanges.
  * Threads  h2_take: any. The rest: the main thread.
  * Limits   H2_STREAMS_MAX streams a connection, max_header_bytes of headers a request, H2_WINDOW_BYTES of body that was
- *          not asked for yet a connection; resets, pings, settings and continuations by nghttp2's rate limits.
+ *          not asked for yet a connection; resets and continuations by nghttp2's limits, frames that carry nothing by a
+ *          rate of our own (http/h2_session).
  */
 #ifndef TIDEGATE_HTTP_H2_H
 #define TIDEGATE_HTTP_H2_H

@@ -312,7 +312,7 @@ bool http_stream_is_closed(const http_stream *s)
 
 bool http_stream_has_lost(const http_stream *s)
 {
-	return s->has_lost;
+	return atomic_load_explicit(&s->has_lost, memory_order_relaxed);
 }
 
 void http_stream_unref(http_stream *s)

@@ -59,7 +59,8 @@ struct http_stream {
 	/* The home thread's. */
 	bool is_adopted;
 	bool is_reported; /* on_closed was called */
-	bool has_lost;    /* output did not reach the client; settled before on_closed */
+	atomic_bool
+		has_lost; /* output did not reach the client; after a proper end this may turn out later than on_closed */
 	bool has_expired;
 	bool has_eof;
 	bool has_input;         /* was not read to the end in the last turn */

@@ -140,7 +140,7 @@ void route_work_fill(route_work *w, int64_t *bytes_left)
 {
 	head *h = &w->head;
 	burn(w);
-	w->place = (put_place){.offset = h->next_offset, .byte = h->next_byte};
+	w->place = (put_place){.offset = h->next_offset, .byte = h->next_byte, .is_queue = w->dest_is_queue};
 	h->last_ms = h->last_ms > w->rules.now_ms ? h->last_ms : w->rules.now_ms;
 	for (uint32_t i = 0; i < w->columns.count; i++) {
 		int64_t bytes = (int64_t)rows_record_bytes(&w->columns, i);

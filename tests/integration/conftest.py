@@ -22,8 +22,8 @@ def pytest_collection_modifyitems(items):
         pytest.exit(f"{processes.BINARY} does not exist: build it, or name another in TIDEGATE_BINARY", returncode=3)
     if HTTP_VERSION == "2":
         for item in items:
-            if item.get_closest_marker("http1"):
-                item.add_marker(pytest.mark.skip(reason="about HTTP/1.1"))
+            if only := item.get_closest_marker("http1"):
+                item.add_marker(pytest.mark.skip(reason=f"over HTTP/1.1 only: {only.args[0]}"))
 
 
 # ---- logs of a failed test ----

@@ -29,6 +29,7 @@ static const bench_case CASES[] = {
 	{"queue", "claim and acknowledge, 50 workers", case_queue, false},
 	{"idle", "memory of idle SSE watchers", case_idle, false},
 	{"durable", "durable streams, next to another server of the protocol", case_durable, false},
+	{"httpmq", "publish, deliver and acknowledge messages of /v1/data", case_httpmq, false},
 	{"workers", "produce on one worker, watch on others", case_workers, false},
 	{"keys", "what asking for an API key costs", case_keys, false},
 	{"long", "slowdown after long mixed load", case_long, true},
