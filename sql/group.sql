@@ -50,11 +50,13 @@ RETURNING lease_until_ms
 
 -- name: group_put
 -- $1 bigint topic_id, $2 text group, $3 int partition, $4 bigint committed_offset, $5 bigint handed_offset, $6 text holder,
--- $7 bigint lease_until_ms
-INSERT INTO tidegate.group_partition (topic_id, group_name, partition, committed_offset, handed_offset, holder, lease_until_ms)
-VALUES ($1, $2, $3, $4, $5, $6, $7)
+-- $7 bigint lease_until_ms, $8 boolean whether somebody set it: its time is now
+INSERT INTO tidegate.group_partition (topic_id, group_name, partition, committed_offset, handed_offset, holder, lease_until_ms,
+    committed_ms)
+VALUES ($1, $2, $3, $4, $5, $6, $7, CASE WHEN $8 THEN (extract(epoch FROM clock_timestamp()) * 1000)::bigint ELSE 0 END)
 ON CONFLICT (topic_id, group_name, partition) DO UPDATE SET committed_offset = excluded.committed_offset,
-    handed_offset = excluded.handed_offset, holder = excluded.holder, lease_until_ms = excluded.lease_until_ms
+    handed_offset = excluded.handed_offset, holder = excluded.holder, lease_until_ms = excluded.lease_until_ms,
+    committed_ms = greatest(group_partition.committed_ms, excluded.committed_ms)
 
 -- name: group_give_back
 -- Undoes a lease that nobody received. $1 bigint topic_id, $2 text group, $3 int partition, $4 text holder, $5 bigint handed from,
@@ -65,7 +67,7 @@ WHERE topic_id = $1 AND group_name = $2 AND partition = $3 AND holder = $4 AND h
 -- name: group_list
 -- Every partition of the topic for one group, or for all. $1 bigint topic_id, $2 text group (NULL = all)
 SELECT c.name, c.created_ms, h.partition, g.committed_offset, g.handed_offset, g.holder, g.lease_until_ms, h.next_offset,
-       greatest(h.cap_floor, h.ttl_floor, h.source_floor), (extract(epoch FROM clock_timestamp()) * 1000)::bigint
+       greatest(h.cap_floor, h.ttl_floor, h.source_floor), (extract(epoch FROM clock_timestamp()) * 1000)::bigint, g.committed_ms
 FROM tidegate.consumer_group c
 JOIN tidegate.head h ON h.topic_id = c.topic_id
 LEFT JOIN tidegate.group_partition g ON g.topic_id = c.topic_id AND g.group_name = c.name AND g.partition = h.partition
@@ -78,6 +80,19 @@ DELETE FROM tidegate.consumer_group WHERE topic_id = $1 AND name = $2
 -- name: group_delete_partitions
 -- $1 bigint topic_id, $2 text group
 DELETE FROM tidegate.group_partition WHERE topic_id = $1 AND group_name = $2
+
+-- name: group_delete_partition
+-- $1 bigint topic_id, $2 text group, $3 int partition
+DELETE FROM tidegate.group_partition WHERE topic_id = $1 AND group_name = $2 AND partition = $3
+
+-- name: group_positions
+-- Positions of a tenant's groups, by topic, group and partition. $1 bigint tenant_id, $2 text group (NULL = all),
+-- $3 text prefix of topics, $4 text topic, $5 text group, $6 int partition to begin after, $7 bigint limit
+SELECT t.name, g.group_name, g.partition, g.committed_offset, g.committed_ms
+FROM tidegate.topic t JOIN tidegate.group_partition g ON g.topic_id = t.topic_id
+WHERE t.tenant_id = $1 AND ($2::text IS NULL OR g.group_name = $2) AND starts_with(t.name, $3) AND t.name >= $3 AND t.name >= $4
+  AND (t.name, g.group_name, g.partition) > ($4, $5, $6)
+ORDER BY t.name, g.group_name, g.partition LIMIT $7
 
 -- name: group_heads
 -- $1 bigint topic_id

@@ -36,6 +36,7 @@ LIBRARIES = [
     (re.compile(r"^(jansson\.h|jansson_config\.h)$"), {"api", "auth", "cli"}),
     (re.compile(r"^(zlib\.h|zstd.*\.h|lz4.*\.h|snappy.*\.h|wslay/.*)$"), {"http"}),
     (re.compile(r"^curl/.*$"), {"api", "cli"}),
+    (re.compile(r"^tidegate\.h$"), {"cli"}),  # clients/c, by its public header alone
 ]
 
 # A header that a directory keeps to itself.

@@ -34,7 +34,8 @@ static http_exchange *release(api_operation *op)
 void api_reply(api_operation *op)
 {
 	int status = op->status;
-	http_send(release(op), status, "application/json");
+	const char *content_type = op->content_type != NULL ? op->content_type : "application/json";
+	http_send(release(op), status, content_type);
 }
 
 void api_fail(api_operation *op, const err *e)

@@ -36,6 +36,7 @@ struct api_operation {
 	bool is_fresh;                   /* the topic was looked up in the database, not only in the cache */
 	bool is_doubtful;                /* set by what fails for a reason that a stale topic may have, too */
 	int status;                      /* of the reply; 200 unless run() sets it */
+	const char *content_type;        /* of the reply; NULL: application/json */
 };
 
 /* `bytes` zeroed bytes that begin with an api_operation. NULL: no memory, answered. */
@@ -53,7 +54,7 @@ void api_with_topic(api_operation *op, void (*then)(api_operation *op));
 /* After `then` failed with *e: true when the topic was only a stale entry of the cache, and `then` is called again. */
 bool api_with_topic_again(api_operation *op, const err *e);
 
-void api_reply(api_operation *op); /* http_reply_body() as JSON with op->status */
+void api_reply(api_operation *op); /* http_reply_body() with op->status */
 void api_fail(api_operation *op, const err *e);
 
 /* ^[A-Za-z0-9][A-Za-z0-9._:-]{0,254}$, what a topic may be called when it is made. */

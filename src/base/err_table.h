@@ -44,8 +44,10 @@
 	X(KEY_NOT_ACTIVE, "key_not_active", 409)                                                                           \
 	X(CONTENT_TYPE_MISMATCH, "content_type_mismatch", 409)                                                             \
 	X(GONE, "gone", 410)                                                                                               \
+	X(OFFSET_EVICTED, "offset_evicted", 410)                                                                           \
 	X(PAYLOAD_TOO_LARGE, "payload_too_large", 413)                                                                     \
 	X(UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", 415)                                                           \
+	X(OFFSET_OUT_OF_RANGE, "offset_out_of_range", 416)                                                                 \
 	X(REFUSED, "refused", 422)                                                                                         \
 	X(TOPIC_FULL, "topic_full", 422)                                                                                   \
 	X(THROTTLED, "throttled", 429)                                                                                     \

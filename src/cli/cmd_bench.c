@@ -88,26 +88,26 @@ static int run(cli_call *call)
 	buf out;
 	arguments a = {0};
 	bench_options o = bench_options_default();
-	const cli_option options[] = {{"url", &a.url, NULL},
-								  {"api-key", &a.api_key, NULL},
-								  {"peer-url", &a.peer_url, NULL},
-								  {"database-url", &a.database_url, NULL},
-								  {"server-pid", &a.server_pid, NULL},
-								  {"only", &a.only, NULL},
-								  {"seconds", &a.seconds, NULL},
-								  {"value-bytes", &a.value_bytes, NULL},
-								  {"key-bytes", &a.key_bytes, NULL},
-								  {"batch-connections", &a.batch_connections, NULL},
-								  {"readers", &a.readers, NULL},
-								  {"watchers", &a.watchers, NULL},
-								  {"long", &a.long_millions, NULL},
-								  {"long-minutes", &a.long_minutes, NULL},
-								  {"pgbench", &a.pgbench, NULL},
-								  {"random-values", NULL, &a.random_values},
-								  {"keep-topics", NULL, &a.keeps_topics},
-								  {"strict", NULL, &a.is_strict},
-								  {"json", NULL, &a.as_json},
-								  {"markdown", NULL, &a.as_markdown}};
+	const cli_option options[] = {{.name = "url", .value = &a.url},
+								  {.name = "api-key", .value = &a.api_key},
+								  {.name = "peer-url", .value = &a.peer_url},
+								  {.name = "database-url", .value = &a.database_url},
+								  {.name = "server-pid", .value = &a.server_pid},
+								  {.name = "only", .value = &a.only},
+								  {.name = "seconds", .value = &a.seconds},
+								  {.name = "value-bytes", .value = &a.value_bytes},
+								  {.name = "key-bytes", .value = &a.key_bytes},
+								  {.name = "batch-connections", .value = &a.batch_connections},
+								  {.name = "readers", .value = &a.readers},
+								  {.name = "watchers", .value = &a.watchers},
+								  {.name = "long", .value = &a.long_millions},
+								  {.name = "long-minutes", .value = &a.long_minutes},
+								  {.name = "pgbench", .value = &a.pgbench},
+								  {.name = "random-values", .flag = &a.random_values},
+								  {.name = "keep-topics", .flag = &a.keeps_topics},
+								  {.name = "strict", .flag = &a.is_strict},
+								  {.name = "json", .flag = &a.as_json},
+								  {.name = "markdown", .flag = &a.as_markdown}};
 
 	buf_init(&out, REPORT_BYTES_MAX);
 	if (!cli_parse(call, options, sizeof options / sizeof options[0], NULL, NULL, &e) || !take_arguments(&a, &o, &e)) {

@@ -76,7 +76,7 @@ static int run(cli_call *call)
 	config *settings = NULL;
 	dev d = {.data = POSTGRES_DIRECTORY};
 	err e = {0};
-	const cli_option options[] = {{"data", &d.data, NULL}};
+	const cli_option options[] = {{.name = "data", .value = &d.data}};
 	if (!cli_parse(call, options, 1, &settings, NULL, &e)) {
 		status = cli_fail(call, CLI_USAGE, e.message);
 		goto out;

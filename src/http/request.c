@@ -315,6 +315,8 @@ static bool refuse_too_large(http_exchange *x)
 			(unsigned long long)x->body_limit);
 	if (x->caller_limit != NULL && x->body_limit == x->caller_body_limit) {
 		err_detail(&e, "{\"limit\":\"%s\",\"max\":%llu}", x->caller_limit, (unsigned long long)x->body_limit);
+	} else {
+		err_detail(&e, "{\"max\":%llu}", (unsigned long long)x->body_limit);
 	}
 	metric_add(x->server->stats.refused[REFUSED_BODY], 1);
 	return request_refuse(x, &e);

@@ -128,6 +128,7 @@ static bool put(db_conn *conn, const log_topic *t, str group, int32_t partition,
 	db_param_i64(&p, s->handed_offset);
 	db_param_str(&p, s->holder);
 	db_param_i64(&p, s->lease_until_ms);
+	db_param_bool(&p, true);
 	return db_pipeline_send(conn, &SQL_GROUP_PUT, &p, e);
 }
 
@@ -292,6 +293,7 @@ static bool describe_partition(const db_result *r, int row, arena *a, log_group_
 								 .handed_offset = db_i64(r, row, 4),
 								 .end_offset = db_i64(r, row, 7),
 								 .start_offset = db_i64(r, row, 8),
+								 .committed_ms = db_i64(r, row, 10),
 								 .lease_deadline_ms = leased ? db_i64(r, row, 6) : 0};
 	return !leased || copy_or_none(a, db_str(r, row, 5), &out->holder);
 }

@@ -63,6 +63,7 @@ typedef struct log_group_partition {
 	int32_t partition;
 	bool has_position;
 	int64_t committed_offset;
+	int64_t committed_ms;  /* when it was last committed or reset, 0 = never */
 	int64_t handed_offset; /* records below were handed out */
 	int64_t end_offset;
 	int64_t start_offset;
@@ -81,8 +82,25 @@ typedef struct log_group_info {
 bool log_group_describe(log_engine *engine, log_conn *conn, const log_topic *t, str group, arena *a,
 						log_group_info **out, size_t *count, err *e) MUST_CHECK;
 bool log_group_delete(log_engine *engine, log_conn *conn, const log_topic *t, str group, err *e) MUST_CHECK;
+/* What is stored of one partition. ERR_GROUP_NOT_FOUND: nothing is. */
+bool log_group_delete_partition(log_engine *engine, log_conn *conn, const log_topic *t, str group, int32_t partition,
+								err *e) MUST_CHECK;
 /* Sets positions and drops leases. Clamped to what is kept. */
 bool log_group_reset(log_engine *engine, log_conn *conn, const log_topic *t, str group, const log_group_offset *offsets,
 					 size_t count, err *e) MUST_CHECK;
+
+/* A group's position in one partition, whatever the topic. */
+typedef struct log_group_position {
+	str topic;
+	str group;
+	int32_t partition;
+	int64_t committed_offset;
+	int64_t committed_ms; /* 0 = never */
+} log_group_position;
+
+/* Of one group, or with group.ptr NULL of all, in topics whose name begins with `prefix`: by topic, group and partition,
+ * bytewise, strictly after `after` (empty names: from the first), at most `limit`. In the arena. */
+bool log_group_positions(log_conn *conn, int64_t tenant_id, str group, str prefix, const log_group_position *after,
+						 uint32_t limit, arena *a, log_group_position **out, size_t *count, err *e) MUST_CHECK;
 
 #endif

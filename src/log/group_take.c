@@ -165,6 +165,7 @@ static bool skip(db_conn *conn, const log_group_take_request *q, int32_t partiti
 	db_param_i64(&p, position);
 	db_param_null(&p);
 	db_param_i64(&p, 0);
+	db_param_bool(&p, false);
 	return db_do(conn, &SQL_GROUP_PUT, &p, NULL, e);
 }
 

@@ -9,6 +9,7 @@
 #include "api/durable/offset.h"
 #include "api/durable/path.h"
 #include "api/durable/tag.h"
+#include "api/entity_tag.h"
 #include "base/text.h"
 
 enum { MEMORY = 64 << 20 };
@@ -100,7 +101,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	check_instant(text);
 	check_path(text, a);
 	check_messages(text, a);
-	FUZZ_CHECK(durable_tag_matches(text, STR("\"a\"")) || !str_equal(text, STR("\"a\"")));
+	FUZZ_CHECK(entity_tag_matches(text, STR("\"a\"")) || !str_equal(text, STR("\"a\"")));
 	arena_free(a);
 	return 0;
 }

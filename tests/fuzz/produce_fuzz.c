@@ -1,9 +1,10 @@
 /*
- * api/streaming/produce_body: whatever is accepted is within its limits, has a place, and means the same when it is
- * written down as JSON again.
+ * api/streaming/produce_body and packet: whatever is accepted is within its limits, has a place, and means the same when
+ * it is written down again, as JSON and as packets.
  */
 #include "fuzz.h"
 
+#include "api/streaming/packet.h"
 #include "api/streaming/produce_body.h"
 #include "base/buf.h"
 #include "base/jwrite.h"
@@ -49,6 +50,19 @@ static void write_message(buf *out, const produce_batch *b, uint32_t i)
 		buf_append_i64(out, b->partitions[i]);
 	}
 	buf_append_str(out, STR("}\n"));
+}
+
+static void write_packet(buf *out, const produce_batch *b, uint32_t i)
+{
+	const log_columns *c = &b->columns;
+	const log_record r = {
+		.partition = b->partitions != NULL ? b->partitions[i] : PRODUCE_ANY_PARTITION,
+		.timestamp_ms = c->timestamps_ms != NULL ? c->timestamps_ms[i] : 0,
+		.key = c->keys != NULL ? c->keys[i] : STR_NONE,
+		.headers = c->headers != NULL ? c->headers[i] : STR_NONE,
+		.value = c->values[i],
+	};
+	packet_write_record(out, &r);
 }
 
 static bool same_optional(const str *a, const str *b, uint32_t i)
@@ -101,15 +115,30 @@ static void check_places(const produce_batch *b, uint32_t partitions, arena *a)
 	}
 }
 
-static void try_form(str input, bool (*decode)(str, arena *, produce_batch *, err *))
+typedef bool decode_fn(str, arena *, produce_batch *, err *);
+
+static void check_again(const produce_batch *batch, void (*write)(buf *, const produce_batch *, uint32_t),
+						decode_fn *decode, arena *a)
 {
-	arena *a = arena_new(MEMORY);
-	produce_batch batch;
 	produce_batch again;
 	buf text;
 	err e;
-	FUZZ_CHECK(a != NULL);
 	buf_init(&text, TEXT);
+	for (uint32_t i = 0; i < batch->columns.count; i++) {
+		write(&text, batch, i);
+	}
+	FUZZ_CHECK(!text.failed);
+	FUZZ_CHECK(decode(buf_str(&text), a, &again, &e));
+	check_same(batch, &again);
+	buf_dispose(&text);
+}
+
+static void try_form(str input, decode_fn *decode)
+{
+	arena *a = arena_new(MEMORY);
+	produce_batch batch;
+	err e;
+	FUZZ_CHECK(a != NULL);
 	if (!decode(input, a, &batch, &e)) {
 		FUZZ_CHECK(e.code != ERR_NONE && e.code != ERR_INTERNAL && e.message[0] != '\0');
 		goto out;
@@ -118,14 +147,9 @@ static void try_form(str input, bool (*decode)(str, arena *, produce_batch *, er
 	check_places(&batch, 1, a);
 	check_places(&batch, 3, a);
 	check_places(&batch, LOG_PARTITIONS_MAX, a);
-	for (uint32_t i = 0; i < batch.columns.count; i++) {
-		write_message(&text, &batch, i);
-	}
-	FUZZ_CHECK(!text.failed);
-	FUZZ_CHECK(produce_decode_lines(buf_str(&text), a, &again, &e));
-	check_same(&batch, &again);
+	check_again(&batch, write_message, produce_decode_lines, a);
+	check_again(&batch, write_packet, produce_decode_packets, a);
 out:
-	buf_dispose(&text);
 	arena_free(a);
 }
 
@@ -134,5 +158,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	str input = {(const char *)data, size};
 	try_form(input, produce_decode_json);
 	try_form(input, produce_decode_lines);
+	try_form(input, produce_decode_packets);
 	return 0;
 }

@@ -28,7 +28,7 @@ def test_the_answer_of_a_pure_read_has_messages_where_to_go_on_and_the_end(clien
     client.put(topic, [{"value": "v", "key": "k", "timestamp": 5, "headers": [["a", "b"]]}])
     answer = client.consume(topic, offset=0)
     assert answer.text == ('{"messages":[{"partition":0,"offset":0,"key":"k","value":"v","timestamp":5,'
-                           '"headers":[["a","b"]]}],"next_offset":1,"end_offset":1}')
+                           '"headers":[["a","b"]]}],"next_offset":1,"start_offset":0,"end_offset":1}')
 
 
 def test_partition_defaults_to_0(client, topic4):
@@ -40,12 +40,14 @@ def test_partition_defaults_to_0(client, topic4):
 
 def test_a_read_at_or_beyond_the_end_is_empty_and_no_error(client, ten):
     for offset in (10, 11, 1_000_000, 2**53):
-        assert ok(client.consume(ten, offset=offset)) == {"messages": [], "next_offset": offset, "end_offset": 10}
+        assert ok(client.consume(ten, offset=offset)) == {"messages": [], "next_offset": offset, "start_offset": 0,
+                                                         "end_offset": 10}
 
 
 def test_a_read_of_an_empty_topic_is_empty(client, topic4):
     for p in range(4):
-        assert ok(client.consume(topic4, offset=0, partition=p)) == {"messages": [], "next_offset": 0, "end_offset": 0}
+        assert ok(client.consume(topic4, offset=0, partition=p)) == {"messages": [], "next_offset": 0, "start_offset": 0,
+                                                                      "end_offset": 0}
 
 
 def test_a_pure_read_with_a_group_id_touches_no_group(client, ten):
@@ -69,7 +71,8 @@ def test_next_offset_is_where_the_next_page_begins(client, ten):
 
 def test_without_offset_and_group_a_read_begins_at_the_earliest_message_or_at_the_end(client, ten):
     assert len(client.take(ten)) == 10
-    assert ok(client.consume(ten, **{"from": "latest"})) == {"messages": [], "next_offset": 10, "end_offset": 10}
+    assert ok(client.consume(ten, **{"from": "latest"})) == {"messages": [], "next_offset": 10, "start_offset": 0,
+                                                             "end_offset": 10}
 
 
 def test_max_messages_defaults_to_100(client, topic):

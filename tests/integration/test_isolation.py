@@ -65,6 +65,8 @@ ROUTES = {
     "get /topics/{topic}/groups": [Call([READ])],
     "get /topics/{topic}/groups/{group}": [Call([READ])],
     "delete /topics/{topic}/groups/{group}": [Call([READ, DELETE])],
+    "delete /topics/{topic}/groups/{group}/partitions/{partition}": [Call([READ, DELETE], path={"partition": "0"})],
+    "get /positions": [Call([READ], LISTED, LISTED)],
     "post /topics/{topic}/groups/{group}/reset": [Call([READ, WRITE], body={"to": "earliest"})],
     "get /topics/{topic}/stream": [Call([READ], query="?offset=earliest"),
                                    Call([READ], query=f"?group_id={GROUP}")],

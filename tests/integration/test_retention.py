@@ -46,7 +46,8 @@ def test_a_message_larger_than_the_whole_cap_is_accepted_and_gone(client, name):
     client.make(name, config={"cap_bytes": 50})
     fill(client, name, 2)
     assert client.put(name, [{"value": "x" * 51}]) == [(0, 2)]
-    assert ok(client.consume(name, offset=0)) == {"messages": [], "gaps": gap(0, 3), "next_offset": 3, "end_offset": 3}
+    assert ok(client.consume(name, offset=0)) == {"messages": [], "gaps": gap(0, 3), "next_offset": 3, "start_offset": 3,
+                                                    "end_offset": 3}
     assert client.put(name, [{"value": "fits"}]) == [(0, 3)]
     assert values(client.take(name, offset=3)) == ["fits"]
 

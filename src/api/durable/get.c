@@ -5,6 +5,7 @@
 #include "api/durable/instant.h"
 #include "api/durable/reply.h"
 #include "api/durable/tag.h"
+#include "api/entity_tag.h"
 #include "api/gate.h"
 
 typedef durable_fetch fetch;
@@ -100,7 +101,7 @@ void durable_fetch_reply(api_operation *op)
 	if (f->from.kind != DURABLE_FROM_NOW) {
 		str text = durable_tag_print(f->stream->topic_id, f->from.text, r->next, r->is_closed, tag);
 		durable_reply_text(x, STR("ETag"), text);
-		status = durable_tag_matches(http_request_header(x, STR("If-None-Match")), text) ? 304 : 200;
+		status = entity_tag_matches(http_request_header(x, STR("If-None-Match")), text) ? 304 : 200;
 	}
 	durable_reply_text(x, STR("Cache-Control"), cache_control(f));
 	if (status == 200) {

@@ -20,21 +20,3 @@ str durable_tag_print(int64_t topic_id, str start, durable_offset end, bool is_c
 					   STR_ARG(str_take(start, DURABLE_OFFSET_LEN)), token, is_closed ? ":c" : "");
 	return (str){out, (size_t)len};
 }
-
-bool durable_tag_matches(str if_none_match, str tag)
-{
-	str rest = str_trim(if_none_match);
-	if (str_equal(rest, STR("*"))) {
-		return true;
-	}
-	/* No tag of ours holds a comma, so cutting there finds every one that could match. */
-	while (rest.len > 0) {
-		str item;
-		str_split(rest, ',', &item, &rest);
-		item = str_trim(item);
-		if (str_equal(str_starts_with(item, STR("W/")) ? str_skip(item, 2) : item, tag)) {
-			return true;
-		}
-	}
-	return false;
-}

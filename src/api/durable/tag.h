@@ -13,7 +13,5 @@ enum { DURABLE_TAG_SIZE = 128 };
 
 /* `start` is what the request gave, at most as long as a token. NUL-terminated; the answer is a view of `out`. */
 str durable_tag_print(int64_t topic_id, str start, durable_offset end, bool is_closed, char out[DURABLE_TAG_SIZE]);
-/* If-None-Match: a list of tags, weak ones included, or `*`. ptr NULL: no. */
-bool durable_tag_matches(str if_none_match, str tag);
 
 #endif

@@ -2,10 +2,13 @@
  * POST /topics/{topic}/consume: with an offset a pure read, with a group_id a leased delivery, with wait_ms a long
  * poll.
  */
+#include "api/accept.h"
 #include "api/body.h"
 #include "api/operation.h"
 #include "api/pump.h"
 #include "api/streaming/delivery.h"
+#include "api/streaming/offsets.h"
+#include "api/streaming/packet.h"
 #include "api/streaming/streaming.h"
 #include "base/clock.h"
 
@@ -17,7 +20,9 @@ typedef struct consume {
 	str consumer_id;
 	int64_t partition; /* or LOG_ALL_PARTITIONS */
 	int64_t offset;
+	int64_t until_offset; /* exclusive; INT64_MAX: the end */
 	bool has_offset;
+	bool is_strict; /* an offset that is not kept is an error */
 	bool from_latest;
 	int64_t max_messages;
 	int64_t max_bytes;
@@ -25,6 +30,7 @@ typedef struct consume {
 	int64_t lease_ms;
 	int64_t deadline_ms; /* of the long poll, on clock_now_ms() */
 	pump *pump;
+	bool wants_packets;
 	bool is_watching;
 	bool is_empty; /* the last look found nothing to tell */
 } consume;
@@ -55,6 +61,10 @@ static void read_member(body *b, str key, consume *c)
 	} else if (str_equal(key, STR("offset"))) {
 		body_integer(b, "offset", 0, INT64_MAX, &c->offset);
 		c->has_offset = true;
+	} else if (str_equal(key, STR("until_offset"))) {
+		body_integer(b, "until_offset", 1, INT64_MAX, &c->until_offset);
+	} else if (str_equal(key, STR("strict"))) {
+		body_bool(b, "strict", &c->is_strict);
 	} else if (str_equal(key, STR("from"))) {
 		read_from(b, &c->from_latest);
 	} else if (str_equal(key, STR("max_messages"))) {
@@ -75,6 +85,7 @@ static bool read_request(consume *c, err *e)
 	body b;
 	str key;
 	c->partition = LOG_ALL_PARTITIONS;
+	c->until_offset = INT64_MAX;
 	c->max_messages = STREAMING_MESSAGES_DEFAULT;
 	c->max_bytes = STREAMING_PAGE_BYTES_DEFAULT;
 	c->lease_ms = STREAMING_LEASE_MS_DEFAULT;
@@ -92,6 +103,14 @@ static bool is_pure_read(const consume *c)
 	return c->has_offset || c->group_id.ptr == NULL;
 }
 
+/* JSON, unless packets fit better. */
+static void choose_form(consume *c)
+{
+	str accept = http_request_header(c->op.x, STR("Accept"));
+	c->wants_packets = accept_fit(accept, STR(PACKET_MEDIA_TYPE)) > accept_fit(accept, STR("application/json"));
+	c->op.content_type = c->wants_packets ? PACKET_MEDIA_TYPE : NULL;
+}
+
 /* ---- one look ---- */
 
 static bool read_partition(api_operation *op, log_conn *conn, err *e)
@@ -106,6 +125,7 @@ static bool read_partition(api_operation *op, log_conn *conn, err *e)
 		.topic = op->topic,
 		.partition = partition,
 		.from = from_end ? INT64_MAX : c->offset,
+		.until = c->until_offset,
 		.max_records = (uint32_t)c->max_messages,
 		.max_bytes = (uint64_t)c->max_bytes,
 	};
@@ -113,20 +133,19 @@ static bool read_partition(api_operation *op, log_conn *conn, err *e)
 	if (!log_read(api_of(op->x)->log, conn, &request, &page, e)) {
 		return false;
 	}
+	if (c->is_strict && c->has_offset &&
+		!offsets_check(partition, c->offset, log_page_start_offset(page), log_page_end_offset(page), e)) {
+		log_page_free(page);
+		return false;
+	}
 	delivery d;
-	buf *out = http_reply_body(op->x);
-	delivery_begin(&d, out, http_arena(op->x));
+	delivery_begin(&d, http_reply_body(op->x), http_arena(op->x), c->wants_packets);
 	delivery_add_page(&d, partition, page);
 	/* A further look goes on behind what this one examined. */
 	c->offset = from_end ? log_page_end_offset(page) : log_page_position(page);
 	c->has_offset = true;
-	delivery_end(&d);
-	buf_append_str(out, STR(",\"next_offset\":"));
-	buf_append_i64(out, c->offset);
-	buf_append_str(out, STR(",\"end_offset\":"));
-	buf_append_i64(out, log_page_end_offset(page));
-	buf_append_byte(out, '}');
-	c->is_empty = delivery_is_empty(&d);
+	delivery_end_read(&d, partition, c->offset, page);
+	c->is_empty = d.is_empty && c->offset < c->until_offset;
 	log_page_free(page);
 	return true;
 }
@@ -155,26 +174,17 @@ static bool take_for_group(api_operation *op, log_conn *conn, err *e)
 	if (c->partition != LOG_ALL_PARTITIONS && !api_check_partition(op, c->partition, e)) {
 		return false;
 	}
-	if (http_peer_is_gone(op->x)) {
-		/* Nothing is leased for a client that has left while this waited for its turn. */
-		buf_append_str(out, STR("{\"messages\":[]}"));
-		c->is_empty = true;
-		return true;
-	}
 	log_group_take_request request = take_request(c);
-	if (!log_group_take_records(log, conn, &request, http_arena(op->x), &take, e)) {
+	/* Nothing is leased for a client that has left while this waited for its turn. */
+	if (!http_peer_is_gone(op->x) && !log_group_take_records(log, conn, &request, http_arena(op->x), &take, e)) {
 		return false;
 	}
-	delivery_begin(&d, out, http_arena(op->x));
+	delivery_begin(&d, out, http_arena(op->x), c->wants_packets);
 	for (size_t i = 0; i < take.count; i++) {
 		delivery_add_page(&d, take.partitions[i], take.pages[i]);
 	}
-	delivery_end(&d);
-	if (take.count > 0) {
-		delivery_write_lease(out, c->consumer_id, &take);
-	}
-	buf_append_byte(out, '}');
-	c->is_empty = delivery_is_empty(&d);
+	delivery_end_take(&d, c->consumer_id, &take);
+	c->is_empty = d.is_empty;
 	/* Nobody would commit what nobody reads: the next call shall have it at once. */
 	err ignored;
 	if (take.count > 0 && (http_peer_is_gone(op->x) || out->failed) &&
@@ -249,6 +259,7 @@ void streaming_consume(http_exchange *x)
 		api_fail(&c->op, &e);
 		return;
 	}
+	choose_form(c);
 	c->op.topic_name = http_request_param(x, 0);
 	c->op.run = is_pure_read(c) ? read_partition : take_for_group;
 	if (c->wait_ms == 0) {

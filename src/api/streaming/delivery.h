@@ -1,6 +1,8 @@
 /*
- * api/streaming/delivery: pages of the log as the answer of a consume:
- * {"messages":[…],"gaps":[…],"lease":{…}}, the last two only when there are any.
+ * api/streaming/delivery: pages of the log as the answer of a consume, in one of two forms.
+ *
+ *   JSON      {"messages":[…],"gaps":[…], …}, gaps only when there are any, then what tells where the pages end
+ *   packets   messages and gaps as they come, then a page end, or the lease as an event
  *
  * Owns     nothing; gaps are kept in the arena until the messages are written.
  * Threads  one at a time. Errors: buf.failed.
@@ -21,19 +23,18 @@ typedef struct delivery_gap {
 typedef struct delivery {
 	buf *out;
 	arena *arena;
-	delivery_gap *first_gap;
+	delivery_gap *first_gap; /* JSON: those to be written behind the messages */
 	delivery_gap **last_gap;
-	size_t count; /* messages */
+	bool is_packets;
+	bool is_empty; /* neither messages nor gaps */
+	size_t count;  /* messages */
 } delivery;
 
-void delivery_begin(delivery *d, buf *out, arena *a);
+void delivery_begin(delivery *d, buf *out, arena *a, bool is_packets);
 /* Walks the page to its end. */
 void delivery_add_page(delivery *d, int32_t partition, log_page *page);
-/* Messages and gaps are complete; the object is still open. */
-void delivery_end(delivery *d);
-/* Neither message nor gap. */
-bool delivery_is_empty(const delivery *d);
-/* ,"lease":{"consumer_id":…,"deadline":…,"partitions":[{"partition","from_offset","next_offset"}]} */
-void delivery_write_lease(buf *out, str consumer_id, const log_group_take *take);
+/* One of these ends the answer: of one partition read from an offset, where to go on; of a group, what it leased. */
+void delivery_end_read(delivery *d, int32_t partition, int64_t next, const log_page *page);
+void delivery_end_take(delivery *d, str consumer_id, const log_group_take *take);
 
 #endif

@@ -82,6 +82,11 @@ static void write_result(buf *out, result_text *t)
 	buf_append(out, "},", 2);
 }
 
+static void end_results(buf *out, const log_append *op)
+{
+	buf_append_str(out, op->is_duplicate ? STR("],\"deduped\":true}") : STR("]}"));
+}
+
 bool encode_results(buf *out, const log_append *op)
 {
 	uint32_t count = 0;
@@ -101,6 +106,22 @@ bool encode_results(buf *out, const log_append *op)
 	if (count > 0 && !out->failed) {
 		out->len--; /* the last comma */
 	}
-	buf_append_str(out, op->is_duplicate ? STR("],\"deduped\":true}") : STR("]}"));
+	end_results(out, op);
 	return true;
+}
+
+void encode_result_ranges(buf *out, const log_append *op)
+{
+	buf_append_str(out, STR("{\"partitions\":["));
+	for (uint32_t i = 0; i < op->result_count; i++) {
+		const log_append_result *r = &op->results[i];
+		buf_append_str(out, i > 0 ? STR(",{\"partition\":") : STR("{\"partition\":"));
+		buf_append_i64(out, r->partition);
+		buf_append_str(out, STR(",\"offset\":"));
+		buf_append_i64(out, r->base_offset);
+		buf_append_str(out, STR(",\"count\":"));
+		buf_append_u64(out, r->count);
+		buf_append_byte(out, '}');
+	}
+	end_results(out, op);
 }

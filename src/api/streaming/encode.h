@@ -18,4 +18,7 @@ void encode_gap(buf *out, int32_t partition, const log_gap *gap);
 /* {"results":[{"partition":0,"offset":7},…]}, with "deduped":true for a duplicate. False: the arena is full. */
 bool encode_results(buf *out, const log_append *op);
 
+/* {"partitions":[{"partition":0,"offset":7,"count":3},…]}: the same, shorter: each partition's first offset. */
+void encode_result_ranges(buf *out, const log_append *op);
+
 #endif

@@ -4,6 +4,7 @@
 #include "api/body.h"
 #include "api/operation.h"
 #include "api/streaming/group_name.h"
+#include "api/streaming/offsets.h"
 #include "api/streaming/streaming.h"
 #include "base/jwrite.h"
 #include "log/group.h"
@@ -11,6 +12,7 @@
 typedef struct group_operation {
 	api_operation op;
 	str group;
+	int64_t partition; /* run_delete_position()'s */
 } group_operation;
 
 static void write_partition(buf *out, const log_group_partition *p)
@@ -24,6 +26,8 @@ static void write_partition(buf *out, const log_group_partition *p)
 	} else {
 		buf_append_str(out, STR("null"));
 	}
+	buf_append_str(out, STR(",\"committed_at\":"));
+	offsets_write_time(out, p->committed_ms);
 	buf_append_str(out, STR(",\"end_offset\":"));
 	buf_append_i64(out, p->end_offset);
 	buf_append_str(out, STR(",\"lag\":"));
@@ -100,6 +104,22 @@ static bool run_delete(api_operation *op, log_conn *conn, err *e)
 	return true;
 }
 
+static bool run_delete_position(api_operation *op, log_conn *conn, err *e)
+{
+	const group_operation *g = (const group_operation *)op;
+	buf *out = http_reply_body(op->x);
+	if (!group_name_check(g->group, e) ||
+		!log_group_delete_partition(api_of(op->x)->log, conn, op->topic, g->group, (int32_t)g->partition, e)) {
+		return false;
+	}
+	buf_append_str(out, STR("{\"group_id\":"));
+	jwrite_string(out, g->group);
+	buf_append_str(out, STR(",\"partition\":"));
+	buf_append_i64(out, g->partition);
+	buf_append_str(out, STR(",\"deleted\":true}"));
+	return true;
+}
+
 bool group_name_check(str group, err *e)
 {
 	return body_is_name(group, LOG_GROUP_NAME_MAX) ||
@@ -107,12 +127,21 @@ bool group_name_check(str group, err *e)
 				   "the topic has no such group; a group begins with its first consume or commit");
 }
 
-static void start(http_exchange *x, api_run_fn *run)
+/* NULL: answered. */
+static group_operation *begin(http_exchange *x, api_run_fn *run)
 {
 	group_operation *g = api_operation_new(x, sizeof *g, run);
 	if (g != NULL) {
 		g->op.topic_name = http_request_param(x, 0);
 		g->group = http_request_param(x, 1);
+	}
+	return g;
+}
+
+static void start(http_exchange *x, api_run_fn *run)
+{
+	group_operation *g = begin(x, run);
+	if (g != NULL) {
 		api_run(&g->op);
 	}
 }
@@ -130,4 +159,20 @@ void streaming_get_group(http_exchange *x)
 void streaming_delete_group(http_exchange *x)
 {
 	start(x, run_delete);
+}
+
+void streaming_delete_position(http_exchange *x)
+{
+	err e;
+	group_operation *g = begin(x, run_delete_position);
+	if (g == NULL) {
+		return;
+	}
+	if (!str_parse_i64(http_request_param(x, 2), 0, LOG_PARTITIONS_MAX - 1, &g->partition)) {
+		err_set(&e, ERR_INVALID_REQUEST, "the partition in the path must be an integer from 0 to %d",
+				LOG_PARTITIONS_MAX - 1);
+		api_fail(&g->op, &e);
+		return;
+	}
+	api_run(&g->op);
 }

@@ -129,14 +129,6 @@ static log_group_take_request take_request(const leased *l)
 	};
 }
 
-static void write_gap(leased *l, buf *out, int32_t partition, const log_gap *gap)
-{
-	char bytes[128];
-	buf members = {.ptr = bytes, .capacity = sizeof bytes, .max_bytes = sizeof bytes};
-	encode_gap(&members, partition, gap);
-	stream_form_write_event(l->form, out, "gap", STR_NONE, buf_str(&members));
-}
-
 /* NULL when memory is out. */
 static frame *encode(leased *l, log_group_take *take)
 {
@@ -146,10 +138,10 @@ static frame *encode(leased *l, log_group_take *take)
 	buf_init(&out, FRAME_BYTES_MAX);
 	for (size_t i = 0; i < take->count; i++) {
 		if (log_page_gap(take->pages[i], &gap)) {
-			write_gap(l, &out, take->partitions[i], &gap);
+			l->form->write_leased_gap(&out, take->partitions[i], &gap);
 		}
 		while (log_page_next(take->pages[i], &record)) {
-			stream_form_write_leased(l->form, &out, &record);
+			l->form->write_leased(&out, &record);
 		}
 	}
 	frame *f = out.failed ? NULL : frame_new(buf_str(&out));
@@ -357,8 +349,8 @@ static frame *first_frame(const leased *l)
 	jwrite_string(&members, l->consumer_id);
 	buf_append_str(&members, STR(",\"lease_ms\":"));
 	buf_append_i64(&members, l->lease_ms);
-	buf_append_str(&out, str_from_c(l->form->opening));
-	stream_form_write_event(l->form, &out, "open", STR_NONE, buf_str(&members));
+	buf_append_str(&out, l->form->opening);
+	l->form->write_event(&out, "open", STR_NONE, buf_str(&members));
 	frame *f = members.failed || out.failed ? NULL : frame_new(buf_str(&out));
 	buf_dispose(&members);
 	buf_dispose(&out);
@@ -387,7 +379,7 @@ void leased_open(api_operation *op, const stream_request *request)
 		return;
 	}
 	frame *first = first_frame(l);
-	frame *heartbeat = stream_frame(request->form->heartbeat);
+	frame *heartbeat = frame_new(request->form->heartbeat);
 	http_stream_options options = {
 		.content_type = request->form->content_type,
 		.first = first,

@@ -59,8 +59,8 @@ void streaming_live_open(api_operation *op, const stream_request *request, const
 	r->form = request->form;
 	r->topic = op->topic; /* with the operation's reference */
 	op->topic = NULL;
-	frame *first = stream_frame(request->form->opening);
-	frame *heartbeat = stream_frame(request->form->heartbeat);
+	frame *first = frame_new(request->form->opening);
+	frame *heartbeat = frame_new(request->form->heartbeat);
 	live_options options = {
 		.topic = r->topic,
 		.start = start,

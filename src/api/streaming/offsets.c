@@ -1,5 +1,6 @@
 #include "api/streaming/offsets.h"
 
+#include <inttypes.h>
 #include <string.h>
 
 enum { FIRST_CAPACITY = 64 };
@@ -77,4 +78,36 @@ void offsets_write(buf *out, const log_group_offset *offsets, size_t count)
 		buf_append_byte(out, '}');
 	}
 	buf_append_byte(out, ']');
+}
+
+void offsets_write_time(buf *out, int64_t ms)
+{
+	if (ms > 0) {
+		buf_append_i64(out, ms);
+	} else {
+		buf_append_str(out, STR("null"));
+	}
+}
+
+bool offsets_check(int32_t partition, int64_t offset, int64_t start, int64_t end, err *e)
+{
+	if (offset < start) {
+		err_set(e, ERR_OFFSET_EVICTED,
+				"offset %" PRId64 " of partition %" PRId32 " was removed by retention; go on at %" PRId64, offset,
+				partition, start);
+		err_detail(e, "{\"partition\":%" PRId32 ",\"offset\":%" PRId64 ",\"next_available\":%" PRId64 "}", partition,
+				   offset, start);
+		return false;
+	}
+	if (offset > end) {
+		err_set(e, ERR_OFFSET_OUT_OF_RANGE,
+				"partition %" PRId32 " has the offsets %" PRId64 " to %" PRId64 "; ask for one of them", partition,
+				start, end);
+		err_detail(e,
+				   "{\"partition\":%" PRId32 ",\"offset\":%" PRId64 ",\"start_offset\":%" PRId64
+				   ",\"end_offset\":%" PRId64 "}",
+				   partition, offset, start, end);
+		return false;
+	}
+	return true;
 }

@@ -7,6 +7,7 @@
 #include "api/gate.h"
 #include "api/operation.h"
 #include "api/streaming/encode.h"
+#include "api/streaming/packet.h"
 #include "api/streaming/produce_body.h"
 #include "api/streaming/streaming.h"
 #include "base/text.h"
@@ -33,10 +34,13 @@ static bool decode_body(const http_exchange *x, arena *a, produce_batch *out, er
 	if (type.ptr != NULL && str_equal_ignore_case(type, STR("application/x-ndjson"))) {
 		return produce_decode_lines(text, a, out, e);
 	}
+	if (type.ptr != NULL && str_equal_ignore_case(type, STR(PACKET_MEDIA_TYPE))) {
+		return produce_decode_packets(text, a, out, e);
+	}
 	if (type.ptr != NULL && !str_equal_ignore_case(type, STR("application/json"))) {
-		return err_set(
-			e, ERR_UNSUPPORTED_MEDIA_TYPE,
-			"send messages as Content-Type: application/json, or application/x-ndjson with one message a line");
+		return err_set(e, ERR_UNSUPPORTED_MEDIA_TYPE,
+					   "send messages as Content-Type: application/json, application/x-ndjson with one message a line, "
+					   "or " PACKET_MEDIA_TYPE);
 	}
 	return produce_decode_json(text, a, out, e);
 }
@@ -115,6 +119,19 @@ static void fail(produce *p, const err *e)
 	api_fail(&p->op, e);
 }
 
+/* RFC 7240: Prefer: return=minimal, among others. */
+static bool wants_minimum(const http_exchange *x)
+{
+	str preference;
+	for (str rest = http_request_header(x, STR("Prefer")); rest.ptr != NULL;) {
+		str_split(rest, ',', &preference, &rest);
+		if (str_equal_ignore_case(str_trim(preference), STR("return=minimal"))) {
+			return true;
+		}
+	}
+	return false;
+}
+
 static void finish(log_append *append)
 {
 	produce *p = append->context;
@@ -129,7 +146,10 @@ static void finish(log_append *append)
 		add_number_header(x, STR("Producer-Epoch"), append->producer_state.epoch);
 		add_number_header(x, STR("Producer-Seq"), append->producer_state.sequence);
 	}
-	if (!encode_results(http_reply_body(x), append)) {
+	if (wants_minimum(x)) {
+		http_reply_header(x, STR("Preference-Applied"), STR("return=minimal"));
+		encode_result_ranges(http_reply_body(x), append);
+	} else if (!encode_results(http_reply_body(x), append)) {
 		err e;
 		err_set(&e, ERR_NO_MEMORY, "the messages are stored, but the server has no memory left for the answer");
 		api_fail(&p->op, &e);

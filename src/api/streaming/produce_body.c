@@ -1,6 +1,7 @@
 #include "api/streaming/produce_body.h"
 
 #include "api/api.h"
+#include "api/streaming/header_text.h"
 #include "base/jscan.h"
 #include "base/siphash.h"
 #include "base/text.h"
@@ -8,8 +9,6 @@
 #include <string.h>
 
 enum { FIRST_CAPACITY = 64 };
-
-#define TIMESTAMP_MS_MAX INT64_C(253402300799999) /* the end of the year 9999 */
 
 typedef struct decoder {
 	arena *arena;
@@ -150,46 +149,19 @@ static bool read_value(decoder *d, message *m)
 	return jscan_raw(&d->scan, &m->value.raw) || refuse_broken(d);
 }
 
-/* [[name, value], …], both strings. */
 static bool read_headers(decoder *d, message *m)
 {
-	static const char rule[] = "an array of [name, value] pairs of strings";
-	jscan *s = &d->scan;
-	m->headers = STR_NONE;
-	if (jscan_null(s)) {
+	switch (header_text_read(&d->scan, d->arena, &m->headers)) {
+	case HEADER_TEXT_OK:
 		return true;
+	case HEADER_TEXT_WRONG:
+		return refuse(d, "headers", HEADER_TEXT_RULE);
+	case HEADER_TEXT_NO_MEMORY:
+		return refuse_memory(d);
+	case HEADER_TEXT_BROKEN:
+		break;
 	}
-	if (jscan_peek(s) != JSCAN_ARRAY) {
-		return refuse_type(d, "headers", rule);
-	}
-	const char *begin = s->at;
-	bool is_empty = true;
-	jscan_begin_array(s);
-	while (jscan_next_element(s)) {
-		if (jscan_peek(s) != JSCAN_ARRAY) {
-			return refuse_type(d, "headers", rule);
-		}
-		int texts = 0;
-		jscan_begin_array(s);
-		while (jscan_next_element(s)) {
-			jscan_string text;
-			if (jscan_peek(s) != JSCAN_STRING || ++texts > 2) {
-				return refuse_type(d, "headers", rule);
-			}
-			jscan_string_raw(s, &text);
-		}
-		if (jscan_failed(s)) {
-			return refuse_broken(d);
-		}
-		if (texts != 2) {
-			return refuse(d, "headers", rule);
-		}
-		is_empty = false;
-	}
-	if (jscan_failed(s)) {
-		return refuse_broken(d);
-	}
-	return is_empty || compact(d, (str){begin, (size_t)(s->at - begin)}, &m->headers);
+	return refuse_broken(d);
 }
 
 static bool read_integer(decoder *d, const char *member, const char *rule, int64_t least, int64_t most, int64_t *out)
@@ -247,7 +219,7 @@ static bool read_member(decoder *d, str key, message *m)
 	}
 	if (IS(key, "timestamp")) {
 		m->timestamp_ms = 0;
-		return read_integer(d, "timestamp", "milliseconds since 1970, a positive integer", 1, TIMESTAMP_MS_MAX,
+		return read_integer(d, "timestamp", "milliseconds since 1970, a positive integer", 1, PRODUCE_TIMESTAMP_MS_MAX,
 							&m->timestamp_ms);
 	}
 	if (IS(key, "encoding")) {

@@ -19,6 +19,8 @@
 
 enum { PRODUCE_ANY_PARTITION = -1 };
 
+#define PRODUCE_TIMESTAMP_MS_MAX INT64_C(253402300799999) /* the end of the year 9999 */
+
 typedef struct produce_batch {
 	log_columns columns;
 	const int32_t *partitions; /* what each message asks for, or PRODUCE_ANY_PARTITION; NULL when none asks */
@@ -28,6 +30,8 @@ typedef struct produce_batch {
 bool produce_decode_json(str body, arena *a, produce_batch *out, err *e) MUST_CHECK;
 /* One such message a line; blank lines are skipped. */
 bool produce_decode_lines(str body, arena *a, produce_batch *out, err *e) MUST_CHECK;
+/* Records as packets (api/streaming/packet). */
+bool produce_decode_packets(str body, arena *a, produce_batch *out, err *e) MUST_CHECK;
 
 /* Where the messages go: *one when all go to one partition (then the answer is NULL), else an array in the arena, with
  * *one untouched. A key is hashed; what has no key (or an empty one) takes the next number of `*keyless` modulo

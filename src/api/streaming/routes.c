@@ -30,7 +30,9 @@ static const http_route routes[] = {
 	ROUTE(HTTP_GET, "/topics/{topic}/groups", "list_groups", streaming_list_groups, READ, HTTP_BODY_NONE),
 	ROUTE(HTTP_GET, "/topics/{topic}/groups/{group}", "get_group", streaming_get_group, READ, HTTP_BODY_NONE),
 	ROUTE(HTTP_DELETE, "/topics/{topic}/groups/{group}", "delete_group", streaming_delete_group, READ | DELETE, HTTP_BODY_NONE),
+	ROUTE(HTTP_DELETE, "/topics/{topic}/groups/{group}/partitions/{partition}", "delete_position", streaming_delete_position, READ | DELETE, HTTP_BODY_NONE),
 	ROUTE(HTTP_POST, "/topics/{topic}/groups/{group}/reset", "reset_group", streaming_reset_group, READ | WRITE, BODY),
+	ROUTE(HTTP_GET, "/positions", "list_positions", streaming_list_positions, READ, HTTP_BODY_NONE),
 	{.method = HTTP_GET, .pattern = "/topics/{topic}/stream", .name = "stream", .handler = streaming_stream, .scopes = READ, .token_in_query = true},
 };
 /* clang-format on */

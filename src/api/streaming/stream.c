@@ -4,6 +4,7 @@
 #include "api/operation.h"
 #include "api/streaming/leased.h"
 #include "api/streaming/live.h"
+#include "api/streaming/offsets.h"
 #include "api/streaming/position.h"
 #include "api/streaming/stream_request.h"
 #include "api/streaming/streaming.h"
@@ -76,9 +77,9 @@ static bool start_at_offsets(stream_opening *s, err *e)
 	return true;
 }
 
-static bool start_at_end(stream_opening *s, log_conn *conn, err *e)
+/* Asks where the partitions begin and end: that is the start, or what a strict reader's offsets have to be between. */
+static bool look_at_partitions(const stream_opening *s, log_conn *conn, err *e)
 {
-	bool is_latest = s->request.start == START_LATEST;
 	log_position *start = s->start;
 	log_partition_info *partitions = NULL;
 	size_t count = 0;
@@ -87,7 +88,11 @@ static bool start_at_end(stream_opening *s, log_conn *conn, err *e)
 	}
 	for (int32_t i = 0; i < start->count && (size_t)(start->first + i) < count; i++) {
 		const log_partition_info *p = &partitions[start->first + i];
-		start->offsets[i] = is_latest ? p->end_offset : p->start_offset;
+		if (s->request.start != START_AT_OFFSETS) {
+			start->offsets[i] = s->request.start == START_LATEST ? p->end_offset : p->start_offset;
+		} else if (!offsets_check(p->partition, start->offsets[i], p->start_offset, p->end_offset, e)) {
+			return false;
+		}
 	}
 	return true;
 }
@@ -109,9 +114,9 @@ static bool find_start(api_operation *op, log_conn *conn, err *e)
 	switch (s->request.start) {
 	case START_LATEST:
 	case START_EARLIEST:
-		return start_at_end(s, conn, e);
+		return look_at_partitions(s, conn, e);
 	case START_AT_OFFSETS:
-		return start_at_offsets(s, e);
+		return start_at_offsets(s, e) && (!s->request.is_strict || look_at_partitions(s, conn, e));
 	case START_AT_CURSOR:
 		return start_at_cursor(s, e);
 	}

@@ -1,7 +1,32 @@
 #include "api/streaming/stream_form.h"
 
+#include "api/accept.h"
 #include "api/streaming/encode.h"
+#include "api/streaming/packet.h"
 #include "api/streaming/position.h"
+
+enum { EVENT_BYTES_MAX = 64 << 10 };
+
+/* What every event's object ends with. */
+static void end_event(buf *out, str position)
+{
+	if (position.len > 0) {
+		buf_append_str(out, STR(",\"cursor\":\""));
+		buf_append_str(out, position);
+		buf_append_byte(out, '"');
+	}
+	buf_append_byte(out, '}');
+}
+
+/* {"event":…}, as lines and packets have it. */
+static void write_event(buf *out, const char *event, str position, str members)
+{
+	buf_append_str(out, STR("{\"event\":\""));
+	buf_append_str(out, str_from_c(event));
+	buf_append_str(out, STR("\","));
+	buf_append_str(out, members);
+	end_event(out, position);
+}
 
 /* ---- server-sent events ---- */
 
@@ -23,14 +48,45 @@ static void sse_gap(buf *out, const log_topic *t, int32_t partition, const log_g
 	buf_append_str(out, STR("}\n\n"));
 }
 
+static void sse_leased(buf *out, const log_record *r)
+{
+	buf_append_str(out, STR("data: {"));
+	encode_record(out, r);
+	buf_append_str(out, STR("}\n\n"));
+}
+
+static void sse_event(buf *out, const char *event, str position, str members)
+{
+	if (position.len > 0) {
+		buf_append_str(out, STR("id: "));
+		buf_append_str(out, position);
+		buf_append_byte(out, '\n');
+	}
+	buf_append_str(out, STR("event: "));
+	buf_append_str(out, str_from_c(event));
+	buf_append_str(out, STR("\ndata: {"));
+	buf_append_str(out, members);
+	end_event(out, position);
+	buf_append_str(out, STR("\n\n"));
+}
+
+static void sse_leased_gap(buf *out, int32_t partition, const log_gap *gap)
+{
+	buf_append_str(out, STR("event: gap\ndata: {"));
+	encode_gap(out, partition, gap);
+	buf_append_str(out, STR("}\n\n"));
+}
+
 static const log_format sse_format = {.name = "streaming-sse", .write_record = sse_record, .write_gap = sse_gap};
 
 const stream_form stream_form_sse = {
 	.content_type = "text/event-stream",
 	.format = &sse_format,
-	.opening = "retry: 2000\n\n",
-	.heartbeat = ": hb\n\n",
-	.is_sse = true,
+	.opening = {"retry: 2000\n\n", 13},
+	.heartbeat = {": hb\n\n", 6},
+	.write_leased = sse_leased,
+	.write_leased_gap = sse_leased_gap,
+	.write_event = sse_event,
 };
 
 /* ---- lines ---- */
@@ -56,107 +112,103 @@ static void line_gap(buf *out, const log_topic *t, int32_t partition, const log_
 	write_cursor(out, t, after);
 }
 
+static void line_leased(buf *out, const log_record *r)
+{
+	buf_append_byte(out, '{');
+	encode_record(out, r);
+	buf_append_str(out, STR("}\n"));
+}
+
+static void line_leased_gap(buf *out, int32_t partition, const log_gap *gap)
+{
+	buf_append_str(out, STR("{\"event\":\"gap\","));
+	encode_gap(out, partition, gap);
+	buf_append_str(out, STR("}\n"));
+}
+
+static void line_event(buf *out, const char *event, str position, str members)
+{
+	write_event(out, event, position, members);
+	buf_append_byte(out, '\n');
+}
+
 static const log_format line_format = {.name = "streaming-lines", .write_record = line_record, .write_gap = line_gap};
 
 const stream_form stream_form_lines = {
 	.content_type = "application/x-ndjson",
 	.format = &line_format,
-	.opening = "",
-	.heartbeat = "\n",
-	.is_sse = false,
+	.opening = {"", 0},
+	.heartbeat = {"\n", 1},
+	.write_leased = line_leased,
+	.write_leased_gap = line_leased_gap,
+	.write_event = line_event,
 };
 
-/* ---- both ---- */
+/* ---- packets ---- */
 
-void stream_form_write_leased(const stream_form *f, buf *out, const log_record *r)
+static void packet_record(buf *out, const log_topic *t, const log_record *r, const log_position *after)
 {
-	buf_append_str(out, f->is_sse ? STR("data: {") : STR("{"));
-	encode_record(out, r);
-	buf_append_str(out, f->is_sse ? STR("}\n\n") : STR("}\n"));
+	(void)t;
+	(void)after;
+	packet_write_record(out, r);
 }
 
-void stream_form_write_event(const stream_form *f, buf *out, const char *event, str position, str members)
+static void packet_gap(buf *out, const log_topic *t, int32_t partition, const log_gap *gap, const log_position *after)
 {
-	if (f->is_sse) {
-		if (position.len > 0) {
-			buf_append_str(out, STR("id: "));
-			buf_append_str(out, position);
-			buf_append_byte(out, '\n');
-		}
-		buf_append_str(out, STR("event: "));
-		buf_append_str(out, str_from_c(event));
-		buf_append_str(out, STR("\ndata: {"));
+	(void)t;
+	(void)after;
+	packet_write_gap(out, partition, gap);
+}
+
+static void packet_caught_up(buf *out, const log_topic *t, const log_position *at)
+{
+	(void)t;
+	packet_write_caught_up(out, at);
+}
+
+static void packet_event(buf *out, const char *event, str position, str members)
+{
+	buf json;
+	buf_init(&json, EVENT_BYTES_MAX);
+	write_event(&json, event, position, members);
+	if (json.failed) {
+		out->failed = true;
 	} else {
-		buf_append_str(out, STR("{\"event\":\""));
-		buf_append_str(out, str_from_c(event));
-		buf_append_str(out, STR("\","));
+		packet_write_event(out, buf_str(&json));
 	}
-	buf_append_str(out, members);
-	if (position.len > 0) {
-		buf_append_str(out, STR(",\"cursor\":\""));
-		buf_append_str(out, position);
-		buf_append_byte(out, '"');
-	}
-	buf_append_str(out, f->is_sse ? STR("}\n\n") : STR("}\n"));
+	buf_dispose(&json);
 }
+
+static const log_format packet_format = {
+	.name = "streaming-packets",
+	.write_record = packet_record,
+	.write_gap = packet_gap,
+	.write_caught_up = packet_caught_up,
+};
+
+const stream_form stream_form_packets = {
+	.content_type = PACKET_MEDIA_TYPE,
+	.format = &packet_format,
+	.opening = {"", 0},
+	.heartbeat = {"\0\0\0\1\4", 5},
+	.write_leased = packet_write_record,
+	.write_leased_gap = packet_write_gap,
+	.write_event = packet_event,
+};
 
 /* ---- Accept ---- */
 
-/* Whether a parameter says q=0: this type is not wanted. */
-static bool is_excluded(str parameters)
-{
-	str parameter;
-	for (str rest = parameters; rest.ptr != NULL;) {
-		str_split(rest, ';', &parameter, &rest);
-		str value;
-		str name;
-		str_split(str_trim(parameter), '=', &name, &value);
-		if (!str_equal_ignore_case(str_trim(name), STR("q")) || value.ptr == NULL) {
-			continue;
-		}
-		bool is_zero = value.len > 0;
-		for (size_t i = 0; i < value.len; i++) {
-			is_zero = is_zero && (value.ptr[i] == '0' || value.ptr[i] == '.' || value.ptr[i] == ' ');
-		}
-		return is_zero;
-	}
-	return false;
-}
-
-/* How well an Accept fits a media type: 3 named, 2 its top-level type, 1 anything, 0 excluded or not mentioned. */
-static int fitness(str accept, str type, str top)
-{
-	int best = 0;
-	int excluded = 0;
-	str entry;
-	for (str rest = accept; rest.ptr != NULL;) {
-		str range;
-		str parameters;
-		str_split(rest, ',', &entry, &rest);
-		str_split(entry, ';', &range, &parameters);
-		range = str_trim(range);
-		int fit = str_equal_ignore_case(range, type)  ? 3
-				  : str_equal_ignore_case(range, top) ? 2
-				  : str_equal(range, STR("*/*"))      ? 1
-													  : 0;
-		if (fit > 0 && is_excluded(parameters)) {
-			excluded = fit > excluded ? fit : excluded;
-		} else if (fit > best) {
-			best = fit;
-		}
-	}
-	return best > excluded ? best : 0;
-}
-
 const stream_form *stream_form_choose(str accept)
 {
-	if (str_trim(accept).len == 0) {
-		return &stream_form_sse;
+	static const stream_form *const forms[] = {&stream_form_sse, &stream_form_lines, &stream_form_packets};
+	const stream_form *best = str_trim(accept).len == 0 ? &stream_form_sse : NULL;
+	accept_fitness most = ACCEPT_NOT;
+	for (size_t i = 0; i < sizeof forms / sizeof forms[0]; i++) {
+		accept_fitness fit = accept_fit(accept, str_from_c(forms[i]->content_type));
+		if (fit > most) {
+			most = fit;
+			best = forms[i];
+		}
 	}
-	int sse = fitness(accept, STR("text/event-stream"), STR("text/*"));
-	int lines = fitness(accept, STR("application/x-ndjson"), STR("application/*"));
-	if (sse == 0 && lines == 0) {
-		return NULL;
-	}
-	return sse >= lines ? &stream_form_sse : &stream_form_lines;
+	return best;
 }

@@ -8,11 +8,6 @@ void stream_add_headers(http_exchange *x)
 	http_reply_header(x, STR("X-Accel-Buffering"), STR("no"));
 }
 
-frame *stream_frame(const char *text)
-{
-	return frame_new(str_from_c(text));
-}
-
 frame *stream_last_frame(const stream_form *form, const char *reason, const err *e, str position)
 {
 	buf members;
@@ -24,7 +19,7 @@ frame *stream_last_frame(const stream_form *form, const char *reason, const err 
 	} else {
 		buf_printf(&members, "\"reason\":\"%s\"", reason);
 	}
-	stream_form_write_event(form, &out, e != NULL ? "error" : "end", position, buf_str(&members));
+	form->write_event(&out, e != NULL ? "error" : "end", position, buf_str(&members));
 	frame *f = members.failed || out.failed ? NULL : frame_new(buf_str(&out));
 	buf_dispose(&members);
 	buf_dispose(&out);

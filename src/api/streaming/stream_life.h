@@ -20,8 +20,6 @@ enum { STREAM_LAST_FRAME_BYTES_MAX = 64 << 10 };
 
 /* Headers that keep proxies from holding events back. */
 void stream_add_headers(http_exchange *x);
-/* NULL for an empty text or without memory. */
-frame *stream_frame(const char *text);
 /* The event that says why the stream ends: "error" when e is given, else "end" with the reason. NULL without memory. */
 frame *stream_last_frame(const stream_form *form, const char *reason, const err *e, str position);
 

@@ -2,6 +2,7 @@
 
 #include "api/api.h"
 #include "api/body.h"
+#include "api/streaming/packet.h"
 #include "api/streaming/streaming.h"
 #include "log/group.h"
 #include "log/wake.h"
@@ -28,6 +29,13 @@ static bool read_name(const http_exchange *x, const char *name, size_t most_byte
 	return body_is_name(text, most_bytes) ||
 		   err_set(e, ERR_INVALID_REQUEST, "%s must be 1 to %zu bytes of UTF-8 without control characters", name,
 				   most_bytes);
+}
+
+static bool read_bool(const http_exchange *x, const char *name, bool *out, err *e)
+{
+	str text;
+	return !http_request_query(x, str_from_c(name), &text) || text.len == 0 || str_parse_bool(text, out) ||
+		   err_set(e, ERR_INVALID_REQUEST, "%s must be true or false", name);
 }
 
 static bool check_offsets(str list, err *e)
@@ -81,10 +89,11 @@ bool stream_request_read(const http_exchange *x, stream_request *out, err *e)
 	};
 	if (r.form == NULL) {
 		return err_set(e, ERR_NOT_ACCEPTABLE,
-					   "a stream is text/event-stream or application/x-ndjson; accept one of them");
+					   "a stream is text/event-stream, application/x-ndjson or " PACKET_MEDIA_TYPE
+					   "; accept one of them");
 	}
 	if (!read_integer(x, "partition", 0, LOG_PARTITIONS_MAX - 1, &partition, e) || !read_start(x, &r, e) ||
-		!read_name(x, "group_id", LOG_GROUP_NAME_MAX, &r.group_id, e) ||
+		!read_bool(x, "strict", &r.is_strict, e) || !read_name(x, "group_id", LOG_GROUP_NAME_MAX, &r.group_id, e) ||
 		!read_name(x, "consumer_id", API_ID_BYTES_MAX, &r.consumer_id, e) ||
 		!read_integer(x, "lease_ms", STREAMING_LEASE_MS_MIN, STREAMING_LEASE_MS_MAX, &r.lease_ms, e)) {
 		return false;

@@ -15,6 +15,7 @@ typedef enum stream_start { START_LATEST, START_EARLIEST, START_AT_OFFSETS, STAR
 typedef struct stream_request {
 	const stream_form *form;
 	int32_t partition; /* or LOG_ALL_PARTITIONS */
+	bool is_strict;    /* offsets that are not kept are errors */
 	bool has_start;    /* the query or Last-Event-ID names one */
 	stream_start start;
 	str offsets; /* numbers with commas between, checked */

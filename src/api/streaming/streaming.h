@@ -38,7 +38,10 @@ void streaming_commit(http_exchange *x);
 void streaming_list_groups(http_exchange *x);
 void streaming_get_group(http_exchange *x);
 void streaming_delete_group(http_exchange *x);
+void streaming_delete_position(http_exchange *x);
 void streaming_reset_group(http_exchange *x);
+/* position_list.c */
+void streaming_list_positions(http_exchange *x);
 /* stream.c */
 void streaming_stream(http_exchange *x);
 

@@ -1,19 +1,17 @@
 /*
  * GET /topics: one page of topics by name. A key that is restricted to prefixes sees only its own.
  */
+#include "api/entity_tag.h"
 #include "api/gate.h"
 #include "api/operation.h"
+#include "api/streaming/page_size.h"
 #include "api/streaming/streaming.h"
 #include "api/streaming/topic_text.h"
 #include "base/text.h"
 
 #include <string.h>
 
-enum {
-	PAGE_SIZE_DEFAULT = 100,
-	PAGE_SIZE_MAX = 1000,
-	CHUNKS_MAX = 20 /* of names that a restricted key may have to look through for one page */
-};
+enum { CHUNKS_MAX = 20 }; /* of names that a restricted key may have to look through for one page */
 
 typedef struct list {
 	api_operation op;
@@ -23,18 +21,6 @@ typedef struct list {
 	uint32_t written;
 	bool has_more;
 } list;
-
-static bool read_page_size(list *l, err *e)
-{
-	str text;
-	uint64_t size = PAGE_SIZE_DEFAULT;
-	if (http_request_query(l->op.x, STR("page_size"), &text) && text.len > 0 &&
-		!str_parse_u64(text, UINT64_MAX, &size)) {
-		return err_set(e, ERR_INVALID_REQUEST, "page_size must be an integer from 1 to %d", PAGE_SIZE_MAX);
-	}
-	l->page_size = size < 1 ? 1 : size > PAGE_SIZE_MAX ? PAGE_SIZE_MAX : (uint32_t)size;
-	return true;
-}
 
 static bool read_cursor(list *l, err *e)
 {
@@ -110,6 +96,7 @@ static bool run(api_operation *op, log_conn *conn, err *e)
 		buf_append_byte(out, '"');
 	}
 	buf_append_byte(out, '}');
+	op->status = entity_tag_reply(op->x) ? 304 : 200;
 	return true;
 }
 
@@ -120,7 +107,7 @@ void streaming_list_topics(http_exchange *x)
 	if (l == NULL) {
 		return;
 	}
-	if (!read_page_size(l, &e) || !read_cursor(l, &e)) {
+	if (!page_size_read(x, &l->page_size, &e) || !read_cursor(l, &e)) {
 		api_fail(&l->op, &e);
 		return;
 	}

@@ -1,6 +1,7 @@
 /*
  * Topics: create, describe, alter, delete. The list is topic_list.c.
  */
+#include "api/entity_tag.h"
 #include "api/gate.h"
 #include "api/operation.h"
 #include "api/streaming/streaming.h"
@@ -133,6 +134,7 @@ static bool run_get(api_operation *op, log_conn *conn, err *e)
 	topic_text_write_details(out, op->topic);
 	topic_text_write_partitions(out, partitions, count);
 	buf_append_byte(out, '}');
+	op->status = entity_tag_reply(op->x) ? 304 : 200;
 	return true;
 }
 

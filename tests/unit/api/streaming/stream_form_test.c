@@ -23,6 +23,9 @@ START_TEST(accept_decides_the_form)
 		{"text/html, */*;q=0.1", &stream_form_sse},
 		{"text/event-stream;q=0, */*", &stream_form_lines},
 		{"text/event-stream ; q=0.0, application/x-ndjson", &stream_form_lines},
+		{"application/vnd.tidegate.records", &stream_form_packets},
+		{"application/vnd.tidegate.records, */*;q=0.1", &stream_form_packets},
+		{"application/x-ndjson, application/vnd.tidegate.records", &stream_form_lines},
 		{"application/json", NULL},
 		{"text/html,image/png", NULL},
 		{"*/*;q=0", NULL},
@@ -33,21 +36,24 @@ START_TEST(accept_decides_the_form)
 }
 END_TEST
 
-static void expect_event(const stream_form *form, str position, const char *expected)
+static void expect_event(const stream_form *form, str position, str expected)
 {
 	buf out;
 	buf_init(&out, 1000);
-	stream_form_write_event(form, &out, "end", position, STR("\"reason\":\"x\""));
-	ck_assert_view_eq(buf_str(&out), str_from_c(expected));
+	form->write_event(&out, "end", position, STR("\"reason\":\"x\""));
+	ck_assert_view_eq(buf_str(&out), expected);
 	buf_dispose(&out);
 }
 
-START_TEST(events_have_two_forms)
+START_TEST(events_have_three_forms)
 {
-	expect_event(&stream_form_sse, STR("abc"), "id: abc\nevent: end\ndata: {\"reason\":\"x\",\"cursor\":\"abc\"}\n\n");
-	expect_event(&stream_form_sse, STR_NONE, "event: end\ndata: {\"reason\":\"x\"}\n\n");
-	expect_event(&stream_form_lines, STR("abc"), "{\"event\":\"end\",\"reason\":\"x\",\"cursor\":\"abc\"}\n");
-	expect_event(&stream_form_lines, STR_NONE, "{\"event\":\"end\",\"reason\":\"x\"}\n");
+	expect_event(&stream_form_sse, STR("abc"),
+				 STR("id: abc\nevent: end\ndata: {\"reason\":\"x\",\"cursor\":\"abc\"}\n\n"));
+	expect_event(&stream_form_sse, STR_NONE, STR("event: end\ndata: {\"reason\":\"x\"}\n\n"));
+	expect_event(&stream_form_lines, STR("abc"), STR("{\"event\":\"end\",\"reason\":\"x\",\"cursor\":\"abc\"}\n"));
+	expect_event(&stream_form_lines, STR_NONE, STR("{\"event\":\"end\",\"reason\":\"x\"}\n"));
+	expect_event(&stream_form_packets, STR("abc"),
+				 STR("\0\0\0\x2c\5{\"event\":\"end\",\"reason\":\"x\",\"cursor\":\"abc\"}"));
 }
 END_TEST
 
@@ -80,7 +86,7 @@ int main(void)
 {
 	const TTest *const tests[] = {
 		accept_decides_the_form,
-		events_have_two_forms,
+		events_have_three_forms,
 		a_message_is_one_event_with_its_position,
 	};
 	return SUITE_RUN("api/streaming/stream_form", tests);
