@@ -71,7 +71,9 @@ static void handle(http_exchange *x)
 	}
 	for (size_t i = 0; current != NULL && i < current->count; i++) {
 		str name = name_of(&current->lines[i]);
-		str value = value_of(find(current, name));
+		const nghttp2_nv *first = find(current, name);
+		FUZZ_CHECK(first != NULL);
+		str value = value_of(first);
 		if (str_equal(name, STR(":path"))) {
 			FUZZ_CHECK(str_equal(x->target, value));
 		} else if (str_equal(name, STR(":method"))) {

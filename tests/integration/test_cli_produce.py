@@ -24,11 +24,13 @@ def test_on_a_terminal_it_prompts_and_says_ok(gateway, client, topic):
     terminal = Terminal(gateway.url, "produce", topic)
     terminal.until("> ")
     terminal.type("hello\n")
-    terminal.until("Ok!")
-    terminal.type("world\n\x04")
-    assert terminal.end() == 0
     ok = "\x1b[1;32mOk!\x1b[0m\r\n"
-    # The terminal itself echoes what is typed.
+    terminal.until(f"{ok}> ")
+    # The terminal itself echoes what is typed, at the moment that it is.
+    terminal.type("world\n")
+    terminal.until(f"world\r\n{ok}> ")
+    terminal.type("\x04")
+    assert terminal.end() == 0
     assert terminal.seen == f"> hello\r\n{ok}> world\r\n{ok}> \r\n"
     assert values(client.read_all(topic)) == ["hello", "world"]
 

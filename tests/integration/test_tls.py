@@ -18,7 +18,7 @@ from harness.httpmq import Mq, done
 from harness.live import SSE, Stream
 from harness.watch import Socket
 
-pytestmark = pytest.mark.http1  # which version is spoken is what these tests are about
+pytestmark = pytest.mark.http1("which version is spoken is what these tests are about")
 
 TIMEOUT_MS = int(2000 * wait.SLOWNESS)
 SETTINGS = {"tls_listen": "127.0.0.1:0", "stream_heartbeat_ms": 1000, "header_timeout_ms": TIMEOUT_MS,

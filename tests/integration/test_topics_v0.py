@@ -174,7 +174,7 @@ def test_the_state_of_a_topic_and_its_clocks(client, name):
     assert first is not None
     wait.until(lambda: client.read(name) and client.state(name)["last_read_ts"] > first, "every read moves the clock")
     body = fine(client.get(f"/v0/topics/{name}"))
-    assert body["effective_priority"] == 500 and body["last_read_ts"] > first
+    assert 400 < body["effective_priority"] <= 500 and body["last_read_ts"] > first
     fine(client.put_topic(name, priority=5000))
     assert client.state(name)["effective_priority"] == 1000
     fine(client.put_topic(name, auto_priority=False))
@@ -182,7 +182,7 @@ def test_the_state_of_a_topic_and_its_clocks(client, name):
 
 
 def test_lists_go_on_with_cursors_that_need_no_escapes(client, name):
-    names = [f"{name}.{i:02}" for i in range(25)] + [f"{name}.%7B" [:0] + f"{name}:z"]
+    names = [f"{name}.{i:02}" for i in range(25)] + [f"{name}:z"]
     for one in names:
         client.make(one)
     client.add(names[3], [{"data": 12}, {"data": 1}])
@@ -199,7 +199,7 @@ def test_lists_go_on_with_cursors_that_need_no_escapes(client, name):
     assert found[sorted(names).index(names[3])] == {"topic": names[3], "head_seq": 2, "earliest_seq": 1, "count": 2, "bytes": 3,
                                                     "durable": False, "effective_priority": 0}
     touched = fine(client.get(f"/v0/topics?prefix={name}.0&touch=1"))["topics"]
-    assert all(entry["effective_priority"] == 500 for entry in touched)
+    assert len(touched) == 10 and all(400 < entry["effective_priority"] <= 500 for entry in touched)
     for broken in ("%", "%zz", "a", "!!!!", "/w=="):
         refused(client.get(f"/v0/topics?cursor={broken}"), 400, "invalid_request")
     assert len(fine(client.get(f"/v0/topics?prefix={name}&page_size=0"))["topics"]) == 1
