@@ -36,6 +36,8 @@ WHERE s.tenant_id = $1 AND ($2::text IS NULL OR t.name = $2) ORDER BY t.name
 -- $1 bigint[] topic ids, $2 bigint[] offsets of the first live messages
 SELECT a.topic_id,
        coalesce((SELECT b.committed_ms FROM tidegate.batch b WHERE b.topic_id = a.topic_id AND b.partition = 0
+                 AND b.last_offset >= a.first_offset ORDER BY b.last_offset LIMIT 1),
+                (SELECT b.committed_ms FROM tidegate.batch_ephemeral b WHERE b.topic_id = a.topic_id AND b.partition = 0
                  AND b.last_offset >= a.first_offset ORDER BY b.last_offset LIMIT 1), 0) AS first_ms,
        (SELECT count(*) FROM tidegate.httpmq_consumer c WHERE c.topic_id = a.topic_id) AS consumers
 FROM unnest($1::bigint[], $2::bigint[]) WITH ORDINALITY AS a(topic_id, first_offset, place) ORDER BY a.place
