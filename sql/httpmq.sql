@@ -60,4 +60,4 @@ GROUP BY t.tag HAVING count(*) > $2::bigint ORDER BY t.tag
 -- name: httpmq_subjects_matching
 -- Subjects of messages that are there. $1 bigint topic_id, $2 text regular expression
 SELECT DISTINCT t.tag FROM tidegate.batch_tag t
-WHERE t.topic_id = $1 AND t.partition = 0 AND convert_from(t.tag, 'UTF8') ~ $2 ORDER BY t.tag
+WHERE t.topic_id = $1 AND t.partition = 0 AND encode(t.tag, 'escape') ~ $2 ORDER BY t.tag

@@ -70,7 +70,7 @@ SELECT (SELECT coalesce(sum(CASE WHEN b.base_offset >= f.first_offset THEN b.rec
        (SELECT count(*) FROM tidegate.batch_tag t WHERE $3::text IS NOT NULL AND t.topic_id = $1 AND t.partition = 0
           AND t.record_offset >= f.first_offset) AS tagged,
        (SELECT count(*) FROM tidegate.batch_tag t WHERE $3::text IS NOT NULL AND t.topic_id = $1 AND t.partition = 0
-          AND t.record_offset >= f.first_offset AND convert_from(t.tag, 'UTF8') ~ $3) AS matching
+          AND t.record_offset >= f.first_offset AND encode(t.tag, 'escape') ~ $3) AS matching
 FROM (SELECT greatest(h.cap_floor, h.ttl_floor, h.source_floor, $2::bigint) AS first_offset FROM tidegate.head h
       WHERE h.topic_id = $1 AND h.partition = 0) f
 
@@ -79,7 +79,7 @@ FROM (SELECT greatest(h.cap_floor, h.ttl_floor, h.source_floor, $2::bigint) AS f
 SELECT min(t.record_offset) FROM tidegate.batch_tag t
 JOIN tidegate.head h ON h.topic_id = t.topic_id AND h.partition = t.partition
 WHERE t.topic_id = $1 AND t.partition = 0 AND t.record_offset >= greatest(h.cap_floor, h.ttl_floor, h.source_floor)
-  AND convert_from(t.tag, 'UTF8') ~ $2
+  AND encode(t.tag, 'escape') ~ $2
 
 -- name: httpmq_pending_count_due
 -- Those that are due, and when the next one is. $1 bigint topic_id, $2 text consumer, $3 bigint now_ms
