@@ -151,19 +151,6 @@ static bool send_offsets(const lease_book *b, const db_query *query, const int64
 	return ok;
 }
 
-/* Results that say nothing. */
-static bool skip_results(const lease_book *b, size_t count, err *e)
-{
-	for (size_t i = 0; i < count; i++) {
-		db_result *r = NULL;
-		if (!db_pipeline_next(b->conn, &r, e)) {
-			return false;
-		}
-		db_result_free(r);
-	}
-	return true;
-}
-
 /* ---- beginning ---- */
 
 /* Lock and look, in one round trip. */
@@ -177,7 +164,7 @@ static bool open_book(lease_book *b, const int64_t *offsets, size_t count, db_re
 	if (!db_pipeline_start(b->conn, e) || !db_pipeline_begin(b->conn, e) ||
 		!db_pipeline_send(b->conn, &SQL_LEASE_LOCK, &p, e) || !db_pipeline_send(b->conn, &SQL_LEASE_OPEN, &p, e) ||
 		(count > 0 && !send_offsets(b, &SQL_LEASE_FIND, offsets, count, e)) || !db_pipeline_flush(b->conn, e) ||
-		!skip_results(b, 2, e) || !db_pipeline_next(b->conn, &r, e)) {
+		!db_pipeline_skip(b->conn, 2, e) || !db_pipeline_next(b->conn, &r, e)) {
 		return false;
 	}
 	if (db_rows(r) != 1) {
@@ -304,7 +291,7 @@ bool lease_book_begin(lease_book *b, log_engine *engine, const int64_t *offsets,
 /* A statement behind what is to be written, which it has to see, has been sent: its result. */
 static bool receive_behind(lease_book *b, size_t written, db_result **out, err *e)
 {
-	return db_pipeline_flush(b->conn, e) && skip_results(b, written, e) && db_pipeline_next(b->conn, out, e) &&
+	return db_pipeline_flush(b->conn, e) && db_pipeline_skip(b->conn, written, e) && db_pipeline_next(b->conn, out, e) &&
 		   db_pipeline_finish(b->conn, e);
 }
 
@@ -415,7 +402,7 @@ static bool send_erased(const lease_book *b, err *e)
 static bool receive_erased(lease_book *b, err *e)
 {
 	db_result *r = NULL;
-	if (!skip_results(b, 1, e) || !db_pipeline_next(b->conn, &r, e)) {
+	if (!db_pipeline_skip(b->conn, 1, e) || !db_pipeline_next(b->conn, &r, e)) {
 		return false;
 	}
 	if (db_rows(r) == 1) {
@@ -454,6 +441,6 @@ bool lease_book_commit(lease_book *b, err *e)
 		!db_pipeline_flush(b->conn, e)) {
 		return false;
 	}
-	return skip_results(b, before, e) && (b->erased_count == 0 || receive_erased(b, e)) && skip_results(b, 1, e) &&
+	return db_pipeline_skip(b->conn, before, e) && (b->erased_count == 0 || receive_erased(b, e)) && db_pipeline_skip(b->conn, 1, e) &&
 		   db_pipeline_finish(b->conn, e);
 }
