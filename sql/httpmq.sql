@@ -36,6 +36,8 @@ WHERE s.tenant_id = $1 AND ($2::text IS NULL OR t.name = $2) ORDER BY t.name
 -- $1 bigint[] topic ids, $2 bigint[] offsets of the first live messages
 SELECT a.topic_id,
        coalesce((SELECT b.committed_ms FROM tidegate.batch b WHERE b.topic_id = a.topic_id AND b.partition = 0
+                 AND b.last_offset >= a.first_offset ORDER BY b.last_offset LIMIT 1),
+                (SELECT b.committed_ms FROM tidegate.batch_ephemeral b WHERE b.topic_id = a.topic_id AND b.partition = 0
                  AND b.last_offset >= a.first_offset ORDER BY b.last_offset LIMIT 1), 0) AS first_ms,
        (SELECT count(*) FROM tidegate.httpmq_consumer c WHERE c.topic_id = a.topic_id) AS consumers
 FROM unnest($1::bigint[], $2::bigint[]) WITH ORDINALITY AS a(topic_id, first_offset, place) ORDER BY a.place
@@ -58,4 +60,4 @@ GROUP BY t.tag HAVING count(*) > $2::bigint ORDER BY t.tag
 -- name: httpmq_subjects_matching
 -- Subjects of messages that are there. $1 bigint topic_id, $2 text regular expression
 SELECT DISTINCT t.tag FROM tidegate.batch_tag t
-WHERE t.topic_id = $1 AND t.partition = 0 AND convert_from(t.tag, 'UTF8') ~ $2 ORDER BY t.tag
+WHERE t.topic_id = $1 AND t.partition = 0 AND encode(t.tag, 'escape') ~ $2 ORDER BY t.tag

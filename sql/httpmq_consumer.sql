@@ -62,11 +62,15 @@ UPDATE tidegate.httpmq_consumer SET due_ms = $3 WHERE topic_id = $1 AND name = $
 SELECT (SELECT coalesce(sum(CASE WHEN b.base_offset >= f.first_offset THEN b.records
                 ELSE (SELECT count(*) FROM unnest(b.vals) WITH ORDINALITY AS u(v, element)
                       WHERE u.v IS NOT NULL AND b.base_offset + u.element - 1 >= f.first_offset) END), 0)
-        FROM tidegate.batch b WHERE b.topic_id = $1 AND b.partition = 0 AND b.last_offset >= f.first_offset)::bigint AS stored,
+        FROM (SELECT l.base_offset, l.records, l.vals FROM tidegate.batch l
+              WHERE l.topic_id = $1 AND l.partition = 0 AND l.last_offset >= f.first_offset
+              UNION ALL
+              SELECT l.base_offset, l.records, l.vals FROM tidegate.batch_ephemeral l
+              WHERE l.topic_id = $1 AND l.partition = 0 AND l.last_offset >= f.first_offset) b)::bigint AS stored,
        (SELECT count(*) FROM tidegate.batch_tag t WHERE $3::text IS NOT NULL AND t.topic_id = $1 AND t.partition = 0
           AND t.record_offset >= f.first_offset) AS tagged,
        (SELECT count(*) FROM tidegate.batch_tag t WHERE $3::text IS NOT NULL AND t.topic_id = $1 AND t.partition = 0
-          AND t.record_offset >= f.first_offset AND convert_from(t.tag, 'UTF8') ~ $3) AS matching
+          AND t.record_offset >= f.first_offset AND encode(t.tag, 'escape') ~ $3) AS matching
 FROM (SELECT greatest(h.cap_floor, h.ttl_floor, h.source_floor, $2::bigint) AS first_offset FROM tidegate.head h
       WHERE h.topic_id = $1 AND h.partition = 0) f
 
@@ -75,7 +79,7 @@ FROM (SELECT greatest(h.cap_floor, h.ttl_floor, h.source_floor, $2::bigint) AS f
 SELECT min(t.record_offset) FROM tidegate.batch_tag t
 JOIN tidegate.head h ON h.topic_id = t.topic_id AND h.partition = t.partition
 WHERE t.topic_id = $1 AND t.partition = 0 AND t.record_offset >= greatest(h.cap_floor, h.ttl_floor, h.source_floor)
-  AND convert_from(t.tag, 'UTF8') ~ $2
+  AND encode(t.tag, 'escape') ~ $2
 
 -- name: httpmq_pending_count_due
 -- Those that are due, and when the next one is. $1 bigint topic_id, $2 text consumer, $3 bigint now_ms
@@ -89,6 +93,9 @@ SELECT p.sequence FROM tidegate.httpmq_pending p
 WHERE p.topic_id = $1 AND p.consumer = $2
   AND (p.sequence <= $5::bigint OR ($4::bigint > 0 AND p.sends >= $4 AND p.deadline_ms <= $3::bigint)
        OR ($6 AND NOT EXISTS (SELECT FROM tidegate.batch b
+               WHERE b.topic_id = $1 AND b.partition = 0 AND b.last_offset >= p.sequence - 1 AND b.base_offset < p.sequence
+                 AND b.vals[p.sequence - b.base_offset] IS NOT NULL)
+           AND NOT EXISTS (SELECT FROM tidegate.batch_ephemeral b
                WHERE b.topic_id = $1 AND b.partition = 0 AND b.last_offset >= p.sequence - 1 AND b.base_offset < p.sequence
                  AND b.vals[p.sequence - b.base_offset] IS NOT NULL)))
 ORDER BY p.sequence

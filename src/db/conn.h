@@ -4,12 +4,12 @@
  *   db_params p;
  *   db_params_init(&p);
  *   db_param_i64(&p, topic_id);
- *   db_param_bytes(&p, key);
+ *   db_param_str(&p, key);
  *   db_result *r = NULL;
  *   if (!db_run(conn, &SQL_TOPIC_GET, &p, &r, e)) { goto out; }
  *   if (db_rows(r) == 1) { id = db_i64(r, 0, 0); }
  *
- * Statements are prepared on first use. Every wait ends at the timeout given to db_conn_open(): the connection is then
+ * Statements are prepared on first use. Every wait ends at the timeout given to db_conn_new(): the connection is then
  * closed, and the next use opens it again.
  *
  * Owns     the PGconn. A db_result is the caller's, freed with db_result_free(); cells borrow from it.
@@ -92,6 +92,7 @@ bool db_pipeline_begin(db_conn *c, err *e) MUST_CHECK;
 bool db_pipeline_commit(db_conn *c, err *e) MUST_CHECK;
 bool db_pipeline_flush(db_conn *c, err *e) MUST_CHECK; /* ends the group and sends it */
 bool db_pipeline_next(db_conn *c, db_result **out, err *e) MUST_CHECK;
+bool db_pipeline_skip(db_conn *c, size_t count, err *e) MUST_CHECK; /* the next so many, of which nothing is wanted */
 /* Reads what is left; the connection is plain again. False: the end of the implicit transaction failed, or a statement
  * whose result nobody had asked for. */
 bool db_pipeline_finish(db_conn *c, err *e) MUST_CHECK;

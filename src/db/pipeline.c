@@ -222,6 +222,18 @@ bool db_pipeline_next(db_conn *c, db_result **out, err *e)
 	return true;
 }
 
+bool db_pipeline_skip(db_conn *c, size_t count, err *e)
+{
+	for (size_t i = 0; i < count; i++) {
+		db_result *r = NULL;
+		if (!db_pipeline_next(c, &r, e)) {
+			return false;
+		}
+		db_result_free(r);
+	}
+	return true;
+}
+
 /* Reads the results that nobody asked for; *failed: one of them failed, *e says why. False: the connection is lost. */
 static bool drain(db_conn *c, bool *failed, err *e)
 {

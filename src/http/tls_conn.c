@@ -41,13 +41,15 @@ static tls_flow shake_hands(tls_conn *c)
 	t->handshakes_left--;
 	ERR_clear_error();
 	int result = SSL_accept(c->ssl);
-	bool may_go_on;
-	tls_flow f = result == 1 ? TLS_FLOW_OVER : tls_judge(c, result, &may_go_on);
+	tls_flow f = result == 1 ? TLS_FLOW_OVER : tls_judge(c, result);
 	if (f == TLS_FLOW_BLOCKED) {
 		return f;
 	}
 	if (result == 1) {
 		c->has_shaken = true;
+		/* OpenSSL may have taken the first request out of the socket already: epoll would not tell. */
+		c->client.may_read = true;
+		c->client.may_write = true;
 		metric_add(t->owner->handshakes[TLS_DONE], 1);
 		return TLS_FLOW_OVER;
 	}

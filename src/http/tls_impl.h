@@ -143,8 +143,9 @@ tls_flow tls_client_read(tls_conn *c, char *to, size_t most, size_t *got);
 bool tls_send_in(tls_conn *c, const char *bytes, size_t len) MUST_CHECK;
 /* Before the server learns that the client has gone: whether that is without having taken everything. */
 void tls_note_lost(tls_conn *c);
-/* What OpenSSL says of a call that did not succeed; *may is cleared when it would block. */
-tls_flow tls_judge(tls_conn *c, int result, bool *may);
+/* What OpenSSL says of a call that did not succeed. When it would block, the flag of what it waits for is cleared: a
+ * read may have to write first (new keys were asked for). */
+tls_flow tls_judge(tls_conn *c, int result);
 
 /* ---- http/tls_conn ---- */
 

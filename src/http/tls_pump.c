@@ -42,12 +42,14 @@ static void rest_consume(tls_rest *r, size_t taken)
 
 /* ---- the client's side ---- */
 
-tls_flow tls_judge(tls_conn *c, int result, bool *may)
+tls_flow tls_judge(tls_conn *c, int result)
 {
 	switch (SSL_get_error(c->ssl, result)) {
 	case SSL_ERROR_WANT_READ:
+		c->client.may_read = false;
+		return TLS_FLOW_BLOCKED;
 	case SSL_ERROR_WANT_WRITE:
-		*may = false;
+		c->client.may_write = false;
 		return TLS_FLOW_BLOCKED;
 	case SSL_ERROR_ZERO_RETURN:
 		return TLS_FLOW_OVER;
@@ -64,7 +66,7 @@ tls_flow tls_client_read(tls_conn *c, char *to, size_t most, size_t *got)
 	}
 	ERR_clear_error();
 	int result = SSL_read_ex(c->ssl, to, most, got);
-	return result == 1 ? TLS_FLOW_MORE : tls_judge(c, result, &c->client.may_read);
+	return result == 1 ? TLS_FLOW_MORE : tls_judge(c, result);
 }
 
 /* TLS_FLOW_MORE: *taken of them, at least one, are on their way. */
@@ -77,7 +79,7 @@ static tls_flow client_write(tls_conn *c, const char *bytes, size_t len, size_t 
 	ERR_clear_error();
 	int result = SSL_write_ex(c->ssl, bytes, len, taken);
 	if (result != 1) {
-		return tls_judge(c, result, &c->client.may_write);
+		return tls_judge(c, result);
 	}
 	atomic_fetch_add_explicit(&c->from.tls->sent, *taken, memory_order_relaxed);
 	return TLS_FLOW_MORE;
@@ -119,7 +121,7 @@ static tls_flow say_goodbye(tls_conn *c)
 	ERR_clear_error();
 	int result = SSL_shutdown(c->ssl);
 	if (result < 0) {
-		return tls_judge(c, result, &c->client.may_write);
+		return tls_judge(c, result);
 	}
 	shutdown(c->client.fd, SHUT_WR);
 	c->has_said_goodbye = true;

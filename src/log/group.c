@@ -54,16 +54,6 @@ static void bind_group(db_params *p, const log_topic *t, str group)
 	db_param_str(p, group);
 }
 
-static bool next_and_drop(db_conn *conn, err *e)
-{
-	db_result *r = NULL;
-	if (!db_pipeline_next(conn, &r, e)) {
-		return false;
-	}
-	db_result_free(r);
-	return true;
-}
-
 /* Begins a transaction, locks the partitions in order, and reads what is stored and what the heads say. */
 static bool lock_partitions(db_conn *conn, const log_topic *t, str group, const log_group_offset *list, size_t count,
 							arena *a, group_state *states, bounds *limits, err *e)
@@ -89,13 +79,9 @@ static bool lock_partitions(db_conn *conn, const log_topic *t, str group, const 
 	}
 	db_params_init(&p);
 	db_param_i64(&p, t->topic_id);
-	if (!db_pipeline_send(conn, &SQL_GROUP_HEADS, &p, e) || !db_pipeline_flush(conn, e)) {
+	if (!db_pipeline_send(conn, &SQL_GROUP_HEADS, &p, e) || !db_pipeline_flush(conn, e) ||
+		!db_pipeline_skip(conn, count + 2, e)) {
 		return false;
-	}
-	for (size_t i = 0; i < count + 2; i++) {
-		if (!next_and_drop(conn, e)) {
-			return false;
-		}
 	}
 	for (size_t i = 0; i < count; i++) {
 		if (!group_receive_state(conn, a, &states[i], e)) {
@@ -143,15 +129,8 @@ static bool write_states(db_conn *conn, const log_topic *t, str group, const log
 			return false;
 		}
 	}
-	if (!db_pipeline_commit(conn, e) || !db_pipeline_flush(conn, e)) {
-		return false;
-	}
-	for (size_t i = 0; i < count + 1; i++) {
-		if (!next_and_drop(conn, e)) {
-			return false;
-		}
-	}
-	return db_pipeline_finish(conn, e);
+	return db_pipeline_commit(conn, e) && db_pipeline_flush(conn, e) && db_pipeline_skip(conn, count + 1, e) &&
+		   db_pipeline_finish(conn, e);
 }
 
 /* ---- commit ---- */

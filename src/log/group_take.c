@@ -57,16 +57,6 @@ bool group_receive_state(db_conn *conn, arena *a, group_state *out, err *e)
 
 /* ---- candidates ---- */
 
-static bool next_and_drop(db_conn *conn, err *e)
-{
-	db_result *r = NULL;
-	if (!db_pipeline_next(conn, &r, e)) {
-		return false;
-	}
-	db_result_free(r);
-	return true;
-}
-
 static str consumer_of(const log_group_take_request *q)
 {
 	return q->consumer_id.ptr != NULL ? q->consumer_id : STR("");
@@ -93,8 +83,7 @@ static bool begin(db_conn *conn, const log_group_take_request *q, int32_t *parti
 		!db_pipeline_send(conn, &SQL_GROUP_ENSURE, &group, e) ||
 		(at_end && !db_pipeline_send(conn, &SQL_GROUP_START_AT_END, &group, e)) ||
 		!db_pipeline_send(conn, &SQL_GROUP_CANDIDATES, &p, e) || !db_pipeline_flush(conn, e) ||
-		!next_and_drop(conn, e) || !next_and_drop(conn, e) || (at_end && !next_and_drop(conn, e)) ||
-		!db_pipeline_next(conn, &r, e)) {
+		!db_pipeline_skip(conn, at_end ? 3 : 2, e) || !db_pipeline_next(conn, &r, e)) {
 		return false;
 	}
 	*count = 0;

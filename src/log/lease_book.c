@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "db/columns.h"
+#include "log/lease_write.h"
 #include "log/retain.h"
 #include "log/route.h"
 #include "sql/lease.h"
@@ -150,19 +151,6 @@ static bool send_offsets(const lease_book *b, const db_query *query, const int64
 	return ok;
 }
 
-/* Results that say nothing. */
-static bool skip_results(const lease_book *b, size_t count, err *e)
-{
-	for (size_t i = 0; i < count; i++) {
-		db_result *r = NULL;
-		if (!db_pipeline_next(b->conn, &r, e)) {
-			return false;
-		}
-		db_result_free(r);
-	}
-	return true;
-}
-
 /* ---- beginning ---- */
 
 /* Lock and look, in one round trip. */
@@ -176,7 +164,7 @@ static bool open_book(lease_book *b, const int64_t *offsets, size_t count, db_re
 	if (!db_pipeline_start(b->conn, e) || !db_pipeline_begin(b->conn, e) ||
 		!db_pipeline_send(b->conn, &SQL_LEASE_LOCK, &p, e) || !db_pipeline_send(b->conn, &SQL_LEASE_OPEN, &p, e) ||
 		(count > 0 && !send_offsets(b, &SQL_LEASE_FIND, offsets, count, e)) || !db_pipeline_flush(b->conn, e) ||
-		!skip_results(b, 2, e) || !db_pipeline_next(b->conn, &r, e)) {
+		!db_pipeline_skip(b->conn, 2, e) || !db_pipeline_next(b->conn, &r, e)) {
 		return false;
 	}
 	if (db_rows(r) != 1) {
@@ -253,89 +241,6 @@ static bool begin_current(lease_book *b, log_engine *engine, const int64_t *offs
 	}
 }
 
-/* ---- writing ---- */
-
-/* One array parameter of SQL_LEASE_PUT: the same member of every entry that stays. */
-typedef enum member { OFFSETS, HOLDERS, NUMBERS, FREE_MS, DELIVERIES, MEMBERS } member;
-
-static void add_member(db_array_builder *a, const lease_entry *entry, member m)
-{
-	const int64_t numbers[MEMBERS] = {[OFFSETS] = entry->offset,
-									  [NUMBERS] = entry->number,
-									  [FREE_MS] = entry->free_ms,
-									  [DELIVERIES] = entry->deliveries};
-	if (m == HOLDERS) {
-		db_array_add_str(a, entry->holder);
-	} else {
-		db_array_add_i64(a, numbers[m]);
-	}
-}
-
-static void add_writings(db_array_builder *a, const lease_book *b, bool dropped, member m)
-{
-	for (const lease_writing *w = b->writings; w != NULL; w = w->next) {
-		for (size_t i = 0; i < w->count; i++) {
-			if (w->entries[i].is_changed && (w->entries[i].class == LEASE_NONE) == dropped) {
-				add_member(a, &w->entries[i], m);
-			}
-		}
-	}
-}
-
-/* Entries that stay: all members, as SQL_LEASE_PUT takes them. Those that go: the offsets of SQL_LEASE_DROP. */
-static bool send_changed(const lease_book *b, const db_query *query, bool dropped, member members, size_t *sent, err *e)
-{
-	db_params p;
-	db_columns c;
-	bool ok = true;
-	db_columns_init(&c, ARRAYS_BYTES_MAX);
-	for (member m = 0; m < members; m++) {
-		add_writings(db_columns_begin(&c, m == HOLDERS ? DB_BYTEA : DB_INT8), b, dropped, m);
-		db_columns_end(&c);
-	}
-	if (c.array.count > 0) {
-		lease_book_bind(b, &p);
-		ok = db_columns_bind(&c, &p, e) && db_pipeline_send(b->conn, query, &p, e);
-		(*sent)++;
-	}
-	db_columns_dispose(&c);
-	return ok;
-}
-
-/* In the open pipeline; *sent grows by the results that will come. */
-static bool send_writings(lease_book *b, size_t *sent, err *e)
-{
-	if (!send_changed(b, &SQL_LEASE_DROP, true, HOLDERS, sent, e) ||
-		!send_changed(b, &SQL_LEASE_PUT, false, MEMBERS, sent, e)) {
-		return false;
-	}
-	for (; b->writings != NULL; b->writings = b->writings->next) {
-		for (size_t i = 0; i < b->writings->count; i++) {
-			b->writings->entries[i].is_changed = false;
-		}
-	}
-	return true;
-}
-
-bool lease_book_write(lease_book *b, lease_entry *entries, size_t count, err *e)
-{
-	size_t changed = 0;
-	for (size_t i = 0; i < count; i++) {
-		changed += entries[i].is_changed ? 1 : 0;
-	}
-	if (changed == 0) {
-		return true;
-	}
-	lease_writing *w = arena_alloc(b->arena, sizeof *w);
-	if (w == NULL) {
-		return no_memory(e);
-	}
-	*w = (lease_writing){entries, count, b->writings};
-	b->writings = w;
-	b->has_written = true;
-	return true;
-}
-
 /* ---- entries ---- */
 
 /* Row of SQL_LEASE_FIND or SQL_LEASE_FIND_RETURNED. */
@@ -386,7 +291,7 @@ bool lease_book_begin(lease_book *b, log_engine *engine, const int64_t *offsets,
 /* A statement behind what is to be written, which it has to see, has been sent: its result. */
 static bool receive_behind(lease_book *b, size_t written, db_result **out, err *e)
 {
-	return db_pipeline_flush(b->conn, e) && skip_results(b, written, e) && db_pipeline_next(b->conn, out, e) &&
+	return db_pipeline_flush(b->conn, e) && db_pipeline_skip(b->conn, written, e) && db_pipeline_next(b->conn, out, e) &&
 		   db_pipeline_finish(b->conn, e);
 }
 
@@ -394,7 +299,7 @@ bool lease_book_find(lease_book *b, const int64_t *offsets, size_t count, lease_
 {
 	db_result *r = NULL;
 	size_t written = 0;
-	bool ok = count == 0 || (db_pipeline_start(b->conn, e) && send_writings(b, &written, e) &&
+	bool ok = count == 0 || (db_pipeline_start(b->conn, e) && lease_write_send(b, &written, e) &&
 							 send_offsets(b, &SQL_LEASE_FIND, offsets, count, e) && receive_behind(b, written, &r, e));
 	ok = ok && take_entries(b, r, offsets, count, out, e);
 	db_result_free(r);
@@ -409,7 +314,7 @@ bool lease_book_find_returned(lease_book *b, int64_t from, size_t limit, lease_e
 	lease_book_bind(b, &p);
 	db_param_i64(&p, from);
 	db_param_i64(&p, (int64_t)limit);
-	bool ok = db_pipeline_start(b->conn, e) && send_writings(b, &written, e) &&
+	bool ok = db_pipeline_start(b->conn, e) && lease_write_send(b, &written, e) &&
 			  db_pipeline_send(b->conn, &SQL_LEASE_FIND_RETURNED, &p, e) && receive_behind(b, written, &r, e);
 	if (!ok) {
 		db_result_free(r);
@@ -497,7 +402,7 @@ static bool send_erased(const lease_book *b, err *e)
 static bool receive_erased(lease_book *b, err *e)
 {
 	db_result *r = NULL;
-	if (!skip_results(b, 1, e) || !db_pipeline_next(b->conn, &r, e)) {
+	if (!db_pipeline_skip(b->conn, 1, e) || !db_pipeline_next(b->conn, &r, e)) {
 		return false;
 	}
 	if (db_rows(r) == 1) {
@@ -531,10 +436,11 @@ bool lease_book_commit(lease_book *b, err *e)
 	bool relaxed = !b->leases_durable && (b->durability != LOG_FSYNC || !b->must_be_durable);
 	size_t before = relaxed ? 1 : 0; /* results before those of erasing */
 	if (!db_pipeline_start(b->conn, e) || (relaxed && !db_pipeline_send(b->conn, &SQL_LEASE_RELAX, NULL, e)) ||
-		!send_writings(b, &before, e) || !send_cursor(b, &before, e) || (b->erased_count > 0 && !send_erased(b, e)) ||
-		!db_pipeline_commit(b->conn, e) || !db_pipeline_flush(b->conn, e)) {
+		!lease_write_send(b, &before, e) || !send_cursor(b, &before, e) ||
+		(b->erased_count > 0 && !send_erased(b, e)) || !db_pipeline_commit(b->conn, e) ||
+		!db_pipeline_flush(b->conn, e)) {
 		return false;
 	}
-	return skip_results(b, before, e) && (b->erased_count == 0 || receive_erased(b, e)) && skip_results(b, 1, e) &&
+	return db_pipeline_skip(b->conn, before, e) && (b->erased_count == 0 || receive_erased(b, e)) && db_pipeline_skip(b->conn, 1, e) &&
 		   db_pipeline_finish(b->conn, e);
 }

@@ -5,7 +5,7 @@
  *   lease_book b = {.conn = …, .arena = …, .topic = …, .consumer = …, .partition = …};
  *   lease_book_begin(&b, engine, offsets, count, &entries, e)           BEGIN, lock, read; settles what is over
  *   lease_book_change(&b, entry, LEASE_HELD)                            counts follow
- *   lease_book_write(&b, entries, count, e)                             changed entries are to be rows
+ *   lease_write_add(&b, entries, count, e)                              changed entries are to be rows
  *   lease_book_erase(&b, offsets, count)                                records are to leave the topic
  *   lease_book_commit(&b, e)                                            all of it, the cursor, and COMMIT
  *
@@ -43,7 +43,7 @@ typedef struct lease_entry {
 
 enum { LEASE_CURSOR_VALUES = 9 };
 
-/* Entries that are to be written where they changed. */
+/* Entries that are to be written where they changed: log/lease_write. */
 typedef struct lease_writing {
 	lease_entry *entries;
 	size_t count;
@@ -110,8 +110,6 @@ void lease_book_change(lease_book *b, lease_entry *entry, lease_class class, int
 
 int64_t lease_book_ready(const lease_book *b);
 
-/* The entries may change further until they are written. */
-bool lease_book_write(lease_book *b, lease_entry *entries, size_t count, err *e) MUST_CHECK;
 /* Once a transaction; whoever locks other heads after the queue's locks that before. */
 void lease_book_erase(lease_book *b, const int64_t *offsets, size_t count);
 bool lease_book_lock_head(lease_book *b, err *e) MUST_CHECK;

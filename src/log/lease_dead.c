@@ -1,6 +1,7 @@
 #include "log/lease_dead.h"
 
 #include "log/lease_meta.h"
+#include "log/lease_write.h"
 #include "log/private.h"
 #include "log/put.h"
 #include "log/retain.h"
@@ -215,7 +216,7 @@ static bool list_erased(lease_turn *t, err *e)
 	for (size_t i = 0; i < t->dead_count; i++) {
 		lease_book_change(&t->book, t->dead[i].entry, LEASE_NONE, 0);
 		all[t->erased_count + i] = t->dead[i].entry->offset;
-		if (!lease_book_write(&t->book, t->dead[i].entry, 1, e)) {
+		if (!lease_write_add(&t->book, t->dead[i].entry, 1, e)) {
 			return false;
 		}
 	}

@@ -1,6 +1,7 @@
 #include "log/lease_gather.h"
 
 #include "log/lease_dead.h"
+#include "log/lease_write.h"
 
 enum {
 	RETURNED_LEAST = 64, /* asked for at once: some may be dead letters */
@@ -149,7 +150,7 @@ static bool gather_returned(lease_turn *t, gathering *g, err *e)
 		limit = limit > RETURNED_LEAST ? limit : RETURNED_LEAST;
 		if (!lease_book_find_returned(&t->book, from, limit, &entries, &count, e) ||
 			!lease_read_entries(t, entries, count, take_returned, g, e) ||
-			!lease_book_write(&t->book, entries, count, e)) {
+			!lease_write_add(&t->book, entries, count, e)) {
 			return false;
 		}
 		if (count < limit) {
@@ -191,7 +192,7 @@ static bool gather_new(lease_turn *t, gathering *g, err *e)
 			stop = leased == 0 && log_page_position(page) <= b->next_offset;
 			b->next_offset = b->next_offset > log_page_position(page) ? b->next_offset : log_page_position(page);
 		}
-		if (!lease_book_write(b, entries, leased, e)) {
+		if (!lease_write_add(b, entries, leased, e)) {
 			return false;
 		}
 	}

@@ -5,6 +5,7 @@
 #include "log/lease_cohort.h"
 #include "log/lease_dead.h"
 #include "log/lease_gather.h"
+#include "log/lease_write.h"
 #include "log/private.h"
 
 enum { TRIES = 3 };
@@ -136,7 +137,7 @@ static bool apply_named(lease_turn *t, log_lease **ops, size_t count, lease_entr
 			apply_ref(t, ops[i], ref, bsearch(&ref->offset, entries, found, sizeof *entries, compare_entry));
 		}
 	}
-	return lease_book_write(&t->book, entries, found, e);
+	return lease_write_add(&t->book, entries, found, e);
 }
 
 /* ---- claims ---- */

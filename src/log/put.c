@@ -46,15 +46,5 @@ bool put_send_rows(db_conn *conn, int64_t topic_id, const head *h, const row_pie
 
 bool put_drain(db_conn *conn, size_t sent, err *e)
 {
-	if (!db_pipeline_flush(conn, e)) {
-		return false;
-	}
-	for (size_t i = 0; i < sent; i++) {
-		db_result *r = NULL;
-		if (!db_pipeline_next(conn, &r, e)) {
-			return false;
-		}
-		db_result_free(r);
-	}
-	return db_pipeline_finish(conn, e);
+	return db_pipeline_flush(conn, e) && db_pipeline_skip(conn, sent, e) && db_pipeline_finish(conn, e);
 }

@@ -13,12 +13,7 @@ bool quota_send(db_conn *conn, err *e)
 bool quota_receive(db_conn *conn, int64_t *total, err *e)
 {
 	db_result *r = NULL;
-	if (!db_pipeline_next(conn, &r, e)) {
-		return false;
-	}
-	db_result_free(r);
-	r = NULL;
-	if (!db_pipeline_next(conn, &r, e)) {
+	if (!db_pipeline_skip(conn, 1, e) || !db_pipeline_next(conn, &r, e)) {
 		return false;
 	}
 	*total = db_i64(r, 0, 0);

@@ -285,9 +285,33 @@ def test_a_topic_of_another_api_becomes_a_stream(mq, gateway):
 
 
 def test_an_adopted_topic_keeps_its_limits_until_they_are_changed(mq):
-    with_ttl = {"config": {"ttl": "1h"}}
     assert mq.request("PUT", "/v0/topics/aged", json={"ttl_ms": 3_600_000}).status_code in (200, 201)
     done(mq.make_stream("aged"))
     assert mq.stream("aged")["config"]["max_age"] == 3600 * S
     done(mq.request("PUT", "/v1/admin/stream/aged/limit", data='{"max_msgs":5}'))
     assert (mq.stream("aged")["config"]["max_age"], mq.stream("aged")["config"]["max_msgs"]) == (3600 * S, 5)
+
+
+def test_messages_of_an_adopted_ephemeral_topic_stay_pending(mq):
+    assert mq.request("PUT", "/v0/topics/fleeting", json={"durability": "ephemeral"}).status_code in (200, 201)
+    done(mq.make_stream("fleeting", subjects=["fleeting.*"]))
+    done(mq.make_consumer("fleeting", "c", mode="pull", max_inflight=9))
+    for name in ("a", "b", "c"):
+        mq.send(f"fleeting.{name}", b"x")
+    assert mq.consumer("fleeting", "c")["num_pending"] == 3
+    assert mq.state("fleeting")["first_ts"] == mq.fetch("fleeting", "c", batch=2)[0]["timestamp"]
+    assert mq.purge("fleeting", filter_subject="fleeting.a") == 1
+    assert (mq.consumer("fleeting", "c")["num_ack_pending"], mq.consumer("fleeting", "c")["num_pending"]) == (1, 1)
+
+
+def test_tags_of_an_adopted_topic_may_hold_anything(mq):
+    records = [{"data": n, "tag": tag} for n, tag in enumerate(["odd\u0000b", "odd.b", "odd.\\", "odd.größe"])]
+    assert mq.request("POST", "/v0/topics/odd", json={"records": records}).status_code == 201
+    done(mq.make_stream("odd", subjects=["odd.*"]))
+    done(mq.make_consumer("odd", "all", mode="pull", filter_subject="odd.*"))
+    done(mq.make_consumer("odd", "one", mode="pull", filter_subject="odd.größe"))
+    assert (mq.consumer("odd", "all")["num_pending"], mq.consumer("odd", "one")["num_pending"]) == (3, 1)
+    assert mq.fetch("odd", "one")[0]["payload"] == b"3"
+    assert mq.purge("odd", filter_subject="odd.größe") == 1
+    assert mq.purge("odd", filter_subject="odd.*") == 2
+    assert mq.state("odd")["messages"] == 1

@@ -10,7 +10,7 @@
  *
  * Owns     a durable_stream is immutable and reference-counted.
  * Threads  any; functions that take a log_conn run on the thread that was given it.
- * Limits   DURABLE_STREAMS_CACHED streams are remembered; then the cache starts afresh.
+ * Limits   DURABLE_STREAMS_KNOWN.most streams are remembered; then it starts afresh.
  * Errors   ERR_TOPIC_NOT_FOUND: absent; ERR_GONE: hidden; ERR_TOPIC_EXISTS_INCOMPATIBLE: several
  *          partitions; those of db/conn.
  */

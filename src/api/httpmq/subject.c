@@ -132,6 +132,20 @@ bool httpmq_filter_fits(str filter, str pattern)
 	return covers(pattern, filter) || (has_wildcard && covers(filter, pattern));
 }
 
+/* As encode(…, 'escape') writes it, each mark with a backslash before it. */
+static void append_literal(buf *out, char c)
+{
+	unsigned char byte = (unsigned char)c;
+	if (byte == 0 || byte >= 0x80) {
+		buf_printf(out, "\\\\%03o", byte);
+	} else if (c == '\\') {
+		buf_append_str(out, STR("\\\\\\\\"));
+	} else {
+		buf_append_str(out, is_alphanumeric(c) ? STR("") : STR("\\"));
+		buf_append_byte(out, c);
+	}
+}
+
 void httpmq_filter_regex(buf *out, str filter)
 {
 	str token;
@@ -144,11 +158,7 @@ void httpmq_filter_regex(buf *out, str filter)
 			buf_append_str(out, STR(".+"));
 		} else {
 			for (size_t i = 0; i < token.len; i++) {
-				char c = token.ptr[i];
-				if (!is_alphanumeric(c) && (unsigned char)c < 0x80) {
-					buf_append_byte(out, '\\');
-				}
-				buf_append_byte(out, c);
+				append_literal(out, token.ptr[i]);
 			}
 		}
 		if (has_more) {

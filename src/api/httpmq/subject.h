@@ -25,7 +25,7 @@ bool httpmq_subject_matches(str pattern, str subject);
 bool httpmq_subject_overlaps(str a, str b);
 /* A consumer's filter against one subject of its stream: it asks for a part of it, or, with a wildcard, for all. */
 bool httpmq_filter_fits(str filter, str pattern);
-/* The filter as a regular expression of Postgres. */
+/* The filter as a regular expression of Postgres for encode(tag, 'escape'): a tag of another API may be no text. */
 void httpmq_filter_regex(buf *out, str filter);
 
 #endif

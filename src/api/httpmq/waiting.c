@@ -130,19 +130,6 @@ bool consumer_count(log_conn *conn, int64_t topic_id, httpmq_consumer *c, httpmq
 	return db_do(conn, &SQL_HTTPMQ_CONSUMER_WAIT, &p, NULL, e);
 }
 
-/* The results of BEGIN and of the lock say nothing. */
-static bool skip_results(log_conn *conn, int count, err *e)
-{
-	for (int i = 0; i < count; i++) {
-		db_result *r = NULL;
-		if (!db_pipeline_next(conn, &r, e)) {
-			return false;
-		}
-		db_result_free(r);
-	}
-	return true;
-}
-
 bool consumer_begin(log_conn *conn, int64_t topic_id, str name, arena *a, httpmq_consumer *out, httpmq_counts *counts,
 					err *e)
 {
@@ -153,7 +140,7 @@ bool consumer_begin(log_conn *conn, int64_t topic_id, str name, arena *a, httpmq
 	if (!db_pipeline_start(conn, e) || !db_pipeline_begin(conn, e) ||
 		!db_pipeline_send(conn, &SQL_HTTPMQ_CONSUMER_LOCK, &p, e) ||
 		!db_pipeline_send(conn, &SQL_HTTPMQ_CONSUMER_GET, &p, e) || !db_pipeline_flush(conn, e) ||
-		!skip_results(conn, 2, e) || !db_pipeline_next(conn, &rows, e) || !db_pipeline_finish(conn, e)) {
+		!db_pipeline_skip(conn, 2, e) || !db_pipeline_next(conn, &rows, e) || !db_pipeline_finish(conn, e)) {
 		goto out;
 	}
 	if (db_rows(rows) == 0) {
@@ -244,8 +231,8 @@ static bool run_acks(log_conn *conn, int64_t topic_id, str name, str sequences, 
 	return db_pipeline_start(conn, e) && db_pipeline_begin(conn, e) &&
 		   db_pipeline_send(conn, &SQL_HTTPMQ_CONSUMER_LOCK, &lock, e) &&
 		   db_pipeline_send(conn, &SQL_HTTPMQ_PENDING_SETTLE, &p, e) && db_pipeline_commit(conn, e) &&
-		   db_pipeline_flush(conn, e) && skip_results(conn, 2, e) && db_pipeline_next(conn, out, e) &&
-		   skip_results(conn, 1, e) && db_pipeline_finish(conn, e);
+		   db_pipeline_flush(conn, e) && db_pipeline_skip(conn, 2, e) && db_pipeline_next(conn, out, e) &&
+		   db_pipeline_skip(conn, 1, e) && db_pipeline_finish(conn, e);
 }
 
 static int compare_acks(const void *left, const void *right)

@@ -47,7 +47,7 @@ bool packet_read_record(str body, log_record *out);
 
 void packet_write_record(buf *out, const log_record *r);
 void packet_write_gap(buf *out, int32_t partition, const log_gap *gap);
-void packet_write_caught_up(buf *out, const log_position *at);
+void packet_write_caught_up(buf *out, const log_position *position);
 void packet_write_heartbeat(buf *out);
 void packet_write_event(buf *out, str json);
 void packet_write_page_end(buf *out, int32_t partition, int64_t next, const log_page *page);

@@ -26,8 +26,8 @@ void fleet_close(fleet *f); /* accepts NULL; stops the workers and drops the dat
 /* Starts one more worker and waits until it answers. `settings` are lines of a configuration file; the API key is for
  * the gateway, ptr NULL = none. */
 bool fleet_add(fleet *f, const char *settings, str api_key, err *e) MUST_CHECK;
-gateway *fleet_gateway(const fleet *f, size_t index);
-pid_t fleet_process(const fleet *f, size_t index);
+gateway *fleet_gateway(const fleet *f, size_t worker);
+pid_t fleet_process(const fleet *f, size_t worker);
 
 /* A connection to the scratch database; its schema is there once a worker is. */
 db_conn *fleet_database(const fleet *f);

@@ -39,7 +39,8 @@ typedef struct arguments {
 
 /* What is to be done. */
 typedef struct plan {
-	char topic[80];
+	const char *topic;
+	char own_topic[40];
 	int64_t records;
 	int64_t record_bytes;
 	int64_t producers;
@@ -230,11 +231,8 @@ static bool configure(const arguments *a, plan *p, err *e)
 	if (p->record_bytes < 1 || p->record_bytes > RECORD_BYTES_MAX) {
 		return err_set(e, ERR_INVALID_REQUEST, "--record-size is 1 to %d bytes", RECORD_BYTES_MAX);
 	}
-	if (a->topic != NULL) {
-		snprintf(p->topic, sizeof p->topic, "%s", a->topic);
-	} else {
-		snprintf(p->topic, sizeof p->topic, "benchmark-%llx", (unsigned long long)clock_wall_ms());
-	}
+	snprintf(p->own_topic, sizeof p->own_topic, "benchmark-%llx", (unsigned long long)clock_wall_ms());
+	p->topic = a->topic != NULL ? a->topic : p->own_topic;
 	tg_producer_config_set_linger_ms(p->setup, linger_ms);
 	if (batch_bytes >= 0) {
 		tg_producer_config_set_batch_size(p->setup, (size_t)batch_bytes);

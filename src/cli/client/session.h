@@ -42,7 +42,7 @@ void session_close(session *s);
 /* Prints what the server or the library said. Returns CLI_FAILED. */
 int session_fail(const session *s, const tg_error *error);
 
-/* The first line of a key's file; false with a message. The caller frees it with key_wipe(). */
+/* The first line of a key's file; false with a message. The caller ends it with session_wipe_key(). */
 bool session_read_key(const char *path, char **key, err *e) MUST_CHECK;
 void session_wipe_key(char *key); /* accepts NULL */
 

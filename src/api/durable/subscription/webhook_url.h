@@ -5,7 +5,7 @@
  * address that is about to be connected to (courier). With `allow_localhost` also http and https to localhost and
  * 127.0.0.0/8.
  *
- * Threads  any, once courier_global_init() was called.
+ * Threads  any, once a courier was made: it sets libcurl up.
  * Errors   ERR_WEBHOOK_URL_REJECTED with what is wrong; ERR_NO_MEMORY.
  */
 #ifndef TIDEGATE_API_DURABLE_SUBSCRIPTION_WEBHOOK_URL_H

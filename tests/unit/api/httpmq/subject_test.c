@@ -96,7 +96,9 @@ END_TEST
 START_TEST(a_filter_becomes_a_regular_expression)
 {
 	static const pair pairs[] = {
-		{"a.b", "^a\\.b$", true}, {"a.*", "^a\\.[^.]+$", true}, {"a.>", "^a\\..+$", true}, {"a(b", "^a\\(b$", true}};
+		{"a.b", "^a\\.b$", true}, {"a.*", "^a\\.[^.]+$", true},           {"a.>", "^a\\..+$", true},
+		{"a(b", "^a\\(b$", true}, {"\xC3\xA4", "^\\\\303\\\\244$", true}, {"a\\", "^a\\\\\\\\$", true},
+	};
 	for (size_t i = 0; i < COUNT(pairs); i++) {
 		buf out;
 		buf_init(&out, 256);
