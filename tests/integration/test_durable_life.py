@@ -199,6 +199,55 @@ def test_a_source_is_absent_as_soon_as_its_last_fork_has_expired(fresh_database,
     assert streams.head(name + "-live").status_code == 404
 
 
+def expire(database, prefix):
+    """Streams whose name begins so have expired, all in this moment."""
+    database.psql("UPDATE tidegate.durable_stream d SET expires_ms = 1, due_ms = 1 FROM tidegate.topic t "
+                  f"WHERE t.topic_id = d.topic_id AND t.name LIKE '{prefix}%'")
+
+
+def make_forks(streams, name, count):
+    """`count` forks of `name`, and a fork of each tenth."""
+    def make(i):
+        assert fork(streams, f"{name}-f{i}", name, Stream_Expires_At="2099-01-01T00:00:00Z").status_code == 201
+        if i % 10 == 0:
+            assert fork(streams, f"{name}-f{i}-f", f"{name}-f{i}").status_code == 201
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        list(pool.map(make, range(count)))
+
+
+def topics_like(database, prefix):
+    [[count]] = database.psql(f"SELECT count(*) FROM tidegate.topic WHERE name LIKE '{prefix}%'")
+    return int(count)
+
+
+@pytest.mark.slow
+def test_a_name_is_free_at_once_however_many_forks_have_expired(fresh_database, fleet, name):
+    """More than one step removes, and nobody has swept."""
+    streams = Streams(fleet.start(fresh_database, janitor="false").client())
+    streams.make(name, "old")
+    make_forks(streams, name, 2000)
+    assert streams.delete(name).status_code == 204
+    assert streams.put(name).status_code == 409
+    expire(fresh_database, name + "-f")
+    assert streams.head(name).status_code == 404
+    assert streams.put(name, "new").status_code == 201
+    assert streams.read(name) == b"new"
+    assert topics_like(fresh_database, name) == 1
+
+
+def test_forks_that_expire_together_are_swept_with_their_source(streams, name, database):
+    streams.make(name, "old")
+    make_forks(streams, name, 50)
+    assert fork(streams, name + "-kept", name).status_code == 201
+    assert streams.delete(name).status_code == 204
+    expire(database, name + "-f")
+    wait.until(lambda: topics_like(database, name) == 2, "the forks are removed")
+    assert streams.read(name + "-kept") == b"old"
+    assert streams.head(name).status_code == 410
+    expire(database, name + "-kept")
+    wait.until(lambda: topics_like(database, name) == 0, "the source is removed with its last fork")
+
+
 # ---- one log, many dialects ----
 
 def test_a_stream_is_a_topic_and_a_topic_is_a_stream(streams, client, name):
