@@ -293,61 +293,6 @@ def test_what_retention_removed_is_gone(streams, client, name):
     assert streams.get(name, token(3, 3)).content == b"def"
 
 
-# ---- crashes ----
-
-@pytest.mark.slow
-def test_what_was_acknowledged_survives_kills(fresh_database, fleet, name):
-    """Producers retry over two workers while one after the other is killed; closure, producers and tokens hold."""
-    workers = [fleet.start(fresh_database) for _ in range(2)]
-    with workers[0].client() as client:
-        Streams(client).make(name)
-    done = []
-
-    def produce(who):
-        sent = 0
-        while sent < 60:
-            for worker in workers:
-                with worker.client() as client:
-                    streams = Streams(client)
-                    try:
-                        answer = client.request("POST", f"/v1/stream/{name}", data=f"{who}{sent:03}", timeout=5, headers={
-                            "Content-Type": "text/plain", "Producer-Id": who, "Producer-Epoch": "0", "Producer-Seq": str(sent)})
-                    except OSError:
-                        continue
-                    if answer.status_code in (200, 204):
-                        done.append(f"{who}{sent:03}")
-                        sent += 1
-                        if sent == 60:
-                            break
-
-    with concurrent.futures.ThreadPoolExecutor(4) as pool:
-        tasks = [pool.submit(produce, who) for who in "abcd"]
-        for round_ in range(4):
-            wanted = len(done) + 25
-            wait.until(lambda: len(done) >= wanted or all(t.done() for t in tasks), "more is acknowledged")
-            workers[round_ % 2].kill()
-            workers[round_ % 2].start()
-        for task in tasks:
-            task.result()
-    with workers[0].client() as client:
-        streams = Streams(client)
-        data = streams.read(name).decode()
-        stored = [data[i:i + 4] for i in range(0, len(data), 4)]
-        assert sorted(stored) == sorted(f"{who}{i:03}" for who in "abcd" for i in range(60))
-        assert [s for s in stored if s[0] == "a"] == sorted(s for s in stored if s[0] == "a")
-        closing = streams.producer("a", 0, 60)
-        assert streams.post(name, "end", Stream_Closed="true", Stream_Seq="q", **closing).status_code == 200
-    for worker in workers:
-        worker.kill()
-        worker.start()
-    with workers[1].client() as client:
-        streams = Streams(client)
-        again = streams.post(name, "other", Stream_Closed="true", **closing)
-        assert (again.status_code, again.headers["Stream-Closed"], again.headers["Producer-Seq"]) == (204, "true", "60")
-        assert streams.post(name, "x", **streams.producer("b", 0, 59)).status_code == 409
-        assert streams.read(name).endswith(b"end")
-
-
 # ---- keys ----
 
 @pytest.fixture
