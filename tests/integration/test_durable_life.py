@@ -1,4 +1,4 @@
-"""Durable streams: forks, expiry and deletion, and what survives a kill."""
+"""Durable streams: forks, expiry and deletion."""
 
 import concurrent.futures
 import datetime
