@@ -83,13 +83,17 @@ FROM tidegate.head h
 WHERE d.topic_id = $1 AND h.topic_id = $1 AND h.partition = 0 AND d.due_ms IS NOT NULL
 
 -- name: durable_find_remains
--- Of a stream and its forks at any depth, those without forks: they go first. $1 bigint topic_id, $2 bigint limit
+-- A stream and its forks at any depth, the deepest first: what is left out has nothing below it that is not.
+-- $1 bigint topic_id, $2 bigint limit
 WITH RECURSIVE remains AS (
-    SELECT $1::bigint AS topic_id
+    SELECT $1::bigint AS topic_id, 0 AS level
     UNION ALL
-    SELECT d.topic_id FROM remains r JOIN tidegate.durable_stream d ON d.parent_id = r.topic_id)
-SELECT r.topic_id FROM remains r
-WHERE NOT EXISTS (SELECT FROM tidegate.durable_stream c WHERE c.parent_id = r.topic_id) LIMIT $2
+    SELECT d.topic_id, r.level + 1 FROM remains r JOIN tidegate.durable_stream d ON d.parent_id = r.topic_id)
+SELECT topic_id FROM remains ORDER BY level DESC LIMIT $2
+
+-- name: durable_forget
+-- Before their topics go: a fork's row would hold its source's. $1 bigint[] topic_id
+DELETE FROM tidegate.durable_stream WHERE topic_id = ANY($1)
 
 -- name: durable_find_orphans
 -- Softly deleted streams whose forks have gone by another way than this dialect's. $1 bigint limit

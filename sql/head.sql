@@ -14,8 +14,8 @@ VALUES ($1, 0, $2, $3, $4, $5, (extract(epoch FROM clock_timestamp()) * 1000)::b
 RETURNING last_ms
 
 -- name: head_lock_first
--- $1 bigint topic_id
-SELECT topic_id FROM tidegate.head WHERE topic_id = $1 AND partition = 0 FOR UPDATE
+-- The newest topic first: a fork before its source. $1 bigint[] topic_id
+SELECT topic_id FROM tidegate.head WHERE topic_id = ANY($1) AND partition = 0 ORDER BY topic_id DESC FOR UPDATE
 
 -- name: head_close
 -- $1 bigint topic_id

@@ -71,16 +71,17 @@ WHERE topic_id = $1 AND router_id = $2
 DELETE FROM tidegate.router WHERE tenant_id = $1 AND name = $2 RETURNING topic_id, dest_id
 
 -- name: router_lock_of_topic
--- And nobody defines a router meanwhile. $1 bigint topic_id
+-- And nobody defines a router meanwhile. $1 bigint[] topic_id, of one tenant
 WITH tenant AS (
-    SELECT pg_advisory_xact_lock_shared(7233157, hashint8(t.tenant_id)) FROM tidegate.topic t WHERE t.topic_id = $1)
+    SELECT pg_advisory_xact_lock_shared(7233157, hashint8(t.tenant_id)) FROM tidegate.topic t WHERE t.topic_id = ANY($1)
+    LIMIT 1)
 SELECT r.router_id FROM tidegate.router r, (SELECT count(*) FROM tenant) AS locked
-WHERE r.topic_id = $1 OR r.dest_id = $1 ORDER BY r.router_id FOR UPDATE OF r
+WHERE r.topic_id = ANY($1) OR r.dest_id = ANY($1) ORDER BY r.router_id FOR UPDATE OF r
 
 -- name: router_delete_of_topic
--- Locked in the order in which a copying step locks them. $1 bigint topic_id
+-- Locked in the order in which a copying step locks them. $1 bigint[] topic_id
 WITH locked AS (
-    SELECT topic_id, router_id FROM tidegate.router WHERE topic_id = $1 OR dest_id = $1 ORDER BY router_id FOR UPDATE),
+    SELECT topic_id, router_id FROM tidegate.router WHERE topic_id = ANY($1) OR dest_id = ANY($1) ORDER BY router_id FOR UPDATE),
 gone AS (
     DELETE FROM tidegate.router r USING locked l WHERE r.topic_id = l.topic_id AND r.router_id = l.router_id RETURNING r.name)
 SELECT name FROM gone ORDER BY name

@@ -44,37 +44,37 @@ UPDATE tidegate.topic SET partitions = $2, durability = $3::int, discard_old = $
 WHERE topic_id = $1
 
 -- name: topic_delete
--- $1 bigint topic_id
-DELETE FROM tidegate.topic WHERE topic_id = $1
+-- $1 bigint[] topic_id
+DELETE FROM tidegate.topic WHERE topic_id = ANY($1)
 
 -- name: topic_discard
--- $1 bigint topic_id
+-- $1 bigint[] topic_id
 INSERT INTO tidegate.discarded (topic_id, created_ms)
-VALUES ($1, (extract(epoch FROM clock_timestamp()) * 1000)::bigint)
+SELECT u.topic_id, (extract(epoch FROM clock_timestamp()) * 1000)::bigint FROM unnest($1::bigint[]) AS u(topic_id)
 
 -- name: topic_delete_heads
--- $1 bigint topic_id
-DELETE FROM tidegate.head WHERE topic_id = $1
+-- $1 bigint[] topic_id
+DELETE FROM tidegate.head WHERE topic_id = ANY($1)
 
 -- name: topic_delete_idempotency
--- $1 bigint topic_id
-DELETE FROM tidegate.idempotency WHERE topic_id = $1
+-- $1 bigint[] topic_id
+DELETE FROM tidegate.idempotency WHERE topic_id = ANY($1)
 
 -- name: topic_delete_producers
--- $1 bigint topic_id
-DELETE FROM tidegate.producer WHERE topic_id = $1
+-- $1 bigint[] topic_id
+DELETE FROM tidegate.producer WHERE topic_id = ANY($1)
 
 -- name: topic_delete_groups
--- $1 bigint topic_id
-DELETE FROM tidegate.consumer_group WHERE topic_id = $1
+-- $1 bigint[] topic_id
+DELETE FROM tidegate.consumer_group WHERE topic_id = ANY($1)
 
 -- name: topic_delete_group_partitions
--- $1 bigint topic_id
-DELETE FROM tidegate.group_partition WHERE topic_id = $1
+-- $1 bigint[] topic_id
+DELETE FROM tidegate.group_partition WHERE topic_id = ANY($1)
 
 -- name: topic_delete_marks
--- $1 bigint topic_id
-DELETE FROM tidegate.ephemeral_mark WHERE topic_id = $1
+-- $1 bigint[] topic_id
+DELETE FROM tidegate.ephemeral_mark WHERE topic_id = ANY($1)
 
 -- name: topic_move_to_ephemeral
 -- $1 bigint topic_id

@@ -8,6 +8,7 @@
 #include "base/jwrite.h"
 #include "base/text.h"
 #include "db/array.h"
+#include "db/columns.h"
 #include "log/private.h"
 #include "log/route_cycle.h"
 #include "log/route_step.h"
@@ -506,12 +507,16 @@ bool log_router_delete(log_engine *engine, log_conn *conn, int64_t tenant_id, st
 
 bool route_delete_of_topic(db_conn *conn, const log_topic *t, arena *a, str **names, size_t *count, err *e)
 {
+	db_columns c;
 	db_params p;
 	db_result *r = NULL;
 	db_params_init(&p);
-	db_param_i64(&p, t->topic_id);
-	if (!lock_tenant(conn, &SQL_ROUTER_LOCK_TENANT_SHARED, t->tenant_id, e) ||
-		!db_run(conn, &SQL_ROUTER_DELETE_OF_TOPIC, &p, &r, e)) {
+	db_columns_init(&c, 64);
+	db_columns_add_i64(&c, &t->topic_id, 1);
+	bool is_done = lock_tenant(conn, &SQL_ROUTER_LOCK_TENANT_SHARED, t->tenant_id, e) && db_columns_bind(&c, &p, e) &&
+				   db_run(conn, &SQL_ROUTER_DELETE_OF_TOPIC, &p, &r, e);
+	db_columns_dispose(&c);
+	if (!is_done) {
 		return false;
 	}
 	size_t rows = (size_t)db_rows(r);

@@ -97,6 +97,8 @@ bool log_topic_alter(log_engine *engine, log_conn *conn, const log_topic *t, con
 
 /* ---- inside the caller's transaction: for a dialect that keeps state of its own beside a topic ---- */
 
+enum { LOG_TOPICS_MAX = 2000 }; /* in one call */
+
 /* What a topic of one partition begins with. */
 typedef struct log_topic_start {
 	int64_t offset; /* of its first record */
@@ -109,13 +111,13 @@ typedef struct log_topic_start {
  * log_topic_find() after the commit. */
 bool log_topic_insert(log_engine *engine, log_conn *conn, const log_topic_spec *spec, const log_topic_start *start,
 					  int64_t *topic_id, err *e) MUST_CHECK;
-/* Locks the head of partition 0 against appends and deletion, and the topic's routers: before any row that a dialect
- * keeps. *exists tells. */
-bool log_topic_lock(log_conn *conn, int64_t topic_id, bool *exists, err *e) MUST_CHECK;
+/* Locks topics of one tenant, LOG_TOPICS_MAX at most: the heads of partition 0 against appends and deletion, and the
+ * routers; before any row that a dialect keeps. *found tells how many there are. */
+bool log_topic_lock(log_conn *conn, const int64_t *topic_ids, size_t count, size_t *found, err *e) MUST_CHECK;
 /* No append any more. */
 bool log_topic_close(log_conn *conn, int64_t topic_id, err *e) MUST_CHECK;
-/* Everything of one incarnation, after log_topic_lock(). ERR_TOPIC_IN_USE. */
-bool log_topic_discard(log_conn *conn, int64_t topic_id, bool *discarded, err *e) MUST_CHECK;
+/* Everything of these incarnations, after log_topic_lock(). *discarded tells how many there were. ERR_TOPIC_IN_USE. */
+bool log_topic_discard(log_conn *conn, const int64_t *topic_ids, size_t count, size_t *discarded, err *e) MUST_CHECK;
 /* After the commit, also of one whose outcome is unknown: other workers look again, whoever waits is woken. What this
  * worker's cache holds is found out to be stale, or forgotten with log_topic_forget(). */
 void log_topic_changed(log_engine *engine, int64_t topic_id);

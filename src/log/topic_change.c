@@ -6,6 +6,7 @@
  */
 #include <string.h>
 
+#include "db/columns.h"
 #include "log/lease_book.h"
 #include "log/private.h"
 #include "log/retain.h"
@@ -17,7 +18,7 @@
 #include "sql/router.h"
 #include "sql/topic.h"
 
-enum { CHANGE_ARENA_BYTES = 4 << 20 };
+enum { CHANGE_ARENA_BYTES = 4 << 20, IDS_BYTES_MAX = LOG_TOPICS_MAX * 16 };
 
 static bool is_plain(const log_topic_config *c)
 {
@@ -365,20 +366,31 @@ bool log_topic_alter(log_engine *engine, log_conn *conn, const log_topic *t, con
 
 /* ---- delete ---- */
 
-bool log_topic_lock(log_conn *conn, int64_t topic_id, bool *exists, err *e)
+/* `affected` counts the rows of the last query. */
+static bool do_by_ids(db_conn *conn, const db_query *const *queries, size_t query_count, const int64_t *ids,
+					  size_t count, int64_t *affected, err *e)
 {
+	db_columns c;
 	db_params p;
-	db_result *r = NULL;
 	db_params_init(&p);
-	db_param_i64(&p, topic_id);
-	/* Routers' rows are locked before heads, by everyone. */
-	if (!do_by_id(conn, &SQL_ROUTER_LOCK_OF_TOPIC, topic_id, NULL, e) ||
-		!db_run(conn, &SQL_HEAD_LOCK_FIRST, &p, &r, e)) {
-		return false;
+	db_columns_init(&c, IDS_BYTES_MAX);
+	db_columns_add_i64(&c, ids, count);
+	bool ok = db_columns_bind(&c, &p, e);
+	for (size_t i = 0; i < query_count && ok; i++) {
+		ok = db_do(conn, queries[i], &p, affected, e);
 	}
-	*exists = db_rows(r) == 1;
-	db_result_free(r);
-	return true;
+	db_columns_dispose(&c);
+	return ok;
+}
+
+bool log_topic_lock(log_conn *conn, const int64_t *topic_ids, size_t count, size_t *found, err *e)
+{
+	/* Routers' rows are locked before heads, by everyone. */
+	static const db_query *const QUERIES[] = {&SQL_ROUTER_LOCK_OF_TOPIC, &SQL_HEAD_LOCK_FIRST};
+	int64_t locked = 0;
+	bool ok = do_by_ids(conn, QUERIES, 2, topic_ids, count, &locked, e);
+	*found = (size_t)locked;
+	return ok;
 }
 
 bool log_topic_close(log_conn *conn, int64_t topic_id, err *e)
@@ -386,30 +398,27 @@ bool log_topic_close(log_conn *conn, int64_t topic_id, err *e)
 	return do_by_id(conn, &SQL_HEAD_CLOSE, topic_id, NULL, e);
 }
 
-bool log_topic_discard(log_conn *conn, int64_t topic_id, bool *discarded, err *e)
+bool log_topic_discard(log_conn *conn, const int64_t *topic_ids, size_t count, size_t *discarded, err *e)
 {
-	static const db_query *const QUERIES[] = {
-		&SQL_TOPIC_DELETE_HEADS,    &SQL_TOPIC_DELETE_IDEMPOTENCY,      &SQL_TOPIC_DELETE_PRODUCERS,
-		&SQL_TOPIC_DELETE_GROUPS,   &SQL_TOPIC_DELETE_GROUP_PARTITIONS, &SQL_TOPIC_DELETE_MARKS,
-		&SQL_ROUTER_DELETE_OF_TOPIC};
+	static const db_query *const FIRST[] = {&SQL_TOPIC_DELETE};
+	static const db_query *const REST[] = {&SQL_TOPIC_DELETE_HEADS,
+										   &SQL_TOPIC_DELETE_IDEMPOTENCY,
+										   &SQL_TOPIC_DELETE_PRODUCERS,
+										   &SQL_TOPIC_DELETE_GROUPS,
+										   &SQL_TOPIC_DELETE_GROUP_PARTITIONS,
+										   &SQL_TOPIC_DELETE_MARKS,
+										   &SQL_ROUTER_DELETE_OF_TOPIC,
+										   &SQL_TOPIC_DISCARD};
 	int64_t affected = 0;
-	if (!do_by_id(conn, &SQL_TOPIC_DELETE, topic_id, &affected, e)) {
+	if (!do_by_ids(conn, FIRST, 1, topic_ids, count, &affected, e)) {
 		if (strcmp(e->sqlstate, "23503") == 0) {
 			err_set(e, ERR_TOPIC_IN_USE,
 					"other streams were forked from this one and still read it; delete them first");
 		}
 		return false;
 	}
-	*discarded = affected == 1;
-	if (!*discarded) {
-		return true;
-	}
-	for (size_t i = 0; i < sizeof QUERIES / sizeof QUERIES[0]; i++) {
-		if (!do_by_id(conn, QUERIES[i], topic_id, NULL, e)) {
-			return false;
-		}
-	}
-	return do_by_id(conn, &SQL_TOPIC_DISCARD, topic_id, NULL, e);
+	*discarded = (size_t)affected;
+	return affected == 0 || do_by_ids(conn, REST, sizeof REST / sizeof REST[0], topic_ids, count, NULL, e);
 }
 
 /* In the caller's transaction. Routers go first, as their rows are locked before heads. */
@@ -426,7 +435,10 @@ static bool remove_topic(db_conn *conn, const log_topic *t, bool only_empty, are
 	for (size_t i = 0; only_empty && i < count; i++) {
 		out->records += heads[i].live_records;
 	}
-	return out->records > 0 || log_topic_discard(conn, t->topic_id, &out->deleted, e);
+	size_t discarded = 0;
+	bool ok = out->records > 0 || log_topic_discard(conn, &t->topic_id, 1, &discarded, e);
+	out->deleted = discarded == 1;
+	return ok;
 }
 
 bool log_topic_remove(log_engine *engine, log_conn *conn, const log_topic *t, bool only_empty, arena *a,

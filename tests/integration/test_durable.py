@@ -81,11 +81,12 @@ def test_a_bad_create_is_refused_and_leaves_nothing(streams, name, request_):
 
 def test_a_header_of_one_value_sent_twice_is_refused(gateway, streams, name):
     streams.make(name)
-    for header in ("Stream-Seq: a", "Producer-Id: p", "Content-Type: text/plain"):
+    for header in ("Stream-Seq: a", "Producer-Id: p", "Content-Type: text/plain", "Stream-Closed: true"):
         answer = raw.exchange(gateway, f"POST /v1/stream/{name} HTTP/1.1\r\nHost: x\r\nContent-Type: text/plain\r\n"
                                        f"{header}\r\n{header}\r\nContent-Length: 1\r\n\r\nx")
         assert answer.status == 400, header
     assert streams.tail(name) == ZERO
+    assert "Stream-Closed" not in streams.head(name).headers
 
 
 # ---- paths ----

@@ -1,4 +1,4 @@
-"""Durable streams: forks, expiry and deletion, and what survives a kill."""
+"""Durable streams: forks, expiry and deletion."""
 
 import concurrent.futures
 import datetime
@@ -199,6 +199,55 @@ def test_a_source_is_absent_as_soon_as_its_last_fork_has_expired(fresh_database,
     assert streams.head(name + "-live").status_code == 404
 
 
+def expire(database, prefix):
+    """Streams whose name begins so have expired, all in this moment."""
+    database.psql("UPDATE tidegate.durable_stream d SET expires_ms = 1, due_ms = 1 FROM tidegate.topic t "
+                  f"WHERE t.topic_id = d.topic_id AND t.name LIKE '{prefix}%'")
+
+
+def make_forks(streams, name, count):
+    """`count` forks of `name`, and a fork of each tenth."""
+    def make(i):
+        assert fork(streams, f"{name}-f{i}", name, Stream_Expires_At="2099-01-01T00:00:00Z").status_code == 201
+        if i % 10 == 0:
+            assert fork(streams, f"{name}-f{i}-f", f"{name}-f{i}").status_code == 201
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        list(pool.map(make, range(count)))
+
+
+def topics_like(database, prefix):
+    [[count]] = database.psql(f"SELECT count(*) FROM tidegate.topic WHERE name LIKE '{prefix}%'")
+    return int(count)
+
+
+@pytest.mark.slow
+def test_a_name_is_free_at_once_however_many_forks_have_expired(fresh_database, fleet, name):
+    """More than one step removes, and nobody has swept."""
+    streams = Streams(fleet.start(fresh_database, janitor="false").client())
+    streams.make(name, "old")
+    make_forks(streams, name, 2000)
+    assert streams.delete(name).status_code == 204
+    assert streams.put(name).status_code == 409
+    expire(fresh_database, name + "-f")
+    assert streams.head(name).status_code == 404
+    assert streams.put(name, "new").status_code == 201
+    assert streams.read(name) == b"new"
+    assert topics_like(fresh_database, name) == 1
+
+
+def test_forks_that_expire_together_are_swept_with_their_source(streams, name, database):
+    streams.make(name, "old")
+    make_forks(streams, name, 50)
+    assert fork(streams, name + "-kept", name).status_code == 201
+    assert streams.delete(name).status_code == 204
+    expire(database, name + "-f")
+    wait.until(lambda: topics_like(database, name) == 2, "the forks are removed")
+    assert streams.read(name + "-kept") == b"old"
+    assert streams.head(name).status_code == 410
+    expire(database, name + "-kept")
+    wait.until(lambda: topics_like(database, name) == 0, "the source is removed with its last fork")
+
+
 # ---- one log, many dialects ----
 
 def test_a_stream_is_a_topic_and_a_topic_is_a_stream(streams, client, name):
@@ -242,61 +291,6 @@ def test_what_retention_removed_is_gone(streams, client, name):
     assert streams.read(name) == b"def"
     assert streams.get(name, token(1, 1)).status_code == 410
     assert streams.get(name, token(3, 3)).content == b"def"
-
-
-# ---- crashes ----
-
-@pytest.mark.slow
-def test_what_was_acknowledged_survives_kills(fresh_database, fleet, name):
-    """Producers retry over two workers while one after the other is killed; closure, producers and tokens hold."""
-    workers = [fleet.start(fresh_database) for _ in range(2)]
-    with workers[0].client() as client:
-        Streams(client).make(name)
-    done = []
-
-    def produce(who):
-        sent = 0
-        while sent < 60:
-            for worker in workers:
-                with worker.client() as client:
-                    streams = Streams(client)
-                    try:
-                        answer = client.request("POST", f"/v1/stream/{name}", data=f"{who}{sent:03}", timeout=5, headers={
-                            "Content-Type": "text/plain", "Producer-Id": who, "Producer-Epoch": "0", "Producer-Seq": str(sent)})
-                    except OSError:
-                        continue
-                    if answer.status_code in (200, 204):
-                        done.append(f"{who}{sent:03}")
-                        sent += 1
-                        if sent == 60:
-                            break
-
-    with concurrent.futures.ThreadPoolExecutor(4) as pool:
-        tasks = [pool.submit(produce, who) for who in "abcd"]
-        for round_ in range(4):
-            wanted = len(done) + 25
-            wait.until(lambda: len(done) >= wanted or all(t.done() for t in tasks), "more is acknowledged")
-            workers[round_ % 2].kill()
-            workers[round_ % 2].start()
-        for task in tasks:
-            task.result()
-    with workers[0].client() as client:
-        streams = Streams(client)
-        data = streams.read(name).decode()
-        stored = [data[i:i + 4] for i in range(0, len(data), 4)]
-        assert sorted(stored) == sorted(f"{who}{i:03}" for who in "abcd" for i in range(60))
-        assert [s for s in stored if s[0] == "a"] == sorted(s for s in stored if s[0] == "a")
-        closing = streams.producer("a", 0, 60)
-        assert streams.post(name, "end", Stream_Closed="true", Stream_Seq="q", **closing).status_code == 200
-    for worker in workers:
-        worker.kill()
-        worker.start()
-    with workers[1].client() as client:
-        streams = Streams(client)
-        again = streams.post(name, "other", Stream_Closed="true", **closing)
-        assert (again.status_code, again.headers["Stream-Closed"], again.headers["Producer-Seq"]) == (204, "true", "60")
-        assert streams.post(name, "x", **streams.producer("b", 0, 59)).status_code == 409
-        assert streams.read(name).endswith(b"end")
 
 
 # ---- keys ----

@@ -1,8 +1,8 @@
-"""Large durable streams and many readers of one, in bounded memory. TIDEGATE_TEST_SCALE=16 makes them as large as the figures
-in docs/benchmarks.md: 1 GiB, 5000 readers of each kind."""
+"""Large durable streams, many readers and many forks of one, in bounded memory. TIDEGATE_TEST_SCALE=16 makes them as large as
+they are said to go: 1 GiB, 100 000 appends, 5000 readers of each kind, 10 000 forks."""
 
+import concurrent.futures
 import os
-
 
 import pytest
 
@@ -16,6 +16,9 @@ SETTINGS = {"durable_long_poll_ms": 600000, "durable_sse_ms": 0}
 MIB = 1 << 20
 STREAM_MIB = 64 * SCALE
 READERS = 313 * SCALE
+APPENDS = 6250 * SCALE
+FORKS = 625 * SCALE
+CONNECTIONS = 16
 PATIENCE_S = wait.DEADLINE_S * (1 + SCALE)
 
 # What a client takes at a time, slowly.
@@ -86,6 +89,46 @@ def test_many_wait_at_one_stream(gateways, name):
             streams.add(name, "the second message", Stream_Closed="true")
             events.wait_for('"streamClosed":true', "everybody knows that it has ended")
             assert all(got.count(b"data:the ") == 2 for got in events.received)
+
+
+def at_once(gateway, work, count):
+    """work(streams, i) for every i, over several connections."""
+    def share(first):
+        with gateway.client() as client:
+            return [work(Streams(client), i) for i in range(first, count, CONNECTIONS)]
+    with concurrent.futures.ThreadPoolExecutor(CONNECTIONS) as pool:
+        return [result for results in pool.map(share, range(CONNECTIONS)) for result in results]
+
+
+def test_many_small_appends_are_all_there(gateways, name):
+    [fresh] = gateways(1)
+    with fresh.client() as client:
+        streams = Streams(client)
+        streams.make(name)
+        with fresh.peaks_at_most(48 * MIB):
+            ends = at_once(fresh, lambda own, i: (own.add(name, f"{i:07d}\n"), i), APPENDS)
+            data, offset = b"", "-1"
+            while len(data) < APPENDS * 8:
+                answer = streams.get(name, offset)
+                data += answer.content
+                offset = answer.headers["Stream-Next-Offset"]
+    assert offset == token(APPENDS, APPENDS * 8)
+    assert [end for end, _ in sorted(ends)] == [token(n + 1, (n + 1) * 8) for n in range(APPENDS)]
+    assert [i for _, i in sorted(ends)] == [int(line) for line in data.split()]
+
+
+def test_many_forks_of_one_source(gateways, name):
+    [fresh] = gateways(1)
+    with fresh.client() as client:
+        streams = Streams(client)
+        streams.make(name, "source")
+        with fresh.peaks_at_most(48 * MIB):
+            at_once(fresh, lambda own, i: own.make(f"{name}/{i}", f" {i}", type=None, Stream_Forked_From=f"/v1/stream/{name}"), FORKS)
+            assert streams.delete(name).status_code == 204
+            assert all(at_once(fresh, lambda own, i: own.read(f"{name}/{i}") == f"source {i}".encode(), FORKS))
+            assert streams.head(name).status_code == 410
+            assert set(at_once(fresh, lambda own, i: own.delete(f"{name}/{i}").status_code, FORKS)) == {204}
+            assert streams.head(name).status_code == 404
 
 
 def waiting(client):

@@ -20,9 +20,14 @@ bool durable_field(const http_exchange *x, const char *name, str *out, err *e)
 	return true;
 }
 
-bool durable_field_closed(const http_exchange *x)
+bool durable_field_closed(const http_exchange *x, bool *out, err *e)
 {
-	return str_equal_ignore_case(http_request_header(x, STR("Stream-Closed")), STR("true"));
+	str value = STR_NONE;
+	if (!durable_field(x, "Stream-Closed", &value, e)) {
+		return false;
+	}
+	*out = str_equal_ignore_case(value, STR("true"));
+	return true;
 }
 
 /* ---- Content-Type ---- */

@@ -23,7 +23,7 @@ enum { DURABLE_SEQ_BYTES_MAX = 1024 };
 /* The one line of a header; ptr NULL when absent. */
 bool durable_field(const http_exchange *x, const char *name, str *out, err *e) MUST_CHECK;
 /* `Stream-Closed: true`, in any letter case. */
-bool durable_field_closed(const http_exchange *x);
+bool durable_field_closed(const http_exchange *x, bool *out, err *e) MUST_CHECK;
 /* Content-Type as it was given; ptr NULL when absent, empty or malformed. */
 bool durable_field_content_type(const http_exchange *x, str *out, err *e) MUST_CHECK;
 /* Producer-Id, Producer-Epoch, Producer-Seq: all, or none (id.ptr NULL). */

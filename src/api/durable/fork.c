@@ -96,11 +96,11 @@ static bool resolve(const api *a, log_conn *conn, const durable_fork_request *re
 					err *e)
 {
 	durable_state state = {.is_expired = false};
-	bool exists = false;
-	if (!log_topic_lock(conn, f->topic->topic_id, &exists, e)) {
+	size_t found = 0;
+	if (!log_topic_lock(conn, &f->topic->topic_id, 1, &found, e)) {
 		return false;
 	}
-	if (!exists) {
+	if (found == 0) {
 		return durable_err_absent(e);
 	}
 	if (!durable_state_get(conn, f->topic->topic_id, &state, e)) {

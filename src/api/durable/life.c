@@ -2,8 +2,11 @@
 
 #include "api/durable/durable.h"
 #include "api/durable/subscription/subscriptions.h"
+#include "db/columns.h"
 #include "db/conn.h"
 #include "sql/durable.h"
+
+#include <stdlib.h>
 
 enum { STREAMS_A_STEP = 100 };
 
@@ -11,6 +14,7 @@ enum { STREAMS_A_STEP = 100 };
 typedef struct ended {
 	int64_t topic_ids[DURABLE_DEPTH_MAX + 2];
 	size_t count;
+	int64_t remains_id; /* one that nobody reads any more, but has forks still to be removed; 0: none */
 } ended;
 
 static bool do_by_id(log_conn *conn, const db_query *query, int64_t topic_id, err *e)
@@ -45,17 +49,22 @@ static bool end_one(log_conn *conn, int64_t topic_id, durable_end_reason reason,
 					ended *done, err *e)
 {
 	durable_state state = {.is_expired = false};
-	bool exists = false;
+	size_t found = 0;
 	*parent_id = 0;
-	if (!log_topic_lock(conn, topic_id, &exists, e)) {
+	if (!log_topic_lock(conn, &topic_id, 1, &found, e)) {
 		return false;
 	}
-	if (!exists) {
+	if (found == 0) {
 		*out = DURABLE_ENDED_ABSENT;
 		return true;
 	}
 	if (!durable_state_get(conn, topic_id, &state, e)) {
 		return false;
+	}
+	if (state.presence == DURABLE_ABSENT && state.has_forks) {
+		*out = DURABLE_ENDED_ABSENT;
+		done->remains_id = topic_id;
+		return true;
 	}
 	if (!applies(&state, reason)) {
 		*out = DURABLE_ENDED_NOT;
@@ -70,7 +79,7 @@ static bool end_one(log_conn *conn, int64_t topic_id, durable_end_reason reason,
 	}
 	*parent_id = state.parent_id;
 	note(done, topic_id);
-	return log_topic_discard(conn, topic_id, &exists, e);
+	return log_topic_discard(conn, &topic_id, 1, &found, e);
 }
 
 static bool end_all(log_conn *conn, int64_t topic_id, durable_end_reason reason, durable_ended *out, ended *done,
@@ -83,6 +92,67 @@ static bool end_all(log_conn *conn, int64_t topic_id, durable_end_reason reason,
 		ok = end_one(conn, parent_id, DURABLE_END_DUE, &ignored, &parent_id, done, e);
 	}
 	return ok;
+}
+
+/* ---- with its forks ---- */
+
+/* As many of the stream and its forks as a call takes. *ids is the caller's to free. */
+static bool find_remains(log_conn *conn, int64_t topic_id, int64_t **ids, size_t *count, err *e)
+{
+	db_params p;
+	db_result *r = NULL;
+	db_params_init(&p);
+	db_param_i64(&p, topic_id);
+	db_param_i64(&p, LOG_TOPICS_MAX);
+	if (!db_run(conn, &SQL_DURABLE_FIND_REMAINS, &p, &r, e)) {
+		return false;
+	}
+	*count = (size_t)db_rows(r);
+	*ids = calloc(*count + 1, sizeof **ids);
+	for (size_t i = 0; *ids != NULL && i < *count; i++) {
+		(*ids)[i] = db_i64(r, (int)i, 0);
+	}
+	db_result_free(r);
+	return *ids != NULL || err_set(e, ERR_NO_MEMORY, "out of memory; try again");
+}
+
+static bool forget(log_conn *conn, const int64_t *ids, size_t count, err *e)
+{
+	db_columns c;
+	db_params p;
+	db_params_init(&p);
+	db_columns_init(&c, LOG_TOPICS_MAX * 16);
+	db_columns_add_i64(&c, ids, count);
+	bool ok = db_columns_bind(&c, &p, e) && db_do(conn, &SQL_DURABLE_FORGET, &p, NULL, e);
+	db_columns_dispose(&c);
+	return ok;
+}
+
+/* What has ended is never a source again: the forks that are there under the locks are all. */
+static bool discard_remains(log_conn *conn, int64_t topic_id, const int64_t *ids, size_t count, err *e)
+{
+	durable_state state = {.is_expired = false};
+	size_t found = 0;
+	return log_topic_lock(conn, ids, count, &found, e) && durable_state_get(conn, topic_id, &state, e) &&
+		   (state.presence != DURABLE_ABSENT ||
+			(forget(conn, ids, count, e) && log_topic_discard(conn, ids, count, &found, e)));
+}
+
+bool durable_remove_remains(log_engine *engine, log_conn *conn, int64_t topic_id, err *e)
+{
+	int64_t *ids = NULL;
+	size_t count = 0;
+	bool ok = db_begin(conn, e) && find_remains(conn, topic_id, &ids, &count, e) &&
+			  discard_remains(conn, topic_id, ids, count, e) && db_commit(conn, e);
+	if (!ok) {
+		db_rollback(conn);
+	}
+	for (size_t i = 0; (ok || e->code == ERR_OUTCOME_UNKNOWN) && i < count; i++) {
+		log_topic_changed(engine, ids[i]);
+	}
+	free(ids);
+	bool was_removed = !ok && e->code == ERR_TOPIC_NOT_FOUND; /* by somebody else */
+	return ok || was_removed || err_frame(e, "durable_remove_remains");
 }
 
 bool durable_end(log_engine *engine, log_conn *conn, int64_t topic_id, durable_end_reason reason, durable_ended *out,
@@ -101,7 +171,7 @@ bool durable_end(log_engine *engine, log_conn *conn, int64_t topic_id, durable_e
 		return err_frame(e, "durable_end");
 	}
 	*out = result;
-	return true;
+	return done.remains_id == 0 || durable_remove_remains(engine, conn, done.remains_id, e);
 }
 
 /* ---- many at a time ---- */
@@ -129,14 +199,4 @@ bool durable_sweep(log_engine *engine, log_conn *conn, bool *more, err *e)
 	db_param_i64(&p, STREAMS_A_STEP);
 	return end_found(engine, conn, &SQL_DURABLE_FIND_DUE, &p, more, e) &&
 		   end_found(engine, conn, &SQL_DURABLE_FIND_ORPHANS, &p, more, e);
-}
-
-bool durable_remove_remains(log_engine *engine, log_conn *conn, int64_t topic_id, err *e)
-{
-	db_params p;
-	bool ignored = false;
-	db_params_init(&p);
-	db_param_i64(&p, topic_id);
-	db_param_i64(&p, STREAMS_A_STEP);
-	return end_found(engine, conn, &SQL_DURABLE_FIND_REMAINS, &p, &ignored, e);
 }

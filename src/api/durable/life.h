@@ -2,7 +2,8 @@
  * api/durable/life: how streams end: by DELETE, by expiry, and with their last fork.
  *
  * A stream that has forks is softly deleted: its data stays for them. When the last of them goes, it goes too, and so on
- * upwards, in one transaction.
+ * upwards, in one transaction. Of one that has ended as all of its forks have, at any depth, a transaction removes many at
+ * a time.
  *
  * Locks    a head before the row of its stream, a fork before its source. Forking holds the source's head.
  * Threads  the one that was given the connection, outside a transaction.
@@ -27,7 +28,8 @@ typedef enum durable_ended {
 
 bool durable_end(log_engine *engine, log_conn *conn, int64_t topic_id, durable_end_reason reason, durable_ended *out,
 				 err *e) MUST_CHECK;
-/* A step of removing what is left of an absent stream: of its forks, which are absent too, and of itself. */
+/* A step of removing what is left of an absent stream: LOG_TOPICS_MAX of its forks, which are absent too, and in the last
+ * step itself. */
 bool durable_remove_remains(log_engine *engine, log_conn *conn, int64_t topic_id, err *e) MUST_CHECK;
 
 #endif

@@ -203,9 +203,9 @@ static void begin(api_operation *op)
 static bool read_head(post *p, err *e)
 {
 	http_exchange *x = p->op.x;
-	p->is_closing = durable_field_closed(x);
-	return durable_read_path(x, &p->op.topic_name, e) && durable_field_producer(x, &p->producer, e) &&
-		   durable_field_seq(x, &p->seq, e) && durable_field_content_type(x, &p->content_type, e);
+	return durable_read_path(x, &p->op.topic_name, e) && durable_field_closed(x, &p->is_closing, e) &&
+		   durable_field_producer(x, &p->producer, e) && durable_field_seq(x, &p->seq, e) &&
+		   durable_field_content_type(x, &p->content_type, e);
 }
 
 bool durable_post_check(http_exchange *x, err *e)

@@ -314,10 +314,9 @@ static bool read_source(put *p, err *e)
 static bool read_head(put *p, err *e)
 {
 	http_exchange *x = p->op.x;
-	p->is_closing = durable_field_closed(x);
-	return durable_read_path(x, &p->name, e) && durable_field_expiry(x, &p->expiry, e) &&
-		   durable_field_fork(x, &p->fork, e) && durable_field_content_type(x, &p->content_type, e) &&
-		   read_source(p, e);
+	return durable_read_path(x, &p->name, e) && durable_field_closed(x, &p->is_closing, e) &&
+		   durable_field_expiry(x, &p->expiry, e) && durable_field_fork(x, &p->fork, e) &&
+		   durable_field_content_type(x, &p->content_type, e) && read_source(p, e);
 }
 
 bool durable_put_check(http_exchange *x, err *e)
