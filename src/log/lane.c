@@ -58,8 +58,9 @@ static bool is_worth_a_commit(const lane *l)
 		   (l->busy == 0 || l->queued_bytes >= JOIN_BYTES || l->is_stopping || clock_now_ms() - l->taken_ms >= JOIN_MS);
 }
 
-/* What a topic was just made for is not refused for load: the topic would be left empty. Making topics is slow, and what
- * they are made for was received already, so that the queue cannot grow far beyond its bound. Caller holds the lock. */
+/* What a topic was just made for is not refused for load: the topic would be left empty. Making topics is slow, and
+ * max_buffered_bytes bounds what they are made for, so that the queue cannot grow far beyond its own bound. Caller holds the
+ * lock. */
 static bool is_full_for(const lane *l, const log_append *op)
 {
 	return !op->is_first && l->queued_bytes > 0 &&
