@@ -74,12 +74,13 @@ int db_conn_socket(const db_conn *c)
 /* The caller's own "options" of the URL stay in force, ours come after them. */
 static bool build_options(const db_conn *c, buf *out, err *e)
 {
-	char *problem = NULL;
 	bool ok = false;
-	PQconninfoOption *parsed = PQconninfoParse(c->url, &problem);
+	/* What libpq says is wrong with it may quote the password, so it is not asked. */
+	PQconninfoOption *parsed = PQconninfoParse(c->url, NULL);
 	if (parsed == NULL) {
-		err_set(e, ERR_UNAVAILABLE, "database_url cannot be understood; see the libpq documentation for its form");
-		err_log(e, "%s", problem != NULL ? problem : "no memory");
+		err_set(e, ERR_UNAVAILABLE,
+				"database_url cannot be understood; see the libpq documentation for its form, and escape what is special in a "
+				"password: %% of a URI is %%25");
 		goto out;
 	}
 	for (const PQconninfoOption *option = parsed; option->keyword != NULL; option++) {
@@ -98,7 +99,6 @@ static bool build_options(const db_conn *c, buf *out, err *e)
 	ok = !out->failed || err_set(e, ERR_UNAVAILABLE, "database_url is too long");
 out:
 	PQconninfoFree(parsed);
-	PQfreemem(problem);
 	return ok;
 }
 

@@ -7,7 +7,7 @@
  *          get consecutive offsets.
  * Owns     the caller owns the operation and everything it points to, until done was called.
  * Threads  submit: any. done: a lane thread; it must not block. Called exactly once after a successful submit.
- * Limits   lane_queue_bytes per lane: submit fails with ERR_THROTTLED. LOG_RECORDS_PER_APPEND_MAX.
+ * Limits   lane_queue_bytes per lane: submit fails with ERR_THROTTLED, but for is_first. LOG_RECORDS_PER_APPEND_MAX.
  * Errors   (op->error) ERR_TOPIC_NOT_FOUND  the topic is gone; a stale cache entry looks the same (see log/topic)
  *          ERR_TOPIC_FULL, ERR_TOPIC_CLOSED, ERR_PRODUCER_FENCED, ERR_PRODUCER_SEQUENCE_GAP, ERR_SEQUENCE_CONFLICT,
  *          ERR_INVALID_REQUEST (new epoch with seq > 0), ERR_RECORD_TOO_LARGE (over a refusing topic's whole cap)
@@ -50,6 +50,7 @@ struct log_append {
 	log_producer producer;
 	str sequence_token; /* durable's Stream-Seq; ptr NULL = none */
 	bool close;         /* close the partition with this append; columns.count may be 0 */
+	bool is_first;      /* what its topic was made for: a full queue takes it, too */
 	log_refusal_stage refusal_stage;
 	const err *refusal; /* what is wrong with the records, which are then left out */
 	arena *arena;       /* for what the engine allocates on the operation's behalf */

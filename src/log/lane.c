@@ -58,6 +58,15 @@ static bool is_worth_a_commit(const lane *l)
 		   (l->busy == 0 || l->queued_bytes >= JOIN_BYTES || l->is_stopping || clock_now_ms() - l->taken_ms >= JOIN_MS);
 }
 
+/* What a topic was just made for is not refused for load: the topic would be left empty. Making topics is slow, and
+ * max_buffered_bytes bounds what they are made for, so that the queue cannot grow far beyond its own bound. Caller holds the
+ * lock. */
+static bool is_full_for(const lane *l, const log_append *op)
+{
+	return !op->is_first && l->queued_bytes > 0 &&
+		   l->queued_bytes + op->queued_bytes > l->engine->options.lane_queue_bytes;
+}
+
 bool lane_submit(lane *l, log_append *op, err *e)
 {
 	bool ok = false;
@@ -66,7 +75,7 @@ bool lane_submit(lane *l, log_append *op, err *e)
 		err_set(e, ERR_SHUTTING_DOWN, "this server is stopping; repeat the request on another one");
 	} else if (l->is_down && clock_now_ms() < l->next_probe_ms) {
 		*e = l->down_error;
-	} else if (l->queued_bytes > 0 && l->queued_bytes + op->queued_bytes > l->engine->options.lane_queue_bytes) {
+	} else if (is_full_for(l, op)) {
 		err_set(e, ERR_THROTTLED, "more is being written than the database can take; try again");
 		metric_add(l->throttled, 1);
 	} else {

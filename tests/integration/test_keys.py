@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-from harness import wait
+from harness import httpmq, wait
 from harness.client import Client, ok, refused
 from harness.gateway import BINARY, WRAPPER, Gateway, environment, run
 from harness.live import Stream
@@ -336,6 +336,20 @@ def test_an_expired_key_is_refused(gateway, tenants):
     key = new_key(tenants, "acme", ALL, "--expires", "1s")
     with Client(gateway.url, key=key) as client:
         wait.until(lambda: client.get("/topics").status_code == 401, "the key has expired")
+
+
+@pytest.mark.parametrize("path, check", [("/topics", refused), ("/v0/topics", refused), ("/v1/stream/none", refused),
+                                         ("/v1/admin/stream", lambda answer, status, _: httpmq.refused(answer, status))],
+                         ids=["streaming", "topics", "durable", "httpmq"])
+def test_every_dialect_refuses_every_bad_credential_in_its_own_form(gateway, tenants, as_key, path, check):
+    good, expired, revoked = (new_key(tenants, "acme", ALL, *more) for more in ((), ("--expires", "1s"), ()))
+    run("key", "revoke", key_id(revoked), database=tenants)
+    bad = [None, "malformed", good[:-1], "tg_aaaaaaaaaaaa_" + "b" * 32 + "_cccccc", revoked, expired]
+    for key in bad:
+        with Client(gateway.url, key=key) as client:
+            wait.until(lambda c=client: c.get(path).status_code == 401, "it is bad by now")
+            check(client.get(path), 401, "unauthorized")
+    check(as_key("write").get(path), 403, "forbidden")
 
 
 def test_keys_are_listed_without_their_secrets(tenants):

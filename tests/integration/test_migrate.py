@@ -1,12 +1,15 @@
 """`tidegate migrate` and migrating at start, by any number of workers at once."""
 
 import concurrent.futures
+import pathlib
 import subprocess
 
 import pytest
 
 from harness import wait
+from harness.client import ok
 from harness.gateway import BINARY, WRAPPER, environment, run
+from harness.httpmq import Mq, fine
 
 
 def schema(database):
@@ -101,3 +104,51 @@ def test_the_schema_check_of_the_lists_above_sees_a_difference(fresh_database):
     before = schema(fresh_database)
     fresh_database.psql("ALTER TABLE tidegate.topic ADD COLUMN odd int")
     assert schema(fresh_database) != before
+
+
+# ---- rows from before ----
+
+MIGRATIONS = pathlib.Path(__file__).parents[2] / "migrations"
+BACK_TO_11 = """
+ALTER TABLE tidegate.group_partition DROP COLUMN committed_ms;
+ALTER TABLE tidegate.httpmq_consumer DROP COLUMN pending, DROP COLUMN redelivered, DROP COLUMN due_ms;
+DELETE FROM tidegate.migration WHERE number > 11;
+"""
+
+
+def test_rows_of_version_11_are_taken_along(fresh_database, fleet, pg, name):
+    gateway = fleet.start(fresh_database)
+    with Mq(gateway.url) as mq, gateway.client() as client:
+        fine(mq.make_stream("mail", subjects=["mail.*"]))
+        fine(mq.make_consumer("mail", "idle"))
+        fine(mq.make_consumer("mail", "busy", max_inflight=5, ack_wait=50_000_000))
+        mq.send("mail.a", b"1", b"2", b"3")
+        with mq.subscribe("mail", "busy", "mail.a") as lines:
+            lines.deliver(6)  # twice each: nobody acknowledges in time
+        fine(mq.ack("mail", "busy", 2))
+        client.make(name)
+        client.put(name, [{"value": str(i)} for i in range(5)])
+        ok(client.post(f"/topics/{name}/commit", json={"group_id": "g", "offsets": [{"partition": 0, "offset": 3}]}))
+    gateway.stop()
+    counts = "SELECT name, pending, redelivered FROM tidegate.httpmq_consumer ORDER BY 1"
+    before, columns = fresh_database.psql(counts), schema(fresh_database)
+    assert before[0] == ["busy", "2", "2"] and before[1] == ["idle", "0", "0"]
+
+    fresh_database.psql(BACK_TO_11)
+    eleven = pg.create_database(fresh_database.name + "_11")
+    for file in sorted(MIGRATIONS.glob("*.sql"))[:11]:
+        eleven.psql(file.read_text())
+    assert [row for row in schema(fresh_database) if "migration" not in row] == [row for row in schema(eleven) if "migration" not in row]
+    eleven.drop()
+
+    run("migrate", database=fresh_database)
+    assert schema(fresh_database) == columns and fresh_database.psql(counts) == before
+    gateway.start()
+    with Mq(gateway.url) as mq, gateway.client() as client:
+        with mq.subscribe("mail", "busy", "mail.a") as lines:
+            assert {payload for _, _, payload in lines.deliver(2)} == {b"1", b"3"}
+        fine(mq.ack("mail", "busy", 1))
+        fine(mq.ack("mail", "busy", 3))
+        assert mq.standing("mail", "busy")[2:] == (0, 0, 0)
+        group = ok(client.get(f"/topics/{name}/groups/g"))
+        assert group["partitions"][0]["committed_offset"] == 3, group

@@ -2,7 +2,6 @@
 
 import signal
 import socket
-import subprocess
 import threading
 import time
 
@@ -13,7 +12,6 @@ from harness import raw, wait
 from harness.client import Client, ok, values
 from harness.live import NDJSON, SSE, Stream
 from harness.load import Load
-from harness.postgres import BIN
 
 
 class Hammer(threading.Thread):
@@ -80,13 +78,8 @@ def test_requests_that_were_being_answered_are_answered(fresh_database, fleet, n
     with gateway.client() as client:
         client.make(name)
         client.put(name, [{"value": "before"}])
-    server = fresh_database.server
-    with subprocess.Popen([BIN / "psql", "-h", server.home, "-U", "postgres", "-d", fresh_database.name, "-X", "-q", "-A", "-t"],
-                          stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as session:
-        session.stdin.write("BEGIN; LOCK TABLE tidegate.head IN ACCESS EXCLUSIVE MODE; SELECT 'locked';\n")
-        session.stdin.flush()
-        assert session.stdout.readline().strip() == "locked"
-        answers = []
+    answers = []
+    with fresh_database.holding("LOCK TABLE tidegate.head IN ACCESS EXCLUSIVE MODE; SELECT 'locked'"):
 
         def produce(i):
             with Client(gateway.url) as mine:
@@ -98,9 +91,6 @@ def test_requests_that_were_being_answered_are_answered(fresh_database, fleet, n
             "SELECT count(*) FROM pg_locks WHERE NOT granted")[0][0] != "0", "an append waits for the lock")
         gateway.signal(signal.SIGTERM)
         time.sleep(0.2)  # let the signal arrive first; without this the test would prove less, but still hold
-        session.stdin.write("COMMIT;\n")
-        session.stdin.close()
-        session.wait(wait.DEADLINE_S)
     for t in threads:
         t.join(wait.DEADLINE_S)
     assert gateway.wait_exit() == 0

@@ -63,7 +63,7 @@ def test_a_listed_key_with_an_unknown_scope_stops_the_start(fresh_database):
 
 def test_limits_by_their_names_and_probes_that_ask(worker):
     gateway = worker(TOPICS_API_KEYS="k", TOPICS_PROBE_AUTH="1", TOPICS_MAX_BATCH_RECORDS="2", TOPICS_MAX_TOPICS="1",
-                     TOPICS_MAX_CLAIM="2")
+                     TOPICS_MAX_CLAIM="2", TOPICS_MAX_NODE_BYTES="5")
     with Client(gateway.url) as nobody:
         for path in ("/v0/health", "/v0/ready", "/healthz", "/readyz"):
             refused(nobody.get(path), 401, "unauthorized")
@@ -75,5 +75,8 @@ def test_limits_by_their_names_and_probes_that_ask(worker):
         fine(client.write("jobs", [{"data": 1}, {"data": 2}]))
         fine(client.write("jobs", [{"data": 3}]))
         assert fine(client.post("/v0/topics/jobs/claim", json={"node": "n", "max": 10}))["count"] == 2
+        for call, more in (("claim", {}), ("ack", {"seqs": [1]})):
+            refused(client.post(f"/v0/topics/jobs/{call}", json={"node": "longer", **more}), 400, "invalid_request")
+        refused(client.get("/v0/topics/jobs/work", params={"node": "longer"}), 400, "invalid_request")
         body = client.post("/v0/topics/jobs/ack", json={"node": "n", "seqs": [1, 2, 3]})
         assert refused(body, 400, "batch_too_large")["detail"] == {"seqs": 3, "max": 2}

@@ -319,6 +319,29 @@ def test_a_write_that_would_be_refused_for_load_can_wait_instead(gateways, name)
     assert refusals() > 0, "the queue was never full"
 
 
+def test_a_write_that_makes_its_topic_is_not_refused_for_load_and_one_that_is_refused_makes_none(gateways, database, name):
+    [gateway] = gateways(1, lanes=1, lane_connections=1, lane_queue_bytes=1 << 20, database_timeout_ms=30_000)
+    large = [{"data": "x" * 700_000}]
+
+    def write(topic, **members):
+        with V0(gateway.url) as client:
+            return client.write(topic, large, **members)
+
+    with V0(gateway.url) as client, concurrent.futures.ThreadPoolExecutor(8) as pool:
+        client.make(name)
+        client.add(name, large)
+        with database.holding("SELECT 'locked' FROM tidegate.head JOIN tidegate.topic USING (topic_id) "
+                              f"WHERE name = '{name}' FOR UPDATE OF head"):
+            waiting = [pool.submit(write, name) for _ in range(5)]
+            wait.until(lambda: any(w.done() for w in waiting), "the queue is full")
+            refused(write(name), 429, "throttled")
+            made = pool.submit(write, name + "-made")
+            wait.until(lambda: client.get(f"/v0/topics/{name}-made").status_code == 200, "its topic is there")
+            assert not made.done()
+        assert fine(made.result(), 201)["last_seq"] == 1
+        assert {w.result().status_code for w in waiting} == {200, 429}
+
+
 def test_many_tags_are_deleted_one_by_one_and_by_prefix(client, database, name):
     client.make(name)
     for first in range(0, TAGGED, 10000):

@@ -350,15 +350,24 @@ def test_a_thousand_watchers_of_one_topic(gateway, v0, name):
     wait.until(lambda: v0.connections() == 0, "the slots are free again")
 
 
-def test_a_stream_for_which_there_is_no_place_is_told_when_to_come_again(gateways, name):
-    [gateway] = gateways(1, max_subscriptions=1)
+def test_a_topic_for_which_there_is_no_place_waits_for_one_and_the_others_go_on(gateways, name):
+    [gateway] = gateways(1, max_subscriptions=2)
     with Watcher(gateway.url) as v0:
         first, second = v0.make(name + "-1"), v0.make(name + "-2")
-        with v0.follow({first: {}, second: {}}) as live:
-            events = live.rest()
-        assert [event.kind for event in events][-1] == "error"
-        advice = events[-1].data
-        assert (advice["code"], advice["retry_after_ms"] > 0, advice["topics"]) == (429, True, [second])
+        v0.add(second, data(1))
+        with v0.follow({first: {}}) as other:
+            other.expect("caught-up", first)
+            with v0.follow({first: {}, second: {}}) as live:
+                events = sorted((live.next(), live.next()), key=lambda event: event.kind)
+                assert [event.kind for event in events] == ["caught-up", "error"]
+                advice = events[1].data
+                assert (advice["code"], advice["retry_after_ms"] > 0, advice["topics"]) == (429, True, [second])
+                v0.add(first, data(1))
+                assert numbers(live.expect("record", first).data["records"]) == [1]
+                live.expect("caught-up", first)
+                other.close()
+                assert numbers(live.expect("record", second).data["records"]) == [1]
+                live.expect("caught-up", second)
 
 
 def test_a_slow_reader_loses_nothing_and_holds_up_nobody(gateway, v0, name):

@@ -280,6 +280,20 @@ def test_connections_have_a_cap(gateways):
         assert error["detail"] == {"limit": "max_sse_connections", "max": 1}
 
 
+def test_a_topic_for_which_there_is_no_place_can_be_subscribed_to_later(gateways, name):
+    [gateway] = gateways(1, max_subscriptions=1)
+    with Watcher(gateway.url) as v0, v0.socket() as socket:
+        first, second = v0.make(name + "-1"), v0.make(name + "-2")
+        v0.add(second, [{"data": 1}])
+        assert socket.do("subscribe", topic=first)["op"] == "subscribed"
+        assert socket.do("subscribe", topic=second)["op"] == "subscribed"
+        error = socket.answer()
+        assert (error["op"], error["code"]) == ("error", "throttled") and second in error["message"]
+        assert socket.do("unsubscribe", topic=first)["op"] == "unsubscribed"
+        assert socket.do("subscribe", topic=second)["op"] == "subscribed"
+        assert [record["data"] for record in socket.records(1)] == [1]
+
+
 def test_two_workers(gateways, name):
     one, two = (Watcher(g.url) for g in gateways(2))
     one.make(name)

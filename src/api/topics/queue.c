@@ -163,7 +163,7 @@ static bool submit(call *c, err *e)
 		c->op.is_doubtful = true;
 		return queue_refuse_log(e, t->name);
 	}
-	if (!queue_check_node(c->body.node, e)) {
+	if (!queue_check_node(api_of(c->op.x)->config, c->body.node, e)) {
 		return false;
 	}
 	c->lease.topic = t;

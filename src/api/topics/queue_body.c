@@ -29,13 +29,11 @@ int64_t queue_clamp_lease(uint64_t lease_ms)
 	return lease_ms < QUEUE_LEASE_MS_LEAST ? QUEUE_LEASE_MS_LEAST : (int64_t)lease_ms;
 }
 
-bool queue_check_node(str node, err *e)
+bool queue_check_node(const config *c, str node, err *e)
 {
-	if (node.len > 0 && node.len <= QUEUE_NODE_BYTES_MAX) {
-		return true;
-	}
-	return err_set(e, ERR_INVALID_REQUEST, "node must be a text of 1 to %d bytes that names the worker",
-				   QUEUE_NODE_BYTES_MAX);
+	return (node.len > 0 && node.len <= (uint64_t)c->topics_max_node_bytes) ||
+		   err_set(e, ERR_INVALID_REQUEST, "node must be a text of 1 to %" PRId64 " bytes that names the worker",
+				   c->topics_max_node_bytes);
 }
 
 void queue_write_lease_id(buf *out, int64_t number)
@@ -215,5 +213,5 @@ bool queue_read_seqs(http_exchange *x, log_lease_action action, queue_body *out,
 	if (action == LOG_LEASE_EXTEND && !out->has_lease_ms) {
 		return err_set(e, ERR_INVALID_REQUEST, "lease_ms is missing: say how long the leases are to last from now on");
 	}
-	return check_counts(out->seq_count, ids, queue_jobs_max(x), e) && queue_check_node(out->node, e);
+	return check_counts(out->seq_count, ids, queue_jobs_max(x), e) && queue_check_node(api_of(x)->config, out->node, e);
 }

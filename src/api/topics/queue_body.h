@@ -9,11 +9,11 @@
 #ifndef TIDEGATE_API_TOPICS_QUEUE_BODY_H
 #define TIDEGATE_API_TOPICS_QUEUE_BODY_H
 
+#include "config/config.h"
 #include "http/exchange.h"
 #include "log/lease.h"
 
 enum {
-	QUEUE_NODE_BYTES_MAX = 128,
 	QUEUE_SEQS_MAX = LOG_LEASE_REFS_MAX,
 	QUEUE_LEASE_MS_LEAST = 100,
 	QUEUE_LEASE_MS_MOST = 86400000,
@@ -36,8 +36,8 @@ bool queue_read_claim(http_exchange *x, queue_body *out, err *e) MUST_CHECK;
 /* action: LOG_LEASE_ACK, LOG_LEASE_NACK or LOG_LEASE_EXTEND. The node is checked, too. */
 bool queue_read_seqs(http_exchange *x, log_lease_action action, queue_body *out, err *e) MUST_CHECK;
 
-/* 1 to QUEUE_NODE_BYTES_MAX bytes. */
-bool queue_check_node(str node, err *e) MUST_CHECK;
+/* 1 to `topics_max_node_bytes` bytes. */
+bool queue_check_node(const config *c, str node, err *e) MUST_CHECK;
 /* What one request may take or name: the setting, whose range keeps to LOG_LEASE_CLAIM_MAX and LOG_LEASE_REFS_MAX. */
 uint32_t queue_jobs_max(const http_exchange *x);
 uint32_t queue_clamp_max(uint64_t max, uint32_t most);

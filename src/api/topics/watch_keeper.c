@@ -56,7 +56,8 @@ typedef struct due {
 	bool was_closed;
 } due;
 
-/* Takes a reference of each; they are due when they are closed, have news, or were not saved for long. */
+/* Takes a reference of each; they are due when they are closed, have news or a topic to be tried again, or were not saved
+ * for long. */
 static size_t collect(watch_keeper *keeper, bool only_closed, due *out)
 {
 	size_t count = 0;
@@ -64,7 +65,8 @@ static size_t collect(watch_keeper *keeper, bool only_closed, due *out)
 	pthread_mutex_lock(&keeper->lock);
 	for (watch_kept *k = keeper->first; k != NULL && count < WATCH_SAVES_MAX; k = k->next) {
 		bool is_due = k->is_closed || (!only_closed && now_ms - k->saved_at_ms >= keeper->touch_ms) ||
-					  (!only_closed && now_ms - k->saved_at_ms >= WATCH_SAVE_MS && watch_set_has_news(k->set));
+					  (!only_closed && now_ms - k->saved_at_ms >= WATCH_SAVE_MS &&
+					   (watch_set_has_news(k->set) || watch_set_has_refused(k->set)));
 		if (is_due && k->saved_at_ms != now_ms) {
 			k->ref(k);
 			k->saved_at_ms = now_ms;
@@ -165,6 +167,8 @@ static void settle(watch_keeper *keeper, const due *d, const db_result *saved)
 	pthread_mutex_unlock(&keeper->lock);
 	if (!d->was_closed && saved != NULL && !was_saved(saved, k)) {
 		k->superseded(k);
+	} else if (!d->was_closed) {
+		watch_set_retry(k->set);
 	}
 	if (is_over) {
 		k->unref(k);

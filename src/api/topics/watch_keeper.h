@@ -3,8 +3,8 @@
  * that a session has one stream.
  *
  * A position is saved when the stream ends, and WATCH_SAVE_MS after it moved; an idle session is touched now and then so
- * that it is not forgotten. A save that finds a newer generation ends its stream, as does the notification of another
- * worker: that one serves the session now.
+ * that it is not forgotten. Topics for which there was no place are tried again as often. A save that finds a newer
+ * generation ends its stream, as does the notification of another worker: that one serves the session now.
  *
  * Owns     a reference of each stream, through `unref`, from watch_keeper_add() until its last save after
  *          watch_keeper_close().

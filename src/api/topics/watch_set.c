@@ -21,6 +21,7 @@ typedef struct entry {
 	frame *pending;  /* to be sent before anything else */
 	bool has_first;  /* begins with the tombstone `first` */
 	bool is_started; /* under `life` */
+	bool is_refused; /* under `life`: there was no place for it */
 	bool has_begun;  /* something was sent */
 	bool is_stalled; /* waits for room */
 	bool is_gone;
@@ -46,7 +47,8 @@ struct watch_set {
 	size_t ended;
 	bool is_closed;
 	bool has_news;
-	buf json; /* an id in the making */
+	bool has_refused; /* an entry is, or was when it was last tried */
+	buf json;         /* an id in the making */
 };
 
 /* ---- sending; the caller holds the lock ---- */
@@ -207,9 +209,14 @@ static void subscribe(entry *en)
 		en->subscription = log_subscribe(en->set->api->log, en->topic, start, en->format, sink, &e);
 		free(start);
 	}
+	bool was_refused = en->is_refused;
+	en->is_refused = en->subscription == NULL && e.code == ERR_THROTTLED;
 	if (en->subscription == NULL) {
 		pthread_mutex_lock(&en->set->lock);
-		fail(en, &e);
+		en->set->has_refused = en->set->has_refused || en->is_refused;
+		if (!was_refused || !en->is_refused) {
+			fail(en, &e);
+		}
 		pthread_mutex_unlock(&en->set->lock);
 	}
 }
@@ -280,6 +287,21 @@ void watch_set_resume(watch_set *s)
 	bool has_room = !s->is_closed;
 	for (size_t i = 0; i < s->count && has_room; i++) {
 		has_room = go_on(s->entries[(first + i) % s->count]);
+	}
+	pthread_mutex_unlock(&s->life);
+}
+
+void watch_set_retry(watch_set *s)
+{
+	pthread_mutex_lock(&s->life);
+	pthread_mutex_lock(&s->lock);
+	bool has_refused = s->has_refused;
+	s->has_refused = false;
+	pthread_mutex_unlock(&s->lock);
+	for (size_t i = 0; i < s->count && has_refused; i++) {
+		if (s->entries[i]->is_refused) {
+			subscribe(s->entries[i]);
+		}
 	}
 	pthread_mutex_unlock(&s->life);
 }
@@ -420,6 +442,7 @@ void watch_set_close(watch_set *s)
 		s->entries[i]->subscription = NULL;
 		s->entries[i]->is_started = true;
 		s->entries[i]->is_stalled = false;
+		s->entries[i]->is_refused = false;
 	}
 	pthread_mutex_unlock(&s->life);
 }
@@ -480,6 +503,14 @@ bool watch_set_has_news(watch_set *s)
 	bool has_news = s->has_news;
 	pthread_mutex_unlock(&s->lock);
 	return has_news;
+}
+
+bool watch_set_has_refused(watch_set *s)
+{
+	pthread_mutex_lock(&s->lock);
+	bool has_refused = s->has_refused;
+	pthread_mutex_unlock(&s->lock);
+	return has_refused;
 }
 
 bool watch_set_find_position(watch_set *s, str name, int64_t topic_id, int64_t *seq)

@@ -7,8 +7,8 @@
  *
  * Owns     its entries: topics, formats, subscriptions.
  * Threads  any. The sink is called by any thread, never twice at once, under the set's lock: it must not call the set,
- *          but for watch_set_write_id(). resume, remove and close not from inside the sink.
- * Life     new, add, start, (add, start | remove | resume)…, close, free. Nothing is sent after freeze or close.
+ *          but for watch_set_write_id(). resume, retry, remove and close not from inside the sink.
+ * Life     new, add, start, (add, start | remove | resume | retry)…, close, free. Nothing is sent after freeze or close.
  */
 #ifndef TIDEGATE_API_TOPICS_WATCH_SET_H
 #define TIDEGATE_API_TOPICS_WATCH_SET_H
@@ -24,7 +24,8 @@ typedef struct watch_sink {
 	http_push (*send)(void *context, watch_set *set, frame *f);
 	/* Every topic is gone, and that was sent. May be NULL. */
 	void (*on_over)(void *context);
-	/* A topic cannot be read any more, for another reason than its end. */
+	/* A topic cannot be read any more, for another reason than its end. ERR_THROTTLED: there is no place for it now;
+	 * watch_set_retry() tries again. Told once, when it was found. */
 	void (*on_failed)(void *context, str topic, const err *e);
 	void *context;
 } watch_sink;
@@ -48,6 +49,8 @@ void watch_set_start(watch_set *s);
 bool watch_set_remove(watch_set *s, str name);
 /* The sink has room again. */
 void watch_set_resume(watch_set *s);
+/* Begins to read the topics for which there was no place. */
+void watch_set_retry(watch_set *s);
 void watch_set_freeze(watch_set *s);
 void watch_set_close(watch_set *s); /* ends the subscriptions */
 void watch_set_free(watch_set *s);  /* after close; accepts NULL */
@@ -59,6 +62,7 @@ void watch_set_write_id(watch_set *s, buf *out);
  * changed since the last call. */
 void watch_set_write_arrays(watch_set *s, buf *topic_ids, buf *positions, bool *is_news);
 bool watch_set_has_news(watch_set *s);
+bool watch_set_has_refused(watch_set *s); /* watch_set_retry() has something to do */
 enum { WATCH_ANY_TOPIC = 0 };
 /* The position in the topic of this name and id (or WATCH_ANY_TOPIC); false when it is not there. */
 bool watch_set_find_position(watch_set *s, str name, int64_t topic_id, int64_t *seq);

@@ -20,7 +20,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { LAST_FRAME_BYTES_MAX = 16 << 10, ID_LINE_BYTES_MAX = 32 << 20 };
+enum { ERROR_BYTES_MAX = 16 << 10, ID_LINE_BYTES_MAX = 32 << 20 };
 
 typedef struct watch_stream {
 	watch_kept kept; /* first: the keeper hands it back */
@@ -63,27 +63,29 @@ static void unref_kept(watch_kept *k)
 /* ---- ending ---- */
 
 /* `code` is written as it is: a number, or a quoted word. */
-static void begin_last(buf *out, const char *code, const char *message)
+static void begin_error(buf *out, const char *code, const char *message)
 {
-	buf_init(out, LAST_FRAME_BYTES_MAX);
+	buf_init(out, ERROR_BYTES_MAX);
 	buf_printf(out, "event: error\ndata: {\"code\":%s,\"message\":", code);
 	jwrite_string(out, str_from_c(message));
 }
 
-static void send_last(watch_stream *w, buf *out)
+/* NULL when memory is out. */
+static frame *end_error(buf *out)
 {
 	buf_append_str(out, STR("}\n\n"));
-	frame *last = out->failed ? NULL : frame_new(buf_str(out));
-	http_stream_end(w->stream, last);
-	frame_unref(last);
+	frame *f = out->failed ? NULL : frame_new(buf_str(out));
 	buf_dispose(out);
+	return f;
 }
 
 static void end_with(watch_stream *w, const char *code, const char *message)
 {
 	buf out;
-	begin_last(&out, code, message);
-	send_last(w, &out);
+	begin_error(&out, code, message);
+	frame *last = end_error(&out);
+	http_stream_end(w->stream, last);
+	frame_unref(last);
 }
 
 static void superseded(watch_kept *k)
@@ -134,24 +136,33 @@ static void on_over(void *context)
 	http_stream_end(w->stream, NULL);
 }
 
-/* With pressure goes the advice when to come again, and for what. */
+/* Advice, no end: the other topics go on, and the keeper tries this one again. To a client that is busy it is not told. */
+static void advise(watch_stream *w, str topic, const err *e)
+{
+	buf out;
+	begin_error(&out, "429", e->message);
+	buf_printf(&out, ",\"retry_after_ms\":%d,\"topics\":[", WATCH_SAVE_MS);
+	jwrite_string(&out, topic);
+	buf_append_byte(&out, ']');
+	frame *advice = end_error(&out);
+	if (advice != NULL) {
+		(void)http_stream_push(w->stream, advice);
+		frame_unref(advice);
+	}
+}
+
 static void on_failed(void *context, str topic, const err *e)
 {
 	watch_stream *w = context;
 	char code[16];
-	buf out;
 	if (e->code == ERR_SHUTTING_DOWN) {
 		on_shutdown(w);
-		return;
+	} else if (e->code == ERR_THROTTLED) {
+		advise(w, topic, e);
+	} else {
+		snprintf(code, sizeof code, "%d", err_http_status(e->code));
+		end_with(w, code, e->message);
 	}
-	snprintf(code, sizeof code, "%d", err_http_status(e->code));
-	begin_last(&out, code, e->message);
-	if (e->code == ERR_THROTTLED) {
-		buf_printf(&out, ",\"retry_after_ms\":%u,\"topics\":[", e->retry_after_ms > 0 ? e->retry_after_ms : 1000);
-		jwrite_string(&out, topic);
-		buf_append_byte(&out, ']');
-	}
-	send_last(w, &out);
 }
 
 /* ---- called by the stream ---- */

@@ -490,7 +490,7 @@ void topics_work(http_exchange *x)
 	if (!http_request_query(x, STR("node"), &o->node)) {
 		o->node = STR_NONE;
 	}
-	if (accepts_events(x, &e) && queue_check_node(o->node, &e)) {
+	if (accepts_events(x, &e) && queue_check_node(api_of(x)->config, o->node, &e)) {
 		api_with_topic(&o->op, with_topic);
 	} else {
 		api_fail(&o->op, &e);

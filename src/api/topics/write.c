@@ -42,12 +42,12 @@ static void on_time(void *context)
 	}
 }
 
-/* Whether a write that found a queue full tries again in a moment: who asked for it, and who has just made a topic, which
- * must not be left behind. A cap that is reached has a detail, load has none. */
+/* Whether a write that found a queue full tries again in a moment, as it asked for. A cap that is reached has a detail,
+ * load has none. */
 static bool is_patient(topic_write *w, const err *e)
 {
 	int64_t now_ms = clock_now_ms();
-	if (!(w->body.disable_backpressure || w->created) || e->code != ERR_THROTTLED || e->detail[0] != '\0' ||
+	if (!w->body.disable_backpressure || e->code != ERR_THROTTLED || e->detail[0] != '\0' ||
 		atomic_load(&w->api->is_stopping)) {
 		return false;
 	}
@@ -156,6 +156,7 @@ static void append(topic_write *w)
 		.topic = w->topic,
 		.columns = w->body.columns,
 		.idempotency_key = w->body.idempotency_key,
+		.is_first = w->created,
 		.arena = w->arena,
 		.done = finish,
 		.context = w,

@@ -24,6 +24,7 @@ enum {
 	MESSAGE_BYTES_MAX = 16 << 20,
 	SMALL_BYTES_MAX = 16 << 10,
 	PING_MS = 15000,
+	TOPIC_SHOWN_BYTES = 128,
 };
 
 /* What came, in order. Bounded by what one read of the socket holds, or one message. */
@@ -118,12 +119,25 @@ static http_push send_message(void *context, watch_set *set, frame *f)
 	return websocket_send(w->socket, f);
 }
 
+/* There is no place for another topic: the client may subscribe to it again; the others go on. */
+static void refuse_topic(ws *w, str topic, const err *e)
+{
+	err named;
+	err_set(&named, e->code, "%.*s: %s", STR_ARG(str_take(topic, TOPIC_SHOWN_BYTES)), e->message);
+	frame *told = error_frame(err_wire_code(named.code), named.message);
+	if (told != NULL) {
+		(void)websocket_send(w->socket, told);
+		frame_unref(told);
+	}
+}
+
 static void on_failed(void *context, str topic, const err *e)
 {
 	ws *w = context;
-	(void)topic;
 	if (e->code == ERR_SHUTTING_DOWN) {
 		on_shutdown(w);
+	} else if (e->code == ERR_THROTTLED) {
+		refuse_topic(w, topic, e);
 	} else {
 		close_with(w, WEBSOCKET_INTERNAL, err_wire_code(e->code), e->message);
 	}

@@ -1,6 +1,7 @@
 """A private Postgres server: made, stopped, started and killed at will."""
 
 import atexit
+import contextlib
 import functools
 import os
 import pathlib
@@ -213,6 +214,21 @@ class Database:
 
     def psql(self, sql):
         return self.server.psql(sql, self.name)
+
+    @contextlib.contextmanager
+    def holding(self, sql):
+        """A transaction that has run `sql`, a query with a row, and keeps its locks until the end of the block."""
+        with subprocess.Popen([BIN / "psql", "-h", self.server.home, "-U", "postgres", "-d", self.name, "-X", "-q", "-A", "-t"],
+                              stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as session:
+            session.stdin.write(f"BEGIN; {sql};\n")
+            session.stdin.flush()
+            assert session.stdout.readline(), sql
+            try:
+                yield
+            finally:
+                session.stdin.write("COMMIT;\n")
+                session.stdin.close()
+                session.wait(wait.DEADLINE_S)
 
     def drop(self):
         if self.server.process:
