@@ -25,8 +25,9 @@ typedef struct httpmq_group {
 
 struct httpmq_groups {
 	log_engine *engine;
-	pthread_mutex_t lock; /* of all that follows, groups and seats included; inside that of wake-ups, around that of pumps */
-	void *root;           /* tsearch(3) tree of groups */
+	pthread_mutex_t
+		lock;   /* of all that follows, groups and seats included; inside that of wake-ups, around that of pumps */
+	void *root; /* tsearch(3) tree of groups */
 };
 
 static int compare(const void *left, const void *right)

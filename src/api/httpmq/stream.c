@@ -302,8 +302,7 @@ static bool is_same(const httpmq_stream *there, const httpmq_stream *asked)
 {
 	const httpmq_limits *a = &there->limits;
 	const httpmq_limits *b = &asked->limits;
-	bool same_in_topic =
-		a->max_msgs == b->max_msgs && a->max_bytes == b->max_bytes && a->max_age_ns == b->max_age_ns;
+	bool same_in_topic = a->max_msgs == b->max_msgs && a->max_bytes == b->max_bytes && a->max_age_ns == b->max_age_ns;
 	bool same = there->subject_count == asked->subject_count && a->max_consumers == b->max_consumers &&
 				a->max_msgs_per_subject == b->max_msgs_per_subject && a->max_msg_size == b->max_msg_size &&
 				(same_in_topic || (there->is_adopted && !has_topic_limits(b)));

@@ -96,7 +96,8 @@ static bool measure(bench *b, bench_log *l, pace *out, err *e)
 	if (r == NULL) {
 		return err_set(e, ERR_NO_MEMORY, "out of memory");
 	}
-	if (!bench_log_load(b, l, &(bench_lanes){.connections = MEASURED_WRITERS}, &result, e) || !ledger_settle(&l->ledger, e)) {
+	if (!bench_log_load(b, l, &(bench_lanes){.connections = MEASURED_WRITERS}, &result, e) ||
+		!ledger_settle(&l->ledger, e)) {
 		goto out;
 	}
 	out->write_rate = bench_rate(result.records, result.elapsed_ns);

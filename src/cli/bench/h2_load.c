@@ -186,7 +186,8 @@ static int on_stream_closed(nghttp2_session *session, int32_t stream, uint32_t e
 	} else if (n->body.failed) {
 		ok = err_set(l->e, ERR_NO_MEMORY, "a reply is too large");
 	}
-	ok = ok && load_window_take(&l->window, n->index, n->status, buf_str(&n->body), n->sent_ns, l->e) && send_next(c, n);
+	ok =
+		ok && load_window_take(&l->window, n->index, n->status, buf_str(&n->body), n->sent_ns, l->e) && send_next(c, n);
 	return ok ? 0 : NGHTTP2_ERR_CALLBACK_FAILURE;
 }
 
