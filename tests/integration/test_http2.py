@@ -208,6 +208,22 @@ def test_a_silent_connection_is_told_to_go(gateway):
         assert connection.goaway == 0
 
 
+def test_one_connection_too_many_is_told_in_its_protocol(gateways):
+    [gateway] = gateways(1, max_connections=16, idle_timeout_ms=60_000)
+    with contextlib.ExitStack() as stack:
+        for _ in range(16):
+            made = stack.enter_context(http2.Connection(gateway))
+            assert made.answer(made.ask("GET", "/healthz"))[0] == 200
+        surplus = stack.enter_context(http2.Connection(gateway))
+        while surplus.receive():
+            pass
+        assert surplus.goaway == 0
+        old = stack.enter_context(raw.Connection(gateway))
+        old.send("GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert old.receive().status == 503
+    gateway.wait_ready()
+
+
 def test_a_header_block_that_never_ends(gateway):
     with http2.Connection(gateway) as connection:
         # HEADERS on stream 1 without END_HEADERS, and nothing after it.
