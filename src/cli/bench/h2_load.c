@@ -4,7 +4,6 @@
 #include <nghttp2/nghttp2.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -12,7 +11,6 @@
 #include "cli/bench/load_window.h"
 
 enum {
-	EVENTS_AT_ONCE = 64,
 	WINDOW_BYTES = 4 << 20,
 	IO_BYTES = 64 << 10,
 	FRAME_BYTES_MAX = 9 + (16 << 10),
@@ -279,8 +277,9 @@ static bool open_conn(h2_load *l, h2_conn *c, err *e)
 
 /* ---- the loop ---- */
 
-static bool start(h2_load *l, err *e)
+static bool start(void *context, err *e)
 {
+	h2_load *l = context;
 	for (uint32_t i = 0; i < l->options->connections; i++) {
 		h2_conn *c = &l->conns[i];
 		for (uint32_t k = 0; k < l->options->streams; k++) {
@@ -295,29 +294,12 @@ static bool start(h2_load *l, err *e)
 	return true;
 }
 
-static bool loop(h2_load *l, err *e)
+static bool act(void *context, const struct epoll_event *event, err *e)
 {
-	struct epoll_event events[EVENTS_AT_ONCE];
-	if (!load_window_turn(&l->window, e) || !start(l, e)) {
-		return false;
-	}
-	while (l->window.waiting > 0) {
-		int n = epoll_wait(l->epoll, events, EVENTS_AT_ONCE, LOAD_TICK_MS);
-		if (n < 0 && errno != EINTR) {
-			return err_set(e, ERR_INTERNAL, "epoll_wait: %s", strerror(errno));
-		}
-		for (int i = 0; i < n; i++) {
-			h2_conn *c = events[i].data.ptr;
-			if (((events[i].events & ~(uint32_t)EPOLLOUT) != 0 && !receive(c, e)) || !flush(c, e)) {
-				return false;
-			}
-		}
-		if (!load_window_turn(&l->window, e)) {
-			return false;
-		}
-	}
-	load_window_end(&l->window);
-	return true;
+	(void)context;
+	h2_conn *c = event->data.ptr;
+	bool is_readable = (event->events & ~(uint32_t)EPOLLOUT) != 0;
+	return (!is_readable || receive(c, e)) && flush(c, e);
 }
 
 static bool set_up(h2_load *l, err *e)
@@ -373,7 +355,7 @@ bool h2_load_run(const load_options *options, load_result *out, err *e)
 	bool ok = set_up(&l, e);
 	if (ok) {
 		load_window_begin(&l.window, options, out);
-		ok = loop(&l, e);
+		ok = load_window_run(&l.window, &(load_carrier){&l, l.epoll, start, act}, e);
 	}
 	tear_down(&l);
 	return ok;

@@ -3,13 +3,10 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/epoll.h>
 #include <unistd.h>
 
 #include "cli/bench/h2_load.h"
 #include "cli/bench/load_window.h"
-
-enum { EVENTS_AT_ONCE = 64 };
 
 typedef struct lane {
 	peer peer;
@@ -90,8 +87,9 @@ static bool open_lanes(load *l, err *e)
 	return true;
 }
 
-static bool start_lanes(load *l, err *e)
+static bool start_lanes(void *context, err *e)
 {
+	load *l = context;
 	for (uint32_t i = 0; i < l->options->connections; i++) {
 		peer_event event;
 		if (send_next(l, i, &event) && !advance(l, i, event, e)) {
@@ -101,29 +99,11 @@ static bool start_lanes(load *l, err *e)
 	return true;
 }
 
-static bool loop(load *l, err *e)
+static bool act(void *context, const struct epoll_event *event, err *e)
 {
-	struct epoll_event events[EVENTS_AT_ONCE];
-	if (!load_window_turn(&l->window, e) || !start_lanes(l, e)) {
-		return false;
-	}
-	while (l->window.waiting > 0) {
-		int n = epoll_wait(l->epoll, events, EVENTS_AT_ONCE, LOAD_TICK_MS);
-		if (n < 0 && errno != EINTR) {
-			return err_set(e, ERR_INTERNAL, "epoll_wait: %s", strerror(errno));
-		}
-		for (int i = 0; i < n; i++) {
-			uint32_t index = events[i].data.u32;
-			if (l->lanes[index].waits && !advance(l, index, peer_continue(&l->lanes[index].peer), e)) {
-				return false;
-			}
-		}
-		if (!load_window_turn(&l->window, e)) {
-			return false;
-		}
-	}
-	load_window_end(&l->window);
-	return true;
+	load *l = context;
+	uint32_t index = event->data.u32;
+	return !l->lanes[index].waits || advance(l, index, peer_continue(&l->lanes[index].peer), e);
 }
 
 static bool run_http1(const load_options *options, load_result *out, err *e)
@@ -138,7 +118,7 @@ static bool run_http1(const load_options *options, load_result *out, err *e)
 	}
 	if (open_lanes(&l, e)) {
 		load_window_begin(&l.window, options, out);
-		ok = loop(&l, e);
+		ok = load_window_run(&l.window, &(load_carrier){&l, l.epoll, start_lanes, act}, e);
 	}
 out:
 	for (uint32_t i = 0; l.lanes != NULL && l.epoll >= 0 && i < options->connections; i++) {

@@ -17,7 +17,7 @@
 #include "cli/bench/peer.h"
 #include "cli/bench/usage.h"
 
-enum { LOAD_LANES_MAX = 1024, LOAD_TIMEOUT_MS = 30000, LOAD_TICK_MS = 100 };
+enum { LOAD_LANES_MAX = 1024, LOAD_TIMEOUT_MS = 30000 };
 
 typedef struct load_client {
 	void *context;

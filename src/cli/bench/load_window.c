@@ -1,8 +1,11 @@
 #include "cli/bench/load_window.h"
 
+#include <errno.h>
 #include <string.h>
 
 #include "cli/bench/gateway.h"
+
+enum { EVENTS_AT_ONCE = 64, TICK_MS = 100 };
 
 void load_window_begin(load_window *w, const load_options *options, load_result *result)
 {
@@ -50,7 +53,8 @@ static void close_window(load_window *w, int64_t end_ns)
 	w->is_over = true;
 }
 
-bool load_window_turn(load_window *w, err *e)
+/* Begins and ends the window when its time has come. */
+static bool keep_time(load_window *w, err *e)
 {
 	int64_t now_ns = latency_now_ns();
 	if (now_ns - w->heard_ns > (int64_t)LOAD_TIMEOUT_MS * 1000000) {
@@ -69,9 +73,28 @@ bool load_window_turn(load_window *w, err *e)
 	return true;
 }
 
-void load_window_end(load_window *w)
+bool load_window_run(load_window *w, const load_carrier *carrier, err *e)
 {
+	struct epoll_event events[EVENTS_AT_ONCE];
+	if (!keep_time(w, e) || !carrier->start(carrier->context, e)) {
+		return false;
+	}
+	while (w->waiting > 0) {
+		int n = epoll_wait(carrier->epoll, events, EVENTS_AT_ONCE, TICK_MS);
+		if (n < 0 && errno != EINTR) {
+			return err_set(e, ERR_INTERNAL, "epoll_wait: %s", strerror(errno));
+		}
+		for (int i = 0; i < n; i++) {
+			if (!carrier->act(carrier->context, &events[i], e)) {
+				return false;
+			}
+		}
+		if (!keep_time(w, e)) {
+			return false;
+		}
+	}
 	if (w->is_measuring) {
 		close_window(w, w->heard_ns);
 	}
+	return true;
 }

@@ -11,6 +11,8 @@
 #ifndef TIDEGATE_CLI_BENCH_LOAD_WINDOW_H
 #define TIDEGATE_CLI_BENCH_LOAD_WINDOW_H
 
+#include <sys/epoll.h>
+
 #include "cli/bench/load.h"
 
 typedef struct load_window {
@@ -31,9 +33,14 @@ void load_window_begin(load_window *w, const load_options *options, load_result 
 str load_window_next(load_window *w, uint32_t lane);
 /* A complete reply. */
 bool load_window_take(load_window *w, uint32_t lane, int status, str body, int64_t sent_ns, err *e) MUST_CHECK;
-/* Begins and ends the window when its time has come. To be called at least every LOAD_TICK_MS. */
-bool load_window_turn(load_window *w, err *e) MUST_CHECK;
-/* Nobody waits any more. */
-void load_window_end(load_window *w);
+/* The loop, until nobody waits any more: `start` sends the first requests, `act` follows the events of an epoll set, whose
+ * errors it finds by reading. False, with *e filled, when one of them says so. */
+typedef struct load_carrier {
+	void *context;
+	int epoll;
+	bool (*start)(void *context, err *e);
+	bool (*act)(void *context, const struct epoll_event *event, err *e);
+} load_carrier;
+bool load_window_run(load_window *w, const load_carrier *carrier, err *e) MUST_CHECK;
 
 #endif
