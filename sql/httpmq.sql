@@ -27,7 +27,7 @@ UPDATE tidegate.httpmq_stream SET subjects = $2 WHERE topic_id = $1
 -- name: httpmq_stream_list
 -- The tenant's streams with their configuration. $1 bigint tenant_id, $2 text name, NULL = all
 SELECT t.topic_id, t.name, t.created_ms, s.subjects, s.max_consumers, s.max_msgs, s.max_bytes, s.max_age_ns,
-       s.max_msgs_per_subject, s.max_msg_size
+       s.max_msgs_per_subject, s.max_msg_size, t.origin::int
 FROM tidegate.httpmq_stream s JOIN tidegate.topic t ON t.topic_id = s.topic_id
 WHERE s.tenant_id = $1 AND ($2::text IS NULL OR t.name = $2) ORDER BY t.name
 

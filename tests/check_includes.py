@@ -32,7 +32,8 @@ LIBRARIES = [
     (re.compile(r"^(libpq-fe\.h|libpq/.*|postgres_ext\.h|pg_config.*\.h|postgresql/.*)$"), {"db"}),
     (re.compile(r"^(jwt\.h|sodium\.h|sodium/.*)$"), {"auth"}),
     (re.compile(r"^openssl/.*$"), {"auth", "http"}),
-    (re.compile(r"^(microhttpd\.h|nghttp2/.*|nghttp2\.h)$"), {"http"}),
+    (re.compile(r"^microhttpd\.h$"), {"http"}),
+    (re.compile(r"^(nghttp2/.*|nghttp2\.h)$"), {"http", "cli"}),  # the bench is a client
     (re.compile(r"^(jansson\.h|jansson_config\.h)$"), {"api", "auth", "cli"}),
     (re.compile(r"^(zlib\.h|zstd.*\.h|lz4.*\.h|snappy.*\.h|wslay/.*)$"), {"http"}),
     (re.compile(r"^curl/.*$"), {"api", "cli"}),

@@ -7,6 +7,7 @@
 #include "api/durable/subscription/subscriptions.h"
 #include "api/httpmq/ack_desk.h"
 #include "api/httpmq/catalog.h"
+#include "api/httpmq/group.h"
 #include "api/httpmq/httpmq.h"
 #include "api/httpmq/members.h"
 #include "api/probe.h"
@@ -29,9 +30,11 @@ bool api_init(api *a, err *e)
 	a->httpmq = httpmq_catalog_new();
 	a->httpmq_acks = httpmq_ack_desk_new(a->log);
 	a->httpmq_members = httpmq_members_new(a);
+	a->httpmq_groups = httpmq_groups_new(a->log);
 	a->topics = topics_hub_new(a);
 	if (a->pumps == NULL || a->durable == NULL || a->durable_keeper == NULL || a->touched == NULL ||
-		a->topics == NULL || a->httpmq == NULL || a->httpmq_acks == NULL || a->httpmq_members == NULL) {
+		a->topics == NULL || a->httpmq == NULL || a->httpmq_acks == NULL || a->httpmq_members == NULL ||
+		a->httpmq_groups == NULL) {
 		return err_set(e, ERR_NO_MEMORY, "no memory to start with");
 	}
 	if (!clerk_new(a, &a->clerk, e)) {
@@ -62,6 +65,8 @@ void api_dispose(api *a)
 	pump_set_free(a->pumps);
 	httpmq_members_free(a->httpmq_members);
 	a->httpmq_members = NULL;
+	httpmq_groups_free(a->httpmq_groups);
+	a->httpmq_groups = NULL;
 	durable_keeper_free(a->durable_keeper);
 	shared_map_free(a->durable);
 	touch_book_free(a->touched);

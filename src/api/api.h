@@ -52,6 +52,7 @@ typedef struct api {
 	_Atomic(struct shared_map *) httpmq;   /* which stream captures a subject */
 	struct httpmq_ack_desk *httpmq_acks;   /* that wait */
 	struct httpmq_members *httpmq_members; /* of delivery groups, served here */
+	struct httpmq_groups *httpmq_groups;   /* the same: whose turn it is */
 	struct touch_book *touched;            /* when topics were last read */
 	int64_t started_ms;                    /* clock_now_ms() when it began */
 	atomic_uint_least32_t keyless;         /* round robin of records without a key: the next one's number */

@@ -33,9 +33,21 @@ static const char PLAIN[] = REFUSAL("400 Bad Request", "80", PLAIN_BODY);
 _Static_assert(sizeof FULL_BODY - 1 == 99, "the Content-Length above");
 _Static_assert(sizeof PLAIN_BODY - 1 == 80, "the Content-Length above");
 
-typedef enum pending_kind { PENDING_LISTENER, PENDING_WAKE, PENDING_SILENT, PENDING_REFUSED } pending_kind;
+/* The same in HTTP/2: an empty SETTINGS, and a GOAWAY without an error that no stream came before: a client may try again. */
+static const char AWAY[] = "\0\0\0\4\0\0\0\0\0"
+						   "\0\0\10\7\0\0\0\0\0\0\0\0\0\0\0\0\0";
+_Static_assert(sizeof AWAY - 1 == 9 + 9 + 8, "two frames");
 
-/* Something in the epoll set. Silent and refused connections are in two lists, each in the order of their deadlines. */
+typedef enum pending_kind {
+	PENDING_LISTENER,
+	PENDING_WAKE,
+	PENDING_SILENT,
+	PENDING_SURPLUS, /* one too many: told so in its protocol, then refused */
+	PENDING_REFUSED
+} pending_kind;
+
+/* Something in the epoll set. Silent connections, and those that are turned away, are in two lists, each in the order of their
+ * deadlines. */
 typedef struct pending {
 	pending_kind kind;
 	int fd;
@@ -135,20 +147,40 @@ static pending *keep(acceptor *a, pending_kind kind, int fd, int64_t deadline_ms
 	return p;
 }
 
-/* Answers without having read, and stays for a moment: closing with unread bytes would reset the connection under the
- * answer. */
-static void refuse(acceptor *a, int fd, str answer)
+/* The last words. */
+static void say(int fd, str answer)
 {
 	(void)!send(fd, answer.ptr, answer.len, MSG_NOSIGNAL | MSG_DONTWAIT);
 	shutdown(fd, SHUT_WR);
 	drop_input(fd);
+}
+
+static bool keep_for_a_moment(acceptor *a, pending_kind kind, int fd)
+{
 	int64_t until_ms = clock_now_ms() + REFUSAL_LINGER_MS;
-	pending *p = a->refused.count < REFUSALS_MAX ? keep(a, PENDING_REFUSED, fd, until_ms) : NULL;
+	pending *p = a->refused.count < REFUSALS_MAX ? keep(a, kind, fd, until_ms) : NULL;
 	if (p != NULL) {
 		list_append(&a->refused, p);
-	} else {
+	}
+	return p != NULL;
+}
+
+/* Stays for a moment: closing with unread bytes would reset the connection under the answer. */
+static void refuse(acceptor *a, int fd, str answer)
+{
+	say(fd, answer);
+	if (!keep_for_a_moment(a, PENDING_REFUSED, fd)) {
 		close(fd);
 		server_connection_closed(a->options.server);
+	}
+}
+
+/* One that is too many speaks first, so that it can be told in its protocol; without room to wait, in HTTP/1.1. Who expects TLS
+ * would not understand the words. */
+static void turn_away(acceptor *a, int fd, bool is_tls)
+{
+	if (is_tls || !keep_for_a_moment(a, PENDING_SURPLUS, fd)) {
+		refuse(a, fd, is_tls ? STR("") : (str){FULL, sizeof FULL - 1});
 	}
 }
 
@@ -182,6 +214,18 @@ static bool settle(acceptor *a, int fd, peer from, bool is_tls)
 	return true;
 }
 
+/* Its first bytes have come. */
+static void tell_surplus(pending *p)
+{
+	char bytes[PROTOCOL_PREFIX_BYTES];
+	ssize_t got = recv(p->fd, bytes, sizeof bytes, MSG_PEEK | MSG_DONTWAIT);
+	protocol spoken = got > 0 ? protocol_tell((str){bytes, (size_t)got}) : PROTOCOL_UNDECIDED;
+	if (spoken != PROTOCOL_UNDECIDED) {
+		say(p->fd, spoken == PROTOCOL_HTTP2 ? (str){AWAY, sizeof AWAY - 1} : (str){FULL, sizeof FULL - 1});
+		p->kind = PENDING_REFUSED;
+	}
+}
+
 /* ---- accepting ---- */
 
 static void welcome(acceptor *a, int fd, peer from, bool is_tls, int64_t now_ms)
@@ -189,8 +233,7 @@ static void welcome(acceptor *a, int fd, peer from, bool is_tls, int64_t now_ms)
 	http_server *server = a->options.server;
 	if (!server_connection_opened(server)) {
 		metric_add(server->stats.refused[REFUSED_CONNECTIONS], 1);
-		/* Who expects TLS would not understand the words. */
-		refuse(a, fd, is_tls ? STR("") : (str){FULL, sizeof FULL - 1});
+		turn_away(a, fd, is_tls);
 		return;
 	}
 	if (settle(a, fd, from, is_tls)) {
@@ -266,8 +309,13 @@ static void handle(acceptor *a, pending *p, uint32_t events, int64_t now_ms)
 			}
 		}
 		break;
+	case PENDING_SURPLUS:
 	case PENDING_REFUSED:
-		drop_input(p->fd);
+		if (p->kind == PENDING_SURPLUS) {
+			tell_surplus(p);
+		} else {
+			drop_input(p->fd);
+		}
 		if ((events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0) {
 			give_up(a, &a->refused, p);
 		}

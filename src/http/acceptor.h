@@ -7,8 +7,8 @@
  *
  * Owns     its listeners, and connections until they are handed over.
  * Threads  new, start, stop, free: the main thread.
- * Limits   max_connections over the whole server: beyond, "503" and close. REFUSALS_MAX of those are kept for a moment
- * so that the client reads the answer; further ones are closed at once.
+ * Limits   max_connections over the whole server: beyond, "503", or GOAWAY, and close. REFUSALS_MAX of those are kept for a
+ * moment, until the client has said its protocol and read the answer; further ones are closed at once, with "503".
  */
 #ifndef TIDEGATE_HTTP_ACCEPTOR_H
 #define TIDEGATE_HTTP_ACCEPTOR_H

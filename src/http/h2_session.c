@@ -13,6 +13,8 @@ enum {
 	CONTINUATIONS_MAX = 8,
 	IDLE_FRAMES_BURST = 10000, /* and one more each millisecond */
 	IDLE_FRAMES_EARNED = 2,    /* by each frame of a request or a reply: windows have to be opened for them */
+	FRAME_TYPES_KNOWN = 10,    /* by RFC 9113 */
+	FRAME_TYPES = 256,
 };
 
 static h2_stream *stream_of(nghttp2_session *session, int32_t id)
@@ -28,7 +30,7 @@ static void earn(h2_conn *c, int64_t frames)
 	c->idle_frames_left = left < IDLE_FRAMES_BURST ? left : IDLE_FRAMES_BURST;
 }
 
-/* Pings, settings, priorities, windows, empty DATA: each is cheap, and costs its sender even less. */
+/* Pings, settings, priorities, windows, empty DATA, frames of a type that nobody knows: each is cheap, and costs its sender even less. */
 static int on_begin_frame(nghttp2_session *session, const nghttp2_frame_hd *f, void *context)
 {
 	h2_conn *c = context;
@@ -44,6 +46,16 @@ static int on_begin_frame(nghttp2_session *session, const nghttp2_frame_hd *f, v
 		return nghttp2_session_terminate_session(session, NGHTTP2_ENHANCE_YOUR_CALM);
 	}
 	return 0;
+}
+
+/* A frame of another type is passed over; nghttp2 shows it to on_begin_frame only when somebody asks for its like. */
+static int pass_over(nghttp2_session *session, void **payload, const nghttp2_frame_hd *f, void *context)
+{
+	(void)session;
+	(void)payload;
+	(void)f;
+	(void)context;
+	return NGHTTP2_ERR_CANCEL;
 }
 
 /* ---- requests and replies ---- */
@@ -153,6 +165,7 @@ bool h2_session_prepare(h2_worker *w)
 	nghttp2_session_callbacks *on = w->callbacks;
 	nghttp2_session_callbacks_set_on_begin_frame_callback(on, on_begin_frame);
 	nghttp2_session_callbacks_set_on_begin_headers_callback(on, on_begin_headers);
+	nghttp2_session_callbacks_set_unpack_extension_callback(on, pass_over);
 	nghttp2_session_callbacks_set_on_header_callback(on, on_header);
 	nghttp2_session_callbacks_set_on_frame_recv_callback(on, on_frame_received);
 	nghttp2_session_callbacks_set_on_data_chunk_recv_callback(on, on_data);
@@ -163,6 +176,9 @@ bool h2_session_prepare(h2_worker *w)
 	nghttp2_option_set_max_outbound_ack(w->option, OUTBOUND_ACKS_MAX);
 	nghttp2_option_set_stream_reset_rate_limit(w->option, RESETS_BURST, RESETS_PER_SECOND);
 	nghttp2_option_set_max_continuations(w->option, CONTINUATIONS_MAX);
+	for (int type = FRAME_TYPES_KNOWN; type < FRAME_TYPES; type++) {
+		nghttp2_option_set_user_recv_extension_type(w->option, (uint8_t)type);
+	}
 	return true;
 }
 

@@ -3,6 +3,7 @@
 import contextlib
 import enum
 import json
+import shutil
 import signal
 import subprocess
 import threading
@@ -38,6 +39,16 @@ def test_curl_speaks_it_on_the_port_of_http_1(gateway, topic):
         body, status = text.rsplit("\n", 1)
         assert status == ("2 200" if "prior" in flag else "1.1 200")
         assert json.loads(body)["results"][0]["partition"] == 0
+
+
+@pytest.mark.skipif(shutil.which("nghttp") is None, reason="nghttp is not installed")
+def test_nghttp_speaks_it(gateway, client, topic, tmp_path):
+    body = tmp_path / "body.json"
+    body.write_text('{"messages":[{"value":"a"}]}')
+    ran = subprocess.run(["nghttp", "-m", "20", "-d", str(body), "-H", "content-type: application/json",
+                          f"{gateway.url}/topics/{topic}/produce"], capture_output=True, text=True, timeout=wait.DEADLINE_S)
+    assert (ran.returncode, ran.stdout.count('"offset"')) == (0, 20), ran
+    assert values(client.read_all(topic)) == ["a"] * 20
 
 
 def test_curl_reads_the_refusal_of_a_body_that_it_has_not_sent_yet(gateway, topic, tmp_path):
@@ -197,6 +208,22 @@ def test_a_silent_connection_is_told_to_go(gateway):
         assert connection.goaway == 0
 
 
+def test_one_connection_too_many_is_told_in_its_protocol(gateways):
+    [gateway] = gateways(1, max_connections=16, idle_timeout_ms=60_000)
+    with contextlib.ExitStack() as stack:
+        for _ in range(16):
+            made = stack.enter_context(http2.Connection(gateway))
+            assert made.answer(made.ask("GET", "/healthz"))[0] == 200
+        surplus = stack.enter_context(http2.Connection(gateway))
+        while surplus.receive():
+            pass
+        assert surplus.goaway == 0
+        old = stack.enter_context(raw.Connection(gateway))
+        old.send("GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert old.receive().status == 503
+    gateway.wait_ready()
+
+
 def test_a_header_block_that_never_ends(gateway):
     with http2.Connection(gateway) as connection:
         # HEADERS on stream 1 without END_HEADERS, and nothing after it.
@@ -257,8 +284,9 @@ def drain(sock):
 
 @pytest.mark.tsan
 @pytest.mark.parametrize("flood", [frame(Type.PING, payload=b"12345678"), frame(Type.SETTINGS), frame(Type.WINDOW_UPDATE, payload=b"\x00\x00\x00\x01"),
-                                   frame(Type.PRIORITY, stream=1, payload=b"\x00\x00\x00\x00\x10")],
-                         ids=["pings", "settings", "windows", "priorities"])
+                                   frame(Type.PRIORITY, stream=1, payload=b"\x00\x00\x00\x00\x10"),
+                                   frame(0xa, payload=b"\0\0"), frame(0x77, flags=0xff, stream=1, payload=b"what?"), frame(0xff)],
+                         ids=["pings", "settings", "windows", "priorities", "altsvc", "unknown", "empty unknown"])
 def test_a_flood_of_frames_that_carry_nothing_ends_the_connection(gateway, flood):
     """Also when the client reads every answer, so that none has to wait."""
     with http2.Connection(gateway) as connection:
@@ -291,6 +319,13 @@ def test_empty_pieces_of_a_body_do_not_go_on_for_ever(connection, topic):
         for _ in range(200):
             connection.socket.sendall(empty * 1000)
     assert ends(connection, attack)
+
+
+def test_frames_of_unknown_types_are_passed_over(connection):
+    number = connection.ask("GET", "/healthz")
+    connection.socket.sendall(frame(0x10, payload=b"\0\0\0\1u=1") + frame(0xee, stream=number, payload=b"x" * 16000))
+    assert connection.answer(number)[0] == 200
+    assert connection.answer(connection.ask("GET", "/healthz"))[0] == 200
 
 
 def test_many_pings_over_time_are_answered(connection):

@@ -512,6 +512,29 @@ def test_many_subscriptions_at_one_worker(mq, gateway, stream):
         check_crowd(got[:len(alone)], got[len(alone):], 2)
 
 
+def wakes(mq):
+    lines = mq.get("/metrics").text.splitlines()
+    return int(next(line for line in lines if line.startswith("tidegate_wakes_total ")).split()[-1])
+
+
+@pytest.mark.tsan
+def test_a_crowd_in_one_group_is_called_one_at_a_time(mq, gateway, stream):
+    done(mq.make_consumer(stream, "c", max_inflight=1000, delivery_group="g"))
+    path = f"/v1/data/stream/{stream}/consumer/c?subject_name={stream}.a&delivery_group=g"
+    sent = 20
+    with Crowd(gateway.url, [path] * MANY) as crowd:
+        crowd.wait_for("200 OK", "all are open")
+        before = wakes(mq)
+
+        def counts():
+            return [bytes(got).count(b'"b64_msg"') for got in crowd.received]
+        for number in range(1, sent + 1):
+            mq.send(f"{stream}.a", b"x")
+            wait.until(lambda n=number: sum(counts()) >= n, "somebody has it", 60 * wait.SLOWNESS)
+        assert sum(counts()) == sent and max(counts()) == 1
+        assert wakes(mq) - before < sent * MANY / 10
+
+
 def test_many_subscriptions_as_streams_of_few_connections(mq, gateway, stream):
     alone, groups = make_crowd(mq, stream)
     paths = alone + groups

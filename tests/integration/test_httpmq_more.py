@@ -286,7 +286,9 @@ def test_a_topic_of_another_api_becomes_a_stream(mq, gateway):
 
 def test_an_adopted_topic_keeps_its_limits_until_they_are_changed(mq):
     assert mq.request("PUT", "/v0/topics/aged", json={"ttl_ms": 3_600_000}).status_code in (200, 201)
-    done(mq.make_stream("aged"))
+    for _ in range(2):
+        done(mq.make_stream("aged"))
+    refused(mq.make_stream("aged", max_msgs=7), 500)
     assert mq.stream("aged")["config"]["max_age"] == 3600 * S
     done(mq.request("PUT", "/v1/admin/stream/aged/limit", data='{"max_msgs":5}'))
     assert (mq.stream("aged")["config"]["max_age"], mq.stream("aged")["config"]["max_msgs"]) == (3600 * S, 5)

@@ -35,7 +35,8 @@ static bool read_row(const db_result *r, int row, arena *a, httpmq_stream *s)
 									.max_bytes = db_i64(r, row, 6),
 									.max_age_ns = db_i64(r, row, 7),
 									.max_msgs_per_subject = db_i64(r, row, 8),
-									.max_msg_size = db_i64(r, row, 9)}};
+									.max_msg_size = db_i64(r, row, 9)},
+						 .is_adopted = (log_origin)db_i32(r, row, 10) != LOG_HTTPMQ};
 	return arena_copy_str(a, db_str(r, row, 1), &s->name) && read_subjects(db_str(r, row, 3), a, s);
 }
 

@@ -25,6 +25,7 @@ typedef struct httpmq_stream {
 	const str *subjects;
 	size_t subject_count;
 	httpmq_limits limits;
+	bool is_adopted; /* its topic was made with another API */
 } httpmq_stream;
 
 /* Those of the tenant, by name, in the arena; name.ptr NULL = all. */

@@ -267,17 +267,10 @@ static bool check_overlap(const str *subjects, size_t count, const httpmq_stream
 	return true;
 }
 
-static bool is_same(const httpmq_stream *a, const httpmq_stream *b)
+/* Limits that belong to the topic; the other ones are the stream's own. */
+static bool has_topic_limits(const httpmq_limits *l)
 {
-	bool same = a->subject_count == b->subject_count && a->limits.max_consumers == b->limits.max_consumers &&
-				a->limits.max_msgs == b->limits.max_msgs && a->limits.max_bytes == b->limits.max_bytes &&
-				a->limits.max_age_ns == b->limits.max_age_ns &&
-				a->limits.max_msgs_per_subject == b->limits.max_msgs_per_subject &&
-				a->limits.max_msg_size == b->limits.max_msg_size;
-	for (size_t i = 0; same && i < a->subject_count; i++) {
-		same = str_equal(a->subjects[i], b->subjects[i]);
-	}
-	return same;
+	return l->max_msgs >= 0 || l->max_bytes >= 0 || l->max_age_ns > 0;
 }
 
 /* A topic that was made with another API becomes a stream: with what is in it, and with the limits that it has. */
@@ -287,12 +280,11 @@ static bool adopt(const stream_call *c, log_conn *conn, httpmq_stream *s, err *e
 	if (!log_topic_find(api_of(c->op.x)->log, conn, tenant_of(c), s->name, &t, e)) {
 		return false;
 	}
-	bool has_limits = s->limits.max_msgs >= 0 || s->limits.max_bytes >= 0 || s->limits.max_age_ns > 0;
 	bool ok = false;
 	if (t->partitions != 1) {
 		err_set(e, ERR_REFUSED, "a topic of this name exists, with %d partitions; a stream has one",
 				(int)t->partitions);
-	} else if (has_limits) {
+	} else if (has_topic_limits(&s->limits)) {
 		err_set(e, ERR_REFUSED,
 				"a topic of this name exists, made with another API; create the stream without limits and change them "
 				"then");
@@ -303,6 +295,21 @@ static bool adopt(const stream_call *c, log_conn *conn, httpmq_stream *s, err *e
 	}
 	log_topic_unref(t);
 	return ok;
+}
+
+/* Whether what is asked for is there. Who adopts a topic names none of its limits, and takes those that it has. */
+static bool is_same(const httpmq_stream *there, const httpmq_stream *asked)
+{
+	const httpmq_limits *a = &there->limits;
+	const httpmq_limits *b = &asked->limits;
+	bool same_in_topic = a->max_msgs == b->max_msgs && a->max_bytes == b->max_bytes && a->max_age_ns == b->max_age_ns;
+	bool same = there->subject_count == asked->subject_count && a->max_consumers == b->max_consumers &&
+				a->max_msgs_per_subject == b->max_msgs_per_subject && a->max_msg_size == b->max_msg_size &&
+				(same_in_topic || (there->is_adopted && !has_topic_limits(b)));
+	for (size_t i = 0; same && i < there->subject_count; i++) {
+		same = str_equal(there->subjects[i], asked->subjects[i]);
+	}
+	return same;
 }
 
 /* Inside a transaction. One that is there already, the same, is left alone. */

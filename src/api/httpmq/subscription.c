@@ -2,6 +2,7 @@
 
 #include "api/gate.h"
 #include "api/httpmq/delivery.h"
+#include "api/httpmq/group.h"
 #include "api/httpmq/httpmq.h"
 #include "api/httpmq/members.h"
 #include "api/httpmq/take.h"
@@ -22,9 +23,11 @@ enum {
 	RECENT_MAX = 512, /* deliveries remembered for being undone */
 	UNDO_MS = 500,    /* older ones were read, whatever became of the connection */
 	RETRY_MS = 250,   /* after passing trouble */
-	YIELD_MS = 10,    /* another member of the group may take its turn meanwhile */
+	YIELD_MS = 10,    /* a member of the group at another worker may take its turn meanwhile */
 	WAKE_MS_MOST = 60000,
 };
+
+static const char NO_MEMORY[] = "the server has no memory left for another subscription; try again later";
 
 typedef struct recent {
 	httpmq_delivery delivery;
@@ -47,6 +50,7 @@ typedef struct subscription {
 	bool has_details;
 	bool is_member; /* of a group */
 	httpmq_member member;
+	httpmq_seat seat;
 
 	/* the pump's */
 	arena *arena;
@@ -68,6 +72,7 @@ static void unref(subscription *s)
 			frame_unref(s->recents[i].frame);
 		}
 		httpmq_members_remove(s->api->httpmq_members, &s->member);
+		httpmq_group_leave(s->api->httpmq_groups, &s->seat);
 		http_stream_unref(s->stream);
 		pump_unref(s->pump);
 		log_topic_unref(s->topic);
@@ -168,7 +173,7 @@ static step take_and_push(subscription *s, log_conn *conn, int64_t *due_in_ms, e
 	take_result taken;
 	arena_reset(s->arena);
 	if (http_stream_is_closed(s->stream)) {
-		return STEP_IDLE;
+		return STEP_FULL;
 	}
 	if (!take_messages(conn, &s->take, s->arena, &taken, e)) {
 		return STEP_FAILED;
@@ -179,7 +184,7 @@ static step take_and_push(subscription *s, log_conn *conn, int64_t *due_in_ms, e
 				   ? STEP_ON
 				   : STEP_FAILED;
 	}
-	s->take.insists = taken.has_yielded;
+	s->take.insists = false;
 	for (size_t i = 0; i < taken.count; i++) {
 		*recent_at(s, s->recent_end) =
 			(recent){.delivery = taken.messages[i].delivery, .frame = encode(s, &taken.messages[i])};
@@ -188,7 +193,8 @@ static step take_and_push(subscription *s, log_conn *conn, int64_t *due_in_ms, e
 	if (push_taken(s) == STEP_FULL) {
 		return STEP_FULL;
 	}
-	return taken.has_yielded ? STEP_YIELD : taken.has_more ? STEP_ON : STEP_IDLE;
+	bool is_others_turn = taken.has_yielded || (taken.is_shared && taken.has_more && taken.count > 0);
+	return is_others_turn ? STEP_YIELD : taken.has_more ? STEP_ON : STEP_IDLE;
 }
 
 /* What did not reach the client. */
@@ -221,6 +227,7 @@ static void leave_group(subscription *s, log_conn *conn)
 	err e;
 	db_params p;
 	httpmq_members_remove(s->api->httpmq_members, &s->member);
+	httpmq_group_leave(s->api->httpmq_groups, &s->seat);
 	db_params_init(&p);
 	db_param_i64(&p, s->topic->topic_id);
 	db_param_str(&p, s->consumer);
@@ -251,6 +258,7 @@ static pump_next finish(subscription *s, const err *e)
 	frame *last = line.failed ? NULL : frame_new(buf_str(&line));
 	buf_dispose(&line);
 	s->has_ended = true;
+	httpmq_group_leave(s->api->httpmq_groups, &s->seat);
 	http_stream_end(s->stream, last);
 	frame_unref(last);
 	return PUMP_WAIT;
@@ -277,48 +285,66 @@ static void wait_for(const subscription *s, int64_t in_ms)
 	}
 }
 
-static pump_next serve(subscription *s, log_conn *conn)
+/* Among members of a group, what is left to do goes to another one. */
+static void wait_after(subscription *s, step result, int64_t due_in_ms)
 {
-	err e = {0};
-	int64_t due_in_ms = -1;
-	/* Register first, then look. */
-	if (!pump_watch(s->pump, s->topic->topic_id, 0)) {
-		return finish_for(s, "the server has no memory left for another subscription; try again later");
-	}
-	step result = push_taken(s);
-	for (int i = 0; i < TURN_TAKES && result == STEP_ON; i++) {
-		result = take_and_push(s, conn, &due_in_ms, &e);
-	}
+	httpmq_groups *groups = s->api->httpmq_groups;
 	switch (result) {
 	case STEP_ON:
 		pump_kick(s->pump);
 		break;
 	case STEP_YIELD:
-		wait_for(s, YIELD_MS);
+		if (!httpmq_group_pass(groups, &s->seat, due_in_ms)) {
+			s->take.insists = true;
+			wait_for(s, YIELD_MS);
+		}
 		break;
 	case STEP_FAILED:
-		if (!is_passing(&e)) {
-			return finish(s, &e);
-		}
 		wait_for(s, RETRY_MS);
 		break;
 	case STEP_IDLE:
-		wait_for(s, due_in_ms);
+		if (s->is_member) {
+			httpmq_group_sleep(groups, &s->seat, due_in_ms);
+		} else {
+			wait_for(s, due_in_ms);
+		}
 		break;
 	case STEP_FULL:
-		wait_for(s, -1);
+		if (s->is_member) {
+			httpmq_group_excuse(groups, &s->seat);
+		}
 		break;
 	}
+}
+
+static pump_next serve(subscription *s, log_conn *conn)
+{
+	err e = {0};
+	int64_t due_in_ms = -1;
+	if (s->is_member) {
+		httpmq_group_wake(s->api->httpmq_groups, &s->seat);
+	} else if (!pump_watch(s->pump, s->topic->topic_id, 0)) {
+		/* Register first, then look. */
+		return finish_for(s, NO_MEMORY);
+	}
+	step result = push_taken(s);
+	for (int i = 0; i < TURN_TAKES && result == STEP_ON; i++) {
+		result = take_and_push(s, conn, &due_in_ms, &e);
+	}
+	if (result == STEP_FAILED && !is_passing(&e)) {
+		return finish(s, &e);
+	}
+	wait_after(s, result, due_in_ms);
 	return PUMP_WAIT;
 }
 
 static pump_next run(void *context, log_conn *conn)
 {
 	subscription *s = context;
-	const char *why = atomic_load(&s->ends_for);
 	if (!atomic_load(&s->is_open)) {
 		return PUMP_WAIT; /* the opener kicks again */
 	}
+	const char *why = atomic_load(&s->ends_for);
 	if (atomic_load(&s->is_closed)) {
 		if (s->stream == NULL) {
 			unref(s);
@@ -419,7 +445,7 @@ fail:
 	if (s != NULL) {
 		unref(s);
 	}
-	err_set(e, ERR_NO_MEMORY, "the server has no memory left for another subscription; try again later");
+	err_set(e, ERR_NO_MEMORY, "%s", NO_MEMORY);
 	return NULL;
 }
 
@@ -427,7 +453,7 @@ static void watch_credential(subscription *s)
 {
 	auth_watch *w = auth_watch_start(s->api->auth, s->principal, on_credential_end, s);
 	if (w == NULL) {
-		end(s, "the server has no memory left for another subscription; try again later");
+		end(s, NO_MEMORY);
 	}
 	atomic_store(&s->watch, w);
 	if (atomic_load(&s->is_closed)) {
@@ -460,6 +486,9 @@ void subscription_open(http_exchange *x, const subscription_request *request)
 	if (s->is_member) {
 		s->member = (httpmq_member){.topic_id = s->topic->topic_id, .consumer = s->consumer, .number = request->member};
 		httpmq_members_add(s->api->httpmq_members, &s->member);
+		if (!httpmq_group_join(s->api->httpmq_groups, &s->seat, s->topic->topic_id, s->consumer, s->pump)) {
+			end(s, NO_MEMORY);
+		}
 	} else {
 		/* Whoever was served before looks, and finds that it is not any more. */
 		log_wake(s->api->log, s->topic->topic_id, 0);

@@ -157,6 +157,7 @@ static bool take_new(taker *t, err *e)
 {
 	int64_t free_slots = t->consumer.max_inflight - t->counts.in_flight + (int64_t)t->over_count;
 	bool goes_on = free_slots > 0 && has_room(t);
+	t->out->has_more = t->out->has_more || (free_slots > 0 && !goes_on);
 	int64_t from = t->scanned;
 	size_t capacity = t->out->count + (size_t)(free_slots > 0 ? free_slots : 0);
 	while (goes_on) {
@@ -285,6 +286,7 @@ static bool take_turn(taker *t, err *e)
 	if (!look_for_others(t, &has_others, e)) {
 		return false;
 	}
+	t->out->is_shared = has_others;
 	if (has_others) {
 		t->most = 1;
 		t->out->has_yielded = t->consumer.last_member == t->request->member && !t->request->insists;

@@ -47,6 +47,7 @@ typedef struct take_result {
 	size_t count;
 	bool has_more;     /* there may be more at once */
 	bool is_replaced;  /* a newer subscription has taken the place of this one */
+	bool is_shared;    /* the group has other members, who take a message each in turn */
 	bool has_yielded;  /* it is another member's turn */
 	int64_t due_in_ms; /* until then nothing becomes due by itself; -1: nothing will */
 } take_result;

@@ -22,6 +22,7 @@ typedef struct bench_case {
 static const bench_case CASES[] = {
 	{"latency", "produce, 1 record, 1 connection", case_latency, false},
 	{"rate", "produce, 1 record per request, 64 connections", case_rate, false},
+	{"http2", "produce over HTTP/2, next to HTTP/1.1", case_http2, false},
 	{"batch", "produce, 1000 records per request", case_batch, false},
 	{"consume", "consume from the start", case_consume, false},
 	{"watch", "produce to SSE event", case_watch, false},
@@ -130,21 +131,29 @@ bool bench_log_verify(bench *b, bench_log *l, err *e)
 	return reader_verify(b->gateway, &l->topic, &l->ledger, l->payload, e);
 }
 
-bool bench_log_load(bench *b, bench_log *l, uint32_t connections, load_result *out, err *e)
+load_options bench_load_options(const bench *b, const bench_lanes *lanes)
+{
+	return (load_options){.address = gateway_address(b->gateway),
+						  .sources = &b->sources,
+						  .connections = lanes->connections,
+						  .streams = lanes->streams,
+						  .warmup_ms = b->options->warmup_ms,
+						  .measure_ms =
+							  lanes->measure_ms > 0 ? lanes->measure_ms : (int64_t)b->options->seconds * 1000};
+}
+
+bool bench_log_load(bench *b, bench_log *l, const bench_lanes *lanes, load_result *out, err *e)
 {
 	producer *p = malloc(sizeof *p);
+	load_options options = bench_load_options(b, lanes);
 	if (p == NULL) {
 		return err_set(e, ERR_NO_MEMORY, "out of memory");
 	}
-	bench_progress("  producing over %u connection%s for %u s", connections, connections == 1 ? "" : "s",
-				   b->options->seconds);
+	bench_progress("  producing over %u connection%s%s for %.1f s", lanes->connections,
+				   lanes->connections == 1 ? "" : "s", lanes->streams > 0 ? " of HTTP/2" : "",
+				   (double)options.measure_ms / 1e3);
 	producer_init(p, l->payload, &l->ledger, UINT64_MAX);
-	load_options options = {.address = gateway_address(b->gateway),
-							.sources = &b->sources,
-							.connections = connections,
-							.warmup_ms = b->options->warmup_ms,
-							.measure_ms = (int64_t)b->options->seconds * 1000,
-							.client = producer_client(p)};
+	options.client = producer_client(p);
 	bool ok = load_run(&options, out, e);
 	free(p);
 	return ok;

@@ -53,7 +53,8 @@ bool case_latency(bench *b, err *e)
 		goto out;
 	}
 	settle(b);
-	if (!bench_log_load(b, l, 1, &result, e) || !raw_half(b, l->payload, &raw, e) || !bench_log_verify(b, l, e)) {
+	if (!bench_log_load(b, l, &(bench_lanes){.connections = 1}, &result, e) || !raw_half(b, l->payload, &raw, e) ||
+		!bench_log_verify(b, l, e)) {
 		goto out;
 	}
 	report_row *row = report_add(b->report);
@@ -105,8 +106,8 @@ bool case_rate(bench *b, err *e)
 		goto out;
 	}
 	settle(b);
-	if (!bench_log_load(b, l, BENCH_RATE_CONNECTIONS, &result, e) || !pgbench_half(b, l->payload, &pgbench_rate, e) ||
-		!bench_log_verify(b, l, e)) {
+	if (!bench_log_load(b, l, &(bench_lanes){.connections = BENCH_RATE_CONNECTIONS}, &result, e) ||
+		!pgbench_half(b, l->payload, &pgbench_rate, e) || !bench_log_verify(b, l, e)) {
 		goto out;
 	}
 	report_row *row = report_add(b->report);
@@ -137,8 +138,8 @@ bool case_batch(bench *b, err *e)
 		goto out;
 	}
 	settle(b);
-	if (!bench_log_load(b, l, b->options->batch_connections, &result, e) || !raw_half(b, l->payload, &raw, e) ||
-		!bench_log_verify(b, l, e)) {
+	if (!bench_log_load(b, l, &(bench_lanes){.connections = b->options->batch_connections}, &result, e) ||
+		!raw_half(b, l->payload, &raw, e) || !bench_log_verify(b, l, e)) {
 		goto out;
 	}
 	report_row *row = report_add(b->report);

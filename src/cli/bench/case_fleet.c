@@ -107,7 +107,7 @@ typedef struct side {
 static bool take_round(side *s, uint32_t connections, err *e)
 {
 	load_result result;
-	if (!bench_log_load(&s->bench, s->log, connections, &result, e)) {
+	if (!bench_log_load(&s->bench, s->log, &(bench_lanes){.connections = connections}, &result, e)) {
 		return false;
 	}
 	s->records += result.records;

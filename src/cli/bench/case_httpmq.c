@@ -171,31 +171,44 @@ static bool take_publish(void *context, uint32_t connection, str body, uint32_t 
 	return true;
 }
 
-static bool measure_publish(bench *b, uint32_t connections, err *e)
+/* Over HTTP/2 the figure of HTTP/1.1 is the baseline. */
+static void add_publish_row(const bench *b, const bench_lanes *lanes, const load_result *result, uint64_t verified,
+							double *http1)
+{
+	double rate = bench_rate(result->requests, result->elapsed_ns);
+	bool is_http2 = lanes->streams > 0;
+	uint32_t count = is_http2 ? lanes->streams : lanes->connections;
+	report_row *row = add_row(b, is_http2 ? "httpmq-http2" : "httpmq", "messages/s", rate);
+	snprintf(row->what, sizeof row->what, "httpmq: publish 1 message, %u %s%s", count,
+			 is_http2 ? "stream" : "connection", count == 1 ? "" : "s");
+	snprintf(row->detail, sizeof row->detail, "p50 %.0f, p99 %.0f µs", microseconds(&result->latency, 0.5),
+			 microseconds(&result->latency, 0.99));
+	row->verified = verified;
+	bench_note_usage(row, result);
+	if (is_http2) {
+		row->baseline = *http1;
+		snprintf(row->baseline_what, sizeof row->baseline_what, "HTTP/1.1");
+		row->ratio_at_least = count == BENCH_RATE_CONNECTIONS ? 1 : 0;
+	} else {
+		*http1 = rate;
+	}
+}
+
+static bool measure_publish(bench *b, const bench_lanes *lanes, double *http1, err *e)
 {
 	subject s;
 	load_result result;
-	bench_progress("  publishing over %u connection%s for %u s", connections, connections == 1 ? "" : "s",
-				   b->options->seconds);
+	load_options options = bench_load_options(b, lanes);
+	bench_progress("  publishing over %u connection%s of HTTP/%s for %u s", lanes->connections,
+				   lanes->connections == 1 ? "" : "s", lanes->streams > 0 ? "2" : "1.1", b->options->seconds);
 	if (!subject_open(&s, b, e)) {
 		return false;
 	}
 	publisher p = {.request = buf_str(&s.publish)};
-	load_options options = {.address = gateway_address(b->gateway),
-							.sources = &b->sources,
-							.connections = connections,
-							.warmup_ms = b->options->warmup_ms,
-							.measure_ms = (int64_t)b->options->seconds * 1000,
-							.client = {&p, next_publish, take_publish}};
+	options.client = (load_client){&p, next_publish, take_publish};
 	bool ok = load_run(&options, &result, e) && check_shown(&s, "", STR("\"messages\":"), p.acknowledged, e);
 	if (ok) {
-		report_row *row = add_row(b, "httpmq", "messages/s", bench_rate(result.requests, result.elapsed_ns));
-		snprintf(row->what, sizeof row->what, "httpmq: publish 1 message, %u connection%s", connections,
-				 connections == 1 ? "" : "s");
-		snprintf(row->detail, sizeof row->detail, "p50 %.0f, p99 %.0f µs", microseconds(&result.latency, 0.5),
-				 microseconds(&result.latency, 0.99));
-		row->verified = p.acknowledged;
-		bench_note_usage(row, &result);
+		add_publish_row(b, lanes, &result, p.acknowledged, http1);
 	}
 	return subject_close(&s, e) && ok;
 }
@@ -375,12 +388,8 @@ static bool measure_acks(bench *b, err *e)
 	for (int i = 0; i < ACK_CONNECTIONS; i++) {
 		buf_init(&c->workers[i].request, REQUEST_MAX);
 	}
-	load_options options = {.address = gateway_address(b->gateway),
-							.sources = &b->sources,
-							.connections = ACK_CONNECTIONS,
-							.warmup_ms = b->options->warmup_ms,
-							.measure_ms = (int64_t)b->options->seconds * 1000,
-							.client = {c, next_step, take_step}};
+	load_options options = bench_load_options(b, &(bench_lanes){.connections = ACK_CONNECTIONS});
+	options.client = (load_client){c, next_step, take_step};
 	bool ok =
 		fill(&s, messages, e) && create_consumer(&s, "pull", SUBSCRIBER_WINDOW, e) && load_run(&options, &result, e);
 	uint64_t unacknowledged = 0;
@@ -404,9 +413,12 @@ static bool measure_acks(bench *b, err *e)
 
 bool case_httpmq(bench *b, err *e)
 {
-	static const uint32_t CONNECTIONS[] = {1, 16, 64};
-	for (size_t i = 0; i < sizeof CONNECTIONS / sizeof CONNECTIONS[0]; i++) {
-		if (!measure_publish(b, CONNECTIONS[i], e)) {
+	static const uint32_t COUNTS[] = {1, 16, BENCH_RATE_CONNECTIONS};
+	double http1 = 0;
+	for (size_t i = 0; i < sizeof COUNTS / sizeof COUNTS[0]; i++) {
+		const bench_lanes over_http1 = {.connections = COUNTS[i]};
+		const bench_lanes over_http2 = {.connections = 1, .streams = COUNTS[i]};
+		if (!measure_publish(b, &over_http1, &http1, e) || !measure_publish(b, &over_http2, &http1, e)) {
 			return false;
 		}
 	}

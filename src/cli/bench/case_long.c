@@ -96,18 +96,15 @@ static bool measure(bench *b, bench_log *l, pace *out, err *e)
 	if (r == NULL) {
 		return err_set(e, ERR_NO_MEMORY, "out of memory");
 	}
-	if (!bench_log_load(b, l, MEASURED_WRITERS, &result, e) || !ledger_settle(&l->ledger, e)) {
+	if (!bench_log_load(b, l, &(bench_lanes){.connections = MEASURED_WRITERS}, &result, e) ||
+		!ledger_settle(&l->ledger, e)) {
 		goto out;
 	}
 	out->write_rate = bench_rate(result.records, result.elapsed_ns);
 	out->write_p50_us = (double)latency_percentile(&result.latency, 0.5) / 1e3;
 	reader_init(r, b->gateway, &l->topic, &l->ledger, l->payload, true);
-	load_options options = {.address = gateway_address(b->gateway),
-							.sources = &b->sources,
-							.connections = READERS,
-							.warmup_ms = b->options->warmup_ms,
-							.measure_ms = (int64_t)b->options->seconds * 1000,
-							.client = reader_client(r)};
+	load_options options = bench_load_options(b, &(bench_lanes){.connections = READERS});
+	options.client = reader_client(r);
 	ok = load_run(&options, &result, e);
 	out->read_rate = bench_rate(result.records, result.elapsed_ns);
 	reader_dispose(r);

@@ -248,12 +248,8 @@ static bool measure(bench *b, uint32_t batch, err *e)
 		goto out;
 	}
 	bench_progress("  %d workers, %u jobs a claim, for %u s", WORKERS, batch, b->options->seconds);
-	load_options options = {.address = gateway_address(b->gateway),
-							.sources = &b->sources,
-							.connections = WORKERS,
-							.warmup_ms = b->options->warmup_ms,
-							.measure_ms = (int64_t)b->options->seconds * 1000,
-							.client = {.context = c, .next = next_request, .reply = take_reply}};
+	load_options options = bench_load_options(b, &(bench_lanes){.connections = WORKERS});
+	options.client = (load_client){.context = c, .next = next_request, .reply = take_reply};
 	if (!load_run(&options, &result, e)) {
 		goto out;
 	}

@@ -50,12 +50,8 @@ static bool measure(bench *b, const bench_log *l, uint32_t connections, err *e)
 	}
 	bench_progress("  reading over %u connections for %u s", connections, b->options->seconds);
 	reader_init(r, b->gateway, &l->topic, &l->ledger, l->payload, true);
-	load_options options = {.address = gateway_address(b->gateway),
-							.sources = &b->sources,
-							.connections = connections,
-							.warmup_ms = b->options->warmup_ms,
-							.measure_ms = (int64_t)b->options->seconds * 1000,
-							.client = reader_client(r)};
+	load_options options = bench_load_options(b, &(bench_lanes){.connections = connections});
+	options.client = reader_client(r);
 	bool ok = load_run(&options, &result, e);
 	reader_dispose(r);
 	free(r);

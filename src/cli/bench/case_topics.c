@@ -99,12 +99,8 @@ static bool run_load(bench *b, topics_load *load, uint32_t connections, const ch
 {
 	load_result result;
 	bench_progress("  %s, for %u s", what, b->options->seconds);
-	load_options options = {.address = gateway_address(b->gateway),
-							.sources = &b->sources,
-							.connections = connections,
-							.warmup_ms = b->options->warmup_ms,
-							.measure_ms = (int64_t)b->options->seconds * 1000,
-							.client = {.context = load, .next = next_request, .reply = take_reply}};
+	load_options options = bench_load_options(b, &(bench_lanes){.connections = connections});
+	options.client = (load_client){.context = load, .next = next_request, .reply = take_reply};
 	if (load->request.failed) {
 		return err_set(e, ERR_NO_MEMORY, "out of memory");
 	}

@@ -46,8 +46,16 @@ bool bench_queue_new(bench *b, const char *purpose, uint32_t records, uint32_t v
 void bench_log_free(bench_log *l); /* accepts NULL */
 /* Settles the ledger and reads everything back. */
 bool bench_log_verify(bench *b, bench_log *l, err *e) MUST_CHECK;
-/* Produces the log's payload over that many connections. */
-bool bench_log_load(bench *b, bench_log *l, uint32_t connections, load_result *out, err *e) MUST_CHECK;
+/* What a load goes over, and for how long. */
+typedef struct bench_lanes {
+	uint32_t connections;
+	uint32_t streams;   /* of each, over HTTP/2; 0 = HTTP/1.1 */
+	int64_t measure_ms; /* 0 = as the options say */
+} bench_lanes;
+/* The loop of it; the client is the caller's to fill in. */
+load_options bench_load_options(const bench *b, const bench_lanes *lanes);
+/* Produces the log's payload. */
+bool bench_log_load(bench *b, bench_log *l, const bench_lanes *lanes, load_result *out, err *e) MUST_CHECK;
 
 void bench_progress(const char *format, ...) __attribute__((format(printf, 1, 2)));
 double bench_rate(uint64_t count, int64_t elapsed_ns); /* a second */
@@ -72,6 +80,7 @@ bool bench_watch(bench *b, const watch_plan *plan, err *e) MUST_CHECK;
 
 bool case_latency(bench *b, err *e) MUST_CHECK;
 bool case_rate(bench *b, err *e) MUST_CHECK;
+bool case_http2(bench *b, err *e);
 bool case_batch(bench *b, err *e) MUST_CHECK;
 bool case_consume(bench *b, err *e) MUST_CHECK;
 bool case_watch(bench *b, err *e) MUST_CHECK;

@@ -3,12 +3,10 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/epoll.h>
 #include <unistd.h>
 
-#include "cli/bench/gateway.h"
-
-enum { EVENTS_AT_ONCE = 64, TICK_MS = 100 };
+#include "cli/bench/h2_load.h"
+#include "cli/bench/load_window.h"
 
 typedef struct lane {
 	peer peer;
@@ -18,16 +16,10 @@ typedef struct lane {
 } lane;
 
 typedef struct load {
+	load_window window;
 	const load_options *options;
-	load_result *result;
 	lane *lanes;
 	int epoll;
-	uint32_t waiting; /* lanes that wait */
-	bool is_measuring;
-	bool is_over;      /* nothing new is sent */
-	int64_t window_ns; /* its begin */
-	int64_t heard_ns;  /* the last complete reply */
-	usage before;
 } load;
 
 static bool watch(load *l, uint32_t index, bool writes, err *e)
@@ -42,33 +34,24 @@ static bool watch(load *l, uint32_t index, bool writes, err *e)
 		   err_set(e, ERR_INTERNAL, "epoll_ctl: %s", strerror(errno));
 }
 
-static bool take_reply(load *l, uint32_t index, err *e)
+/* The next request, if there is one; *event is what came of it. */
+static bool send_next(load *l, uint32_t index, peer_event *event)
 {
 	lane *n = &l->lanes[index];
-	int64_t now_ns = latency_now_ns();
-	uint32_t records = 0;
-	n->waits = false;
-	l->waiting--;
-	if (peer_status(&n->peer) / 100 != 2) {
-		return gateway_refused("a request", peer_status(&n->peer), peer_body(&n->peer), e);
+	str request = load_window_next(&l->window, index);
+	n->waits = request.ptr != NULL;
+	if (n->waits) {
+		n->sent_ns = latency_now_ns();
+		*event = peer_send(&n->peer, request);
 	}
-	if (!l->options->client.reply(l->options->client.context, index, peer_body(&n->peer), &records, e)) {
-		return false;
-	}
-	if (l->is_measuring) {
-		l->result->requests++;
-		l->result->records += records;
-		latency_add(&l->result->latency, now_ns - n->sent_ns);
-	}
-	l->heard_ns = now_ns;
-	return true;
+	return n->waits;
 }
 
 /* Acts on what a connection did, and keeps it busy until it has to wait. */
 static bool advance(load *l, uint32_t index, peer_event event, err *e)
 {
 	lane *n = &l->lanes[index];
-	for (;;) {
+	do {
 		switch (event) {
 		case PEER_WANTS_WRITE:
 			return watch(l, index, true, e);
@@ -78,20 +61,13 @@ static bool advance(load *l, uint32_t index, peer_event event, err *e)
 			return err_set(e, ERR_UNAVAILABLE, "connection %u to the server broke: %s", index,
 						   errno != 0 ? strerror(errno) : "closed, or not an HTTP/1.1 reply");
 		case PEER_DONE:
-			if (!take_reply(l, index, e)) {
+			if (!load_window_take(&l->window, index, peer_status(&n->peer), peer_body(&n->peer), n->sent_ns, e)) {
 				return false;
 			}
 			break;
 		}
-		str request = l->is_over ? STR_NONE : l->options->client.next(l->options->client.context, index);
-		if (request.ptr == NULL) {
-			return true;
-		}
-		n->waits = true;
-		l->waiting++;
-		n->sent_ns = latency_now_ns();
-		event = peer_send(&n->peer, request);
-	}
+	} while (send_next(l, index, &event));
+	return true;
 }
 
 static bool open_lanes(load *l, err *e)
@@ -111,94 +87,39 @@ static bool open_lanes(load *l, err *e)
 	return true;
 }
 
-static bool start_lanes(load *l, err *e)
+static bool start_lanes(void *context, err *e)
 {
+	load *l = context;
 	for (uint32_t i = 0; i < l->options->connections; i++) {
-		lane *n = &l->lanes[i];
-		str request = l->options->client.next(l->options->client.context, i);
-		if (request.ptr == NULL) {
-			continue;
-		}
-		n->waits = true;
-		l->waiting++;
-		n->sent_ns = latency_now_ns();
-		if (!advance(l, i, peer_send(&n->peer, request), e)) {
+		peer_event event;
+		if (send_next(l, i, &event) && !advance(l, i, event, e)) {
 			return false;
 		}
 	}
 	return true;
 }
 
-static void end_window(load *l, int64_t end_ns)
+static bool act(void *context, const struct epoll_event *event, err *e)
 {
-	usage after = usage_now(l->options->sources);
-	l->result->spent = usage_between(&l->before, &after);
-	l->result->elapsed_ns = end_ns - l->window_ns;
-	l->is_measuring = false;
-	l->is_over = true;
+	load *l = context;
+	uint32_t index = event->data.u32;
+	return !l->lanes[index].waits || advance(l, index, peer_continue(&l->lanes[index].peer), e);
 }
 
-/* Begins and ends the window when its time has come. */
-static void keep_time(load *l, int64_t begin_ns, int64_t now_ns)
-{
-	int64_t warmup_ns = l->options->warmup_ms * 1000000;
-	if (l->is_over) {
-		return;
-	}
-	if (!l->is_measuring && now_ns - begin_ns >= warmup_ns) {
-		l->is_measuring = true;
-		l->before = usage_now(l->options->sources);
-		l->window_ns = latency_now_ns();
-	} else if (l->is_measuring && now_ns - l->window_ns >= l->options->measure_ms * 1000000) {
-		end_window(l, now_ns);
-	}
-}
-
-static bool loop(load *l, err *e)
-{
-	struct epoll_event events[EVENTS_AT_ONCE];
-	int64_t begin_ns = latency_now_ns();
-	keep_time(l, begin_ns, begin_ns);
-	l->heard_ns = begin_ns;
-	if (!start_lanes(l, e)) {
-		return false;
-	}
-	while (l->waiting > 0) {
-		int n = epoll_wait(l->epoll, events, EVENTS_AT_ONCE, TICK_MS);
-		if (n < 0 && errno != EINTR) {
-			return err_set(e, ERR_INTERNAL, "epoll_wait: %s", strerror(errno));
-		}
-		for (int i = 0; i < n; i++) {
-			uint32_t index = events[i].data.u32;
-			if (l->lanes[index].waits && !advance(l, index, peer_continue(&l->lanes[index].peer), e)) {
-				return false;
-			}
-		}
-		int64_t now_ns = latency_now_ns();
-		keep_time(l, begin_ns, now_ns);
-		if (now_ns - l->heard_ns > (int64_t)LOAD_TIMEOUT_MS * 1000000) {
-			return err_set(e, ERR_TIMEOUT, "%u requests got no reply within %d ms", l->waiting, LOAD_TIMEOUT_MS);
-		}
-	}
-	if (l->is_measuring) {
-		end_window(l, l->heard_ns);
-	}
-	return true;
-}
-
-bool load_run(const load_options *options, load_result *out, err *e)
+static bool run_http1(const load_options *options, load_result *out, err *e)
 {
 	bool ok = false;
-	load l = {.options = options, .result = out, .epoll = -1};
-	memset(out, 0, sizeof *out);
-	latency_reset(&out->latency);
+	load l = {.options = options, .epoll = -1};
 	l.lanes = calloc(options->connections, sizeof *l.lanes);
 	l.epoll = epoll_create1(EPOLL_CLOEXEC);
 	if (l.lanes == NULL || l.epoll < 0) {
 		err_set(e, ERR_NO_MEMORY, "out of memory or file descriptors");
 		goto out;
 	}
-	ok = open_lanes(&l, e) && loop(&l, e);
+	if (open_lanes(&l, e)) {
+		load_window_begin(&l.window, options, out);
+		ok = load_window_run(&l.window, &(load_carrier){&l, l.epoll, start_lanes, act}, e);
+	}
 out:
 	for (uint32_t i = 0; l.lanes != NULL && l.epoll >= 0 && i < options->connections; i++) {
 		peer_dispose(&l.lanes[i].peer);
@@ -208,4 +129,9 @@ out:
 	}
 	free(l.lanes);
 	return ok;
+}
+
+bool load_run(const load_options *options, load_result *out, err *e)
+{
+	return options->streams > 0 ? h2_load_run(options, out, e) : run_http1(options, out, e);
 }

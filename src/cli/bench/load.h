@@ -1,6 +1,7 @@
 /*
- * bench/load: a closed loop over keep-alive connections: each sends its next request as soon as its reply is
- * complete. What is sent and what a reply must look like is the client's business.
+ * bench/load: a closed loop of lanes: each sends its next request as soon as its reply is complete. A lane is a keep-alive
+ * connection, or one of the streams of an HTTP/2 connection. What is sent and what a reply must look like is the client's
+ * business.
  *
  * Warm-up comes first and is not measured. Replies that are complete within the window count; after it, what is under
  * way is awaited and checked, not counted.
@@ -16,20 +17,21 @@
 #include "cli/bench/peer.h"
 #include "cli/bench/usage.h"
 
-enum { LOAD_CONNECTIONS_MAX = 1024, LOAD_TIMEOUT_MS = 30000 };
+enum { LOAD_LANES_MAX = 1024, LOAD_TIMEOUT_MS = 30000 };
 
 typedef struct load_client {
 	void *context;
-	/* The next request of a connection; ptr NULL = it has no more. */
-	str (*next)(void *context, uint32_t connection);
+	/* The next request of a lane, as HTTP/1.1 writes it; ptr NULL = it has no more. */
+	str (*next)(void *context, uint32_t lane);
 	/* Checks a reply; *records is what it is worth. False stops the run. */
-	bool (*reply)(void *context, uint32_t connection, str body, uint32_t *records, err *e);
+	bool (*reply)(void *context, uint32_t lane, str body, uint32_t *records, err *e);
 } load_client;
 
 typedef struct load_options {
 	const peer_address *address;
 	const usage_sources *sources;
 	uint32_t connections;
+	uint32_t streams; /* of each connection, over HTTP/2; 0 = HTTP/1.1 */
 	int64_t warmup_ms;
 	int64_t measure_ms;
 	load_client client;

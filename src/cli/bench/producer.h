@@ -17,7 +17,7 @@ typedef struct producer {
 	ledger *ledger;
 	uint64_t requests_left;
 	uint32_t next_variant;
-	uint32_t variants[LOAD_CONNECTIONS_MAX]; /* under way, per connection */
+	uint32_t variants[LOAD_LANES_MAX]; /* under way, per lane */
 } producer;
 
 void producer_init(producer *p, const payload *what, ledger *acknowledged, uint64_t max_requests);
