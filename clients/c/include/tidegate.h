@@ -78,6 +78,10 @@ typedef struct tg_error {
 	int code;       /* Fluvio's number for it (2001 = topic not found), 0 = none */
 	int http;       /* status of the answer, 0 = there was none */
 	bool retryable; /* the same call may succeed later */
+	/* Of TG_ERR_OFFSET_EVICTED and TG_ERR_OFFSET_OUT_OF_RANGE, -1 = not told. */
+	int32_t partition;
+	int64_t start_offset; /* the first record there is */
+	int64_t end_offset;   /* the next one to be written */
 	char message[480];
 } tg_error;
 

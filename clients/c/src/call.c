@@ -1,6 +1,8 @@
 #include "call.h"
 
 #include "error.h"
+#include "packet.h"
+#include "topic.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -58,7 +60,8 @@ static bool add_header(call *c, const char *name, const char *value)
 
 static bool add_headers(call *c, const tg_config *config, const call_request *r)
 {
-	bool is_done = add_header(c, "Expect:", "") && add_header(c, "Accept: ", "application/json");
+	bool is_done =
+		add_header(c, "Expect:", "") && add_header(c, "Accept: ", r->accept != NULL ? r->accept : "application/json");
 	if (config->api_key != NULL && config->api_key[0] != '\0') {
 		is_done = is_done && add_header(c, "X-API-Key: ", config->api_key);
 	}
@@ -204,6 +207,8 @@ static tg_status kind_of(long http, const char *code)
 		{"record_too_large", TG_ERR_RECORD_TOO_LARGE},
 		{"batch_too_large", TG_ERR_RECORD_TOO_LARGE},
 		{"topic_full", TG_ERR_TOPIC_FULL},
+		{"offset_evicted", TG_ERR_OFFSET_EVICTED},
+		{"offset_out_of_range", TG_ERR_OFFSET_OUT_OF_RANGE},
 		{"topic_exists_incompatible", TG_ERR_TOPIC_EXISTS},
 		{"producer_fenced", TG_ERR_FENCED},
 		{"producer_sequence_gap", TG_ERR_FENCED},
@@ -233,6 +238,13 @@ static tg_status kind_of(long http, const char *code)
 	default:
 		return TG_ERR_SERVER;
 	}
+}
+
+static void read_detail(const json_t *detail, tg_error *error)
+{
+	error->partition = (int32_t)tgi_topic_integer(detail, "partition", -1);
+	error->start_offset = tgi_topic_integer(detail, "next_available", tgi_topic_integer(detail, "start_offset", -1));
+	error->end_offset = tgi_topic_integer(detail, "end_offset", -1);
 }
 
 tg_status tgi_call_judge(call *c, CURLcode result, tg_error *error)
@@ -266,8 +278,18 @@ tg_status tgi_call_judge(call *c, CURLcode result, tg_error *error)
 	}
 	error->http = (int)c->http;
 	error->retryable = kind == TG_ERR_UNAVAILABLE;
+	if (kind == TG_ERR_OFFSET_EVICTED || kind == TG_ERR_OFFSET_OUT_OF_RANGE) {
+		read_detail(json_object_get(envelope, "detail"), error);
+	}
 	json_decref(body);
 	return kind;
+}
+
+bool tgi_call_has_packets(const call *c)
+{
+	const char *type = NULL;
+	curl_easy_getinfo(c->easy, CURLINFO_CONTENT_TYPE, &type);
+	return type != NULL && strncmp(type, PACKET_MEDIA_TYPE, sizeof PACKET_MEDIA_TYPE - 1) == 0;
 }
 
 json_t *tgi_call_json(const call *c, tg_error *error)

@@ -178,7 +178,8 @@ int main(int argc, char **argv)
 		fail(&error);
 		return 1;
 	}
-	bool is_url = tg_config_set_endpoint(config, argv[2]) == TG_OK || complain("the URL begins with http:// or https://");
+	bool is_url =
+		tg_config_set_endpoint(config, argv[2]) == TG_OK || complain("the URL begins with http:// or https://");
 	bool is_connected = is_url && (tg_connect(config, &client, &error) == TG_OK || fail(&error));
 	tg_config_free(config);
 	if (!is_connected) {
