@@ -26,17 +26,38 @@ static size_t take_body(char *bytes, size_t size, size_t count, void *context)
 	return c->is_broken ? 0 : len;
 }
 
+/* The value of a header of that name (small letters, with its colon); false: it is another one, or too long. */
+static bool header_value(const char *line, size_t len, const char *name, char value[CALL_ETAG_BYTES_MAX + 1])
+{
+	size_t begin = strlen(name);
+	if (len <= begin || strncasecmp(line, name, begin) != 0) {
+		return false;
+	}
+	while (begin < len && line[begin] == ' ') {
+		begin++;
+	}
+	while (len > begin && (line[len - 1] == '\r' || line[len - 1] == '\n' || line[len - 1] == ' ')) {
+		len--;
+	}
+	if (len - begin > CALL_ETAG_BYTES_MAX) {
+		return false;
+	}
+	memcpy(value, line + begin, len - begin);
+	value[len - begin] = '\0';
+	return true;
+}
+
 static size_t take_header(char *line, size_t size, size_t count, void *context)
 {
-	static const char name[] = "retry-after:";
 	call *c = context;
 	size_t len = size * count;
+	char value[CALL_ETAG_BYTES_MAX + 1];
 	c->is_headed = line[0] == '\r' || line[0] == '\n';
-	if (len >= sizeof name && len < 64 && strncasecmp(line, name, sizeof name - 1) == 0) {
-		char digits[64] = {0};
-		memcpy(digits, line + sizeof name - 1, len - (sizeof name - 1));
-		long seconds = strtol(digits, NULL, 10);
+	if (header_value(line, len, "retry-after:", value)) {
+		long seconds = strtol(value, NULL, 10);
 		c->retry_after_ms = seconds < 0 ? 0 : (seconds > RETRY_AFTER_MAX_S ? RETRY_AFTER_MAX_S : seconds) * 1000L;
+	} else if (header_value(line, len, "etag:", value)) {
+		memcpy(c->etag, value, sizeof value);
 	}
 	return len;
 }
@@ -116,6 +137,7 @@ tg_status tgi_call_prepare(call *c, tg_client *client, const call_request *r, tg
 	curl_slist_free_all(c->headers);
 	c->headers = NULL;
 	c->retry_after_ms = 0;
+	c->etag[0] = '\0';
 	c->http = 0;
 	c->is_headed = false;
 	c->is_broken = false;

@@ -18,6 +18,8 @@
 
 #define CALL_REPLY_BYTES_MAX ((size_t)256 << 20)
 
+enum { CALL_ETAG_BYTES_MAX = 127 };
+
 typedef struct call_request {
 	const char *method;
 	const char *path;   /* from / on, percent-encoded */
@@ -34,7 +36,8 @@ typedef struct call {
 	CURL *easy;
 	struct curl_slist *headers;
 	buffer reply;
-	int64_t retry_after_ms; /* 0 = not told */
+	int64_t retry_after_ms;             /* 0 = not told */
+	char etag[CALL_ETAG_BYTES_MAX + 1]; /* "" = none */
 	long http;
 	bool is_headed; /* the head of the answer has come to its end */
 	bool is_broken; /* too long, or no memory */

@@ -20,6 +20,7 @@ typedef struct sender {
 	call count_call; /* the description of the topic, for its partitions */
 	bool is_counting;
 	int64_t count_at_ms;
+	char known[CALL_ETAG_BYTES_MAX + 32]; /* "If-None-Match: " and the tag of the last description, "" = none yet */
 } sender;
 
 /* ---- what became of a batch ---- */
@@ -215,8 +216,13 @@ static void answered(tg_producer *p, lane *l, CURLcode result)
 static void start_counting(sender *s)
 {
 	tg_producer *p = s->p;
+	const char *headers[] = {s->known[0] != '\0' ? s->known : NULL, NULL};
 	const call_request request = {
-		.method = "GET", .path = p->description_path, .timeout_ms = p->client->config.request_timeout_ms};
+		.method = "GET",
+		.path = p->description_path,
+		.headers = headers,
+		.timeout_ms = p->client->config.request_timeout_ms,
+	};
 	tg_error ignored; /* counting again later is all there is to do */
 	s->is_counting = tgi_call_prepare(&s->count_call, p->client, &request, &ignored) == TG_OK &&
 					 curl_multi_add_handle(p->multi, s->count_call.easy) == CURLM_OK;
@@ -229,7 +235,10 @@ static void counted(sender *s, CURLcode result)
 	curl_multi_remove_handle(p->multi, s->count_call.easy);
 	s->is_counting = false;
 	if (tgi_call_judge(&s->count_call, result, &ignored) != TG_OK) {
-		return;
+		return; /* not modified, or no answer now */
+	}
+	if (s->count_call.etag[0] != '\0') {
+		snprintf(s->known, sizeof s->known, "If-None-Match: %s", s->count_call.etag);
 	}
 	json_t *description = tgi_call_json(&s->count_call, &ignored);
 	uint32_t count = tgi_topic_partition_count(description);

@@ -431,9 +431,9 @@ int main(int argc, char **argv)
 	} else if (strcmp(verb, "admin") == 0) {
 		admin(client, topic);
 	} else if (strcmp(verb, "positions") == 0) {
-		told("list", tg_consumer_offsets(client, topic, print_offset, NULL, &error), &error);
+		told("list", tg_consumer_offsets(client, NULL, topic, print_offset, NULL, &error), &error);
 	} else if (strcmp(verb, "forget") == 0) {
-		told("forget", tg_consumer_offset_delete(client, argv[4], topic, &error), &error);
+		told("forget", tg_consumer_offset_delete(client, argv[4], topic, -1, &error), &error);
 	} else {
 		return 2;
 	}
