@@ -314,7 +314,7 @@ TG_API tg_status tg_consumer_config_set_id(tg_consumer_config *config, const cha
 TG_API void tg_consumer_config_set_strategy(tg_consumer_config *config, tg_strategy strategy);   /* none */
 TG_API void tg_consumer_config_set_flush_ms(tg_consumer_config *config, int64_t flush_ms);       /* 10 000 */
 TG_API void tg_consumer_config_set_disable_continuous(tg_consumer_config *config, bool disable); /* false */
-TG_API void tg_consumer_config_set_max_bytes(tg_consumer_config *config, size_t bytes);          /* 1 MiB an answer */
+TG_API void tg_consumer_config_set_max_bytes(tg_consumer_config *config, size_t bytes);          /* 1 MiB at a time */
 TG_API void tg_consumer_config_set_isolation(tg_consumer_config *config, tg_isolation isolation);
 /* try until 100; waits 1 s, then a tenth longer each time, at most 30 s. Bounded streams never reconnect. */
 TG_API void tg_consumer_config_set_retry(tg_consumer_config *config, tg_retry_mode mode, uint32_t tries);
@@ -326,7 +326,8 @@ TG_API void tg_consumer_config_free(tg_consumer_config *config);
 typedef struct tg_stream tg_stream;
 typedef struct tg_record tg_record;
 
-/* Reads where each partition begins and, for a bounded stream, ends. One connection a partition.
+/* Reads where each partition begins and, for a bounded stream, ends. A live stream has one connection, or one for each
+ * partition that was chosen; a bounded one asks for 16 pages at a time at most.
  * TG_ERR_TOPIC_NOT_FOUND, TG_ERR_PARTITION_NOT_FOUND, TG_ERR_OFFSET_OUT_OF_RANGE. TG_ERR_INVALID_ARGUMENT: also a strategy
  * without a consumer id. */
 TG_API tg_status tg_stream_open(tg_client *client, const tg_consumer_config *config, tg_stream **out, tg_error *error);
