@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import threading
 import time
-from base64 import b64encode
 from collections.abc import Callable
 
 from .errors import FluvioError
+from .packets import message_head
 
 RECORDS_MAX = 10_000  # of one request to the server
 FIXED_BYTES = 61  # Fluvio's header of a batch and the length of its list
@@ -27,32 +26,18 @@ def record_bytes(key: bytes | None, value: bytes, age_ms: int, index: int) -> in
     return _varint_bytes(inner) + inner
 
 
-def _message(key: bytes | None, value: bytes, timestamp_ms: int, partition: int) -> dict[str, object]:
-    """As JSON holds it: text where the bytes are text, else base64."""
-    message: dict[str, object] = {"partition": partition, "timestamp": timestamp_ms}
-    try:
-        message["value"] = value.decode()
-        if key is not None:
-            message["key"] = key.decode()
-    except UnicodeDecodeError:
-        message["encoding"] = "base64"
-        message["value"] = b64encode(value).decode()
-        if key is not None:
-            message["key"] = b64encode(key).decode()
-    return message
-
-
 class Batch:
-    """Filled under the producer's lock, then sent by one thread, then settled once: with offsets or with an error."""
+    """Filled under the producer's lock, then sent by one thread, then settled once: with the offset of its
+    first record or with an error."""
 
     def __init__(self, partition: int) -> None:
         self.partition = partition
         self.created_ms = int(time.time() * 1000)
         self.created_s = time.monotonic()
         self.bytes = FIXED_BYTES
-        self.offsets: list[int] = []
+        self.base_offset = -1
         self.error: FluvioError | None = None
-        self._records: list[tuple[bytes | None, bytes, int]] = []
+        self._parts: list[bytes] = []
         self._count = 0
         self._lock = threading.Lock()
         self._settled = threading.Event()
@@ -66,21 +51,21 @@ class Batch:
 
     def add(self, key: bytes | None, value: bytes, timestamp_ms: int, bytes_then: int) -> int:
         """The record's place in the batch."""
-        self._records.append((key, value, timestamp_ms))
+        head = message_head(self.partition, timestamp_ms, key, len(value))
+        self._parts += (head, value) if key is None else (head, key, value)
         self.bytes = bytes_then
         self._count += 1
         return self._count - 1
 
     def body(self) -> bytes:
-        messages = [_message(key, value, ms, self.partition) for key, value, ms in self._records]
-        return json.dumps({"messages": messages}, ensure_ascii=False, separators=(",", ":")).encode()
+        return b"".join(self._parts)
 
     # ---- the outcome ----
 
-    def settle(self, offsets: list[int], error: FluvioError | None = None) -> None:
+    def settle(self, base_offset: int, error: FluvioError | None = None) -> None:
         with self._lock:
-            self.offsets, self.error = offsets, error
-            self._records = []
+            self.base_offset, self.error = base_offset, error
+            self._parts = []
             self._settled.set()
             callbacks, self._callbacks = self._callbacks, []
         for callback in callbacks:

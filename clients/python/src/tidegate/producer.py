@@ -11,11 +11,12 @@ from collections.abc import Iterable
 from .batch import FIXED_BYTES, RECORDS_MAX, Batch, record_bytes
 from .config import FluvioConfig
 from .errors import ErrorKind, FluvioError
+from .metadata import fetch_partition_count
 from .output import ProduceOutput
 from .partitioner import SpecificPartitioner
 from .producer_config import TopicProducerConfig
 from .sender import Lane, Sender
-from .transport import Transport, path_of
+from .transport import Transport
 
 QUEUE_WAIT_S = 30.0
 CLOSE_DEADLINE_MS = 30_000
@@ -62,7 +63,7 @@ class TopicProducer:
         self._is_closed = False
         self._wants_refresh = False
         try:
-            count = self._fetch_partition_count()
+            count = fetch_partition_count(self._transport, self.topic)
             if isinstance(settings.partitioner, SpecificPartitioner):
                 self._check_partition(settings.partitioner.partition(None, b"", count), count)
         except BaseException:
@@ -79,15 +80,9 @@ class TopicProducer:
 
     # ---- metadata ----
 
-    def _fetch_partition_count(self) -> int:
-        try:
-            return int(self._transport.call("GET", path_of("topics", self.topic))["partitions"])
-        except FluvioError as error:
-            raise error.about(self.topic) from None
-
     def _refresh(self) -> None:
         try:
-            count = self._fetch_partition_count()
+            count = fetch_partition_count(self._transport, self.topic)
         except FluvioError:
             return  # sending says what is wrong
         with self._lock:
@@ -266,7 +261,7 @@ class TopicProducer:
         self._sender.stop()
         self._transport.close()
         for batch in lost:
-            batch.settle([], closed)
+            batch.settle(-1, closed)
         for thread in self._threads:
             if thread is not threading.current_thread():
                 thread.join()
@@ -284,12 +279,12 @@ class TopicProducer:
                 continue
             batch = p.in_flight
             assert batch is not None
-            offsets, error = self._sender.send(p.lane, batch)
+            base_offset, error = self._sender.send(p.lane, batch)
             with self._lock:
                 lost = self._finish(p, error)
-            batch.settle(offsets, error)
+            batch.settle(base_offset, error)
             for left in lost:
-                left.settle([], error)
+                left.settle(-1, error)
             self._sender.report(batch, error)
 
     def _next(self) -> _Partition | None:
