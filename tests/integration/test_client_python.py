@@ -24,10 +24,17 @@ from tidegate import (Compression, ConsumerConfig, ConsumerConfigExtBuilder, Del
                       Fluvio, FluvioConfig, FluvioError, Offset, OffsetManagementStrategy, RetryMode, RetryPolicy,
                       RetryStrategy, SiphashRoundRobinPartitioner, TopicProducerConfigBuilder, TopicSpec,
                       partition_for_key)
-from tidegate.batch import FIXED_BYTES, record_bytes  # noqa: E402
+from tidegate.batch import FIXED_BYTES, content_bytes  # noqa: E402
+from tidegate.batch import record_bytes as bytes_of_content  # noqa: E402
 
 HOUR_MS = 3_600_000
 QUICK = RetryPolicy(max_retries=6, initial_delay_ms=1, strategy=RetryStrategy.FIXED)
+
+
+def record_bytes(key, value, age_ms, index):
+    return bytes_of_content(content_bytes(key, value), age_ms, index)
+
+
 EXAMPLES = sorted((ROOT / "clients" / "python" / "examples").glob("*.py"))
 
 

@@ -15,14 +15,23 @@ FIXED_BYTES = 61  # Fluvio's header of a batch and the length of its list
 
 def _varint_bytes(value: int) -> int:
     """Of a zigzag varint; value >= 0."""
-    return max(1, ((value << 1).bit_length() + 6) // 7)
+    if value < 64:
+        return 1
+    if value < 8_192:
+        return 2
+    return ((value << 1).bit_length() + 6) // 7
 
 
-def record_bytes(key: bytes | None, value: bytes, age_ms: int, index: int) -> int:
+def content_bytes(key: bytes | None, value: bytes) -> int:
+    """What of a record's size is the same in every batch: attributes, key, value, the count of headers."""
+    size = len(value)
+    size += 3 + _varint_bytes(size)
+    return size if key is None else size + _varint_bytes(len(key)) + len(key)
+
+
+def record_bytes(content: int, age_ms: int, index: int) -> int:
     """What the record takes in a batch of Fluvio's, so that batches end where a Fluvio user expects them to."""
-    inner = 1 + _varint_bytes(age_ms) + _varint_bytes(index) + 1 + _varint_bytes(len(value)) + len(value) + 1
-    if key is not None:
-        inner += _varint_bytes(len(key)) + len(key)
+    inner = content + _varint_bytes(age_ms) + _varint_bytes(index)
     return _varint_bytes(inner) + inner
 
 
@@ -46,16 +55,19 @@ class Batch:
     def __len__(self) -> int:
         return self._count
 
-    def bytes_with(self, key: bytes | None, value: bytes, now_ms: int) -> int:
-        return self.bytes + record_bytes(key, value, max(0, now_ms - self.created_ms), self._count)
-
-    def add(self, key: bytes | None, value: bytes, timestamp_ms: int, bytes_then: int) -> int:
-        """The record's place in the batch."""
-        head = message_head(self.partition, timestamp_ms, key, len(value))
+    def add(
+        self, key: bytes | None, value: bytes, content: int, timestamp_ms: int | None, now_ms: int, bytes_max: int
+    ) -> int:
+        """The record's place in the batch; -1 when it would grow beyond bytes_max, which the first one may."""
+        index = self._count
+        size = self.bytes + record_bytes(content, max(0, now_ms - self.created_ms), index)
+        if index and (size > bytes_max or index == RECORDS_MAX):
+            return -1
+        head = message_head(self.partition, timestamp_ms or now_ms, key, len(value))
         self._parts += (head, value) if key is None else (head, key, value)
-        self.bytes = bytes_then
-        self._count += 1
-        return self._count - 1
+        self.bytes = size
+        self._count = index + 1
+        return index
 
     def body(self) -> bytes:
         return b"".join(self._parts)
