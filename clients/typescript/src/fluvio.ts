@@ -108,8 +108,7 @@ export class Fluvio {
     const transport = this.#connected();
     const settings = parseProducerConfig(config);
     const codec = findCodec(settings.compression, this.#codecs);
-    const { partitions } = await fetchTopic(transport, topic);
-    return new TopicProducer(transport, topic, partitions, settings, codec);
+    return new TopicProducer(transport, await fetchTopic(transport, topic), settings, codec);
   }
 
   /** Throws TopicNotFound, PartitionNotFound. */

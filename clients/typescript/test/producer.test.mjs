@@ -123,7 +123,7 @@ test("a refusal is not repeated, sticks to its partition, and can be cleared", a
   producer.clearErrors();
   await (await producer.send(null, "d", { partition: 0 })).wait();
   await producer.flush();
-  assert.deepEqual(recorder.requests.map((request) => [request.messages[0].value, request.headers["producer-epoch"], request.headers["producer-seq"]]), [
+  assert.deepEqual(recorder.requests.map((request) => [request.messages[0].valueString(), request.headers["producer-epoch"], request.headers["producer-seq"]]), [
     ["a", "0", "0"],
     ["c", "0", "0"],
     ["d", "1", "0"],
