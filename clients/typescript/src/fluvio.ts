@@ -107,7 +107,7 @@ export class Fluvio {
   async topicProducerWithConfig(topic: string, config: TopicProducerConfig): Promise<TopicProducer> {
     const transport = this.#connected();
     const settings = parseProducerConfig(config);
-    const codec = findCodec(settings.compression, this.#codecs);
+    const codec = await findCodec(settings.compression, this.#codecs);
     return new TopicProducer(transport, await fetchTopic(transport, topic), settings, codec);
   }
 
