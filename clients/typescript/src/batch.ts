@@ -33,7 +33,7 @@ export class Batch {
   readonly openedMs: number;
   readonly #partition: number;
   readonly #baseTimestampMs: number;
-  readonly #packets = new PacketWriter();
+  readonly #packets: PacketWriter;
   #count = 0;
   #bytes = BATCH_FIXED_BYTES;
   #resolve!: (firstOffset: number) => void;
@@ -41,7 +41,9 @@ export class Batch {
   /** The offset of its first record, once all are stored. */
   readonly done: Promise<number>;
 
-  constructor(partition: number, baseTimestampMs: number, nowMs: number) {
+  /** `expectedBytes`: of its body, a guess. */
+  constructor(partition: number, baseTimestampMs: number, nowMs: number, expectedBytes: number) {
+    this.#packets = new PacketWriter(expectedBytes);
     this.openedMs = nowMs;
     this.#partition = partition;
     this.#baseTimestampMs = baseTimestampMs;

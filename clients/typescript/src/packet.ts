@@ -38,13 +38,17 @@ export interface RecordParts {
   timestampMs: number;
 }
 
-const FIRST_BYTES = 4096;
-
 /** Writes records one behind the other. */
 export class PacketWriter {
-  #bytes = new Uint8Array(FIRST_BYTES);
-  #view = new DataView(this.#bytes.buffer);
+  #bytes: Uint8Array;
+  #view: DataView;
   #length = 0;
+
+  /** It grows as needed, at some cost. */
+  constructor(expectedBytes: number) {
+    this.#bytes = new Uint8Array(expectedBytes);
+    this.#view = new DataView(this.#bytes.buffer);
+  }
 
   /** What was written. */
   get bytes(): Uint8Array {

@@ -35,6 +35,10 @@ interface Blocked {
   settled: Promise<unknown>;
 }
 
+/** What the body of a batch is expected to take: at first, and more than the one before it did. */
+const FIRST_BATCH_BYTES = 4096;
+const SLACK_BYTES = 256;
+
 /** One that later changes of the caller's buffers do not reach. */
 function copyRecord(record: RecordParts): RecordParts {
   return { ...record, key: record.key && new Uint8Array(record.key), value: new Uint8Array(record.value) };
@@ -51,6 +55,7 @@ export class PartitionQueue {
   readonly #sender: BatchSender;
   readonly #abort = new AbortController();
   #open: Batch | undefined;
+  #expectedBytes = FIRST_BATCH_BYTES;
   #linger: ReturnType<typeof setTimeout> | undefined;
   #waiting: Batch[] = [];
   #inFlight: Batch | undefined;
@@ -96,7 +101,7 @@ export class PartitionQueue {
     }
     let batch = this.#open;
     if (!batch) {
-      batch = this.#open = new Batch(this.#partition, record.timestampMs, Date.now());
+      batch = this.#open = new Batch(this.#partition, record.timestampMs, Date.now(), this.#expectedBytes);
       if (lingerMs > 0) {
         this.#linger = setTimeout(() => this.#close(), lingerMs);
       }
@@ -134,6 +139,7 @@ export class PartitionQueue {
   #close(): void {
     clearTimeout(this.#linger);
     if (this.#open) {
+      this.#expectedBytes = this.#open.body().length + SLACK_BYTES;
       this.#waiting.push(this.#open);
       this.#open = undefined;
       this.#wake();
