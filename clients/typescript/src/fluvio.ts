@@ -107,9 +107,8 @@ export class Fluvio {
   async topicProducerWithConfig(topic: string, config: TopicProducerConfig): Promise<TopicProducer> {
     const transport = this.#connected();
     const settings = parseProducerConfig(config);
-    const codec = findCodec(settings.compression, this.#codecs);
-    const { partitions } = await fetchTopic(transport, topic);
-    return new TopicProducer(transport, topic, partitions, settings, codec);
+    const codec = await findCodec(settings.compression, this.#codecs);
+    return new TopicProducer(transport, await fetchTopic(transport, topic), settings, codec);
   }
 
   /** Throws TopicNotFound, PartitionNotFound. */

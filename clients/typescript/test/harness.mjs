@@ -3,6 +3,7 @@ import http from "node:http";
 import net from "node:net";
 import { randomUUID } from "node:crypto";
 import Fluvio from "../dist/esm/index.js";
+import { PacketReader } from "../dist/esm/packet.js";
 
 export const URL_OF_GATEWAY = process.env.TIDEGATE_URL ?? "http://127.0.0.1:5470";
 
@@ -86,15 +87,15 @@ export async function startRecorder({ partitions = 1, answer } = {}) {
         reply(200, { name: "t", partitions, replication_factor: 1, created_at: 0, config: {}, partition_info: [], topics: [] });
         return;
       }
-      const text = Buffer.concat(parts).toString();
-      const messages = text === "" ? [] : text.split("\n").map((line) => JSON.parse(line));
+      const messages = new PacketReader("t").push(Buffer.concat(parts));
       const entry = { headers: request.headers, messages };
       requests.push(entry);
       const own = await answer?.(entry, requests.length - 1);
       if (own) {
         reply(own.status, own.body ?? { error: { code: own.code ?? "unavailable", message: "not now" } }, own.headers);
       } else {
-        reply(200, { results: messages.map((message) => ({ partition: message.partition, offset: next++ })) });
+        reply(200, { partitions: [{ partition: messages[0].partition(), offset: next, count: messages.length }] });
+        next += messages.length;
       }
     });
   });

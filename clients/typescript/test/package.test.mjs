@@ -1,8 +1,9 @@
 // The package as others get it: both module kinds, types, no platform's own names, and a README whose examples run.
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
+import { tmpdir } from "node:os";
 import { test } from "node:test";
 import { promisify } from "node:util";
 import { fileURLToPath } from "node:url";
@@ -57,6 +58,20 @@ test("it needs nothing that only Node has", async () => {
     topic,
   );
   assert.equal(stdout, "255 hello\n");
+});
+
+test("a compression that is not there says what to install", async () => {
+  const alone = mkdtempSync(`${tmpdir()}/tidegate-alone-`);
+  try {
+    cpSync(`${root}/dist/esm`, alone, { recursive: true });
+    writeFileSync(`${alone}/package.json`, '{"type":"module"}');
+    const { findCodec } = await import(`${alone}/codec.js`);
+    await assert.rejects(findCodec("lz4", {}), (error) => error.kind === "Compression" && error.code === 9000 && /npm install lz4-napi/.test(error.message));
+    await assert.rejects(findCodec("snappy", {}), /npm install snappy/);
+    assert.ok(await findCodec("gzip", {}));
+  } finally {
+    rmSync(alone, { recursive: true });
+  }
 });
 
 test("the examples of the README run, one after another, and end", async () => {
