@@ -3,6 +3,7 @@
 import asyncio
 import http.server
 import importlib.util
+import itertools
 import pathlib
 import ssl
 import subprocess
@@ -13,6 +14,7 @@ import time
 import pytest
 
 from harness import wait
+from harness.cutting_proxy import Proxy
 from harness.gateway import ROOT, run
 from harness.meddler import AFTER, BEFORE, HALF, Meddler
 from harness.partitioner import COUNTS, VECTORS
@@ -270,6 +272,26 @@ def test_a_connection_that_breaks_anywhere_stores_once(through, meddler, client,
             assert p.send(None, str(n)).wait().offset() == n
     assert [m["value"] for m in client.read_all(topic)] == [str(n) for n in range(20)]
     assert not meddler.plan
+
+
+def test_a_connection_cut_after_any_number_of_bytes_stores_once(gateway, client, topic):
+    """At every byte of the request and of its answer, up to the first exchange that is whole."""
+    patient = RetryPolicy(max_retries=1000, initial_delay_ms=1, strategy=RetryStrategy.FIXED)
+    with Proxy(gateway.host, gateway.port) as proxy, \
+            Fluvio.connect_with_config(FluvioConfig.new(proxy.url)) as through, \
+            producer(through, topic, retry_policy=patient) as p:
+        for number in itertools.count():
+            proxy.cut_all()
+            proxy.cuts = 0
+            proxy.cut_after = (number, number)
+            output = p.send(b"key", b"%d" % number)
+            wait.until(lambda output=output: proxy.cuts or output.is_settled, "the connection is cut, or all is stored", pause_s=0)
+            proxy.cut_after = None
+            assert output.wait().offset() == number
+            if not proxy.cuts:
+                break
+    assert number > 300
+    assert [m["value"] for m in client.read_all(topic)] == [str(n) for n in range(number + 1)]
 
 
 def test_at_most_once_sends_once_and_reports_it(through, meddler, client, topic):
