@@ -91,8 +91,8 @@ def without_c():
 
 @functools.cache
 def without_typescript():
-    version = subprocess.run(["node", "--version"], text=True, capture_output=True, check=False).stdout if shutil.which("node") else ""
-    if int(re.match(r"v?(\d*)", version)[1] or 0) < 20:
+    has_node = shutil.which("node") and re.match(r"v(\d+)", subprocess.check_output(["node", "--version"], text=True))
+    if not has_node or int(has_node[1]) < 20:
         return "TypeScript is left out: it needs Node 20 or newer"
     if not (TYPESCRIPT / "dist").exists():
         return f"TypeScript is left out: {TYPESCRIPT} is not built (node scripts/build.mjs)"
