@@ -30,6 +30,8 @@ from tidegate import (Compression, ConsumerConfig, ConsumerConfigExtBuilder, Del
 from tidegate.batch import FIXED_BYTES, content_bytes  # noqa: E402
 from tidegate.batch import record_bytes as bytes_of_content  # noqa: E402
 
+pytestmark = pytest.mark.http1("that is what this library speaks")
+
 HOUR_MS = 3_600_000
 QUICK = RetryPolicy(max_retries=6, initial_delay_ms=1, strategy=RetryStrategy.FIXED)
 

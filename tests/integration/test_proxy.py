@@ -17,7 +17,8 @@ from harness.client import Client, ok, refused, values
 from harness.live import SSE, Stream
 from harness.proxy import CONFIG, HAPROXY
 
-pytestmark = [pytest.mark.skipif(HAPROXY is None, reason="haproxy is not installed: ./dev setup does it"), pytest.mark.http1]
+pytestmark = [pytest.mark.skipif(HAPROXY is None, reason="haproxy is not installed: ./dev setup does it"),
+              pytest.mark.http1("that is what the proxy speaks to the workers")]
 
 
 @pytest.fixture
