@@ -203,6 +203,8 @@ def test_bytes_come_back_as_they_were_sent(fluvio, topic):
     assert (records[-1].key(), records[-1].key_string(), records[-1].timestamp()) == (None, "", 12345)
     assert all(before_ms <= r.timestamp() <= time.time() * 1000 for r in records[:-1])
     assert [r.offset() for r in records] == list(range(8))
+    with producer(fluvio, topic) as p:
+        fails(ErrorKind.CLIENT_CONFIG, p.send, None, b"x", timestamp_ms=-1)
     with pytest.raises(UnicodeDecodeError):
         records[2].value_string()
 
@@ -424,7 +426,6 @@ def test_a_gateway_that_is_started_anew_loses_and_repeats_nothing(database, flee
 
 
 @pytest.mark.slow
-@pytest.mark.http1
 @pytest.mark.skipif(HAPROXY is None, reason="haproxy is not installed: ./dev setup does it")
 def test_a_rolling_restart_behind_a_proxy_loses_and_repeats_nothing(service, name):
     """Through TLS, with a key, with the defaults: each worker is stopped and started while records go in and come out."""

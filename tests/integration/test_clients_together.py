@@ -22,6 +22,8 @@ tidegate = pytest.importorskip("tidegate", reason="the client needs Python 3.11"
 from tidegate import (Compression, ConsumerConfig, Fluvio, FluvioConfig, Offset, TopicProducerConfig,  # noqa: E402
                       partition_for_key)
 
+pytestmark = pytest.mark.http1("that is what the libraries speak")
+
 PARTITIONS = 4
 # An empty key is no key to all of them.
 RECORDS = [(None, b"no key"), (b"", b"empty key"), (b"\x00\xff\x80\n", b"a binary key"), (b"rafael", b""),

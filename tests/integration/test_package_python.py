@@ -11,6 +11,8 @@ import pytest
 
 from harness.gateway import ROOT, environment
 
+pytestmark = pytest.mark.http1("that is what the libraries speak")
+
 SOURCE = ROOT / "clients" / "python"
 PROGRAM = """
 from tidegate import ConsumerConfig, Fluvio, Offset, TopicSpec

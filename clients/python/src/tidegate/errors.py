@@ -183,7 +183,7 @@ def error_of_reply(status: int, headers: Mapping[str, str], body: bytes) -> Fluv
     code, message, detail = "", f"the server answered with status {status}", {}
     try:
         parsed: Any = json.loads(body)["error"]
-        code, message, detail = str(parsed["code"]), str(parsed["message"]), parsed.get("detail") or {}
+        code, message, detail = str(parsed["code"]), str(parsed["message"]), dict(parsed.get("detail") or {})
     except (ValueError, KeyError, TypeError, AttributeError):
         pass
     after = headers.get("Retry-After", "")

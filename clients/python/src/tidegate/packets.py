@@ -1,6 +1,7 @@
 """application/vnd.tidegate.records: messages as bytes with lengths before them, to the server and from it.
 
-A packet: how many bytes follow (u32), its type (u8), then what its type says. Numbers are big-endian.
+A packet: how many bytes follow (u32), its type (u8), then what its type says. Numbers are big-endian. Types that are not
+named here are passed over, heartbeats among them.
 """
 
 from __future__ import annotations
@@ -17,7 +18,6 @@ TYPE = "application/vnd.tidegate.records"
 MESSAGE = 1
 GAP = 2
 CAUGHT_UP = 3
-HEARTBEAT = 4
 EVENT = 5
 
 BYTES_MAX = 64 << 20  # a longer packet is no packet

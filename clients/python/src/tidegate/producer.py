@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import operator
 import threading
 import time
 from collections import deque
@@ -122,6 +123,8 @@ class TopicProducer:
         """When it would have to wait and may not: the record's partition."""
         key = None if raw_key is None else _to_bytes(raw_key)
         value = _to_bytes(raw_value)
+        if timestamp_ms is not None and not 0 <= operator.index(timestamp_ms) < 1 << 63:
+            raise FluvioError(ErrorKind.CLIENT_CONFIG, f"timestamp_ms is ms since 1970, not {timestamp_ms}")
         content = content_bytes(key or None, value)
         least = FIXED_BYTES + record_bytes(content, 0, 0)
         if least > self._settings.max_request_size:
