@@ -2,8 +2,8 @@ import { FluvioAdmin } from "./admin.js";
 import { findCodec, type Codecs } from "./codec.js";
 import { MultiplePartitionConsumer, openConsumer, PartitionConsumer, type ConsumerConfigExt } from "./consumer.js";
 import { FluvioError } from "./error.js";
-import { topicPath, Transport, type Fetch } from "./http.js";
-import { fetchAllStored } from "./positions.js";
+import { Transport, type Fetch } from "./http.js";
+import { deletePositions, listPositions, storePositions, type ConsumerOffset } from "./positions.js";
 import { TopicProducer } from "./producer.js";
 import { parseProducerConfig, type TopicProducerConfig } from "./producer_config.js";
 import type { ConsumerStream } from "./stream.js";
@@ -24,15 +24,6 @@ export interface FluvioOptions {
   fetch?: Fetch;
   /** Compressions that the platform lacks, for instance { lz4: (bytes) => compressFrame(bytes) }. */
   codecs?: Codecs;
-}
-
-/** The position of a named consumer in one partition. */
-export interface ConsumerOffset {
-  consumerId: string;
-  topic: string;
-  partition: number;
-  /** The last record that was marked as done; -1: none, it begins at 0. */
-  offset: number;
 }
 
 const DEFAULT_PORT = 5470;
@@ -144,24 +135,24 @@ export class Fluvio {
     return openConsumer(this.#connected(), config);
   }
 
-  /** The positions of all named consumers, in one topic or in all. */
-  async consumerOffsets(topic?: string): Promise<ConsumerOffset[]> {
-    const transport = this.#connected();
-    const topics = topic === undefined ? (await this.admin().listTopic()).map((summary) => summary.name) : [topic];
-    const offsets: ConsumerOffset[] = [];
-    for (const name of topics) {
-      for (const { id, stored } of await fetchAllStored(transport, name)) {
-        for (const [partition, next] of stored) {
-          offsets.push({ consumerId: id, topic: name, partition, offset: next - 1 });
-        }
-      }
-    }
-    return offsets;
+  /** What named consumers have stored, over all topics or in one; of one consumer or of all. */
+  async consumerOffsets(topic?: string, consumerId?: string): Promise<ConsumerOffset[]> {
+    const all = await listPositions(this.#connected(), consumerId);
+    return topic === undefined ? all : all.filter((position) => position.topic === topic);
   }
 
-  /** Forgets the positions of a named consumer in a topic. */
-  async deleteConsumerOffset(consumerId: string, topic: string): Promise<void> {
-    await this.#connected().request(`${topicPath(topic)}/groups/${encodeURIComponent(consumerId)}`, { method: "DELETE", topic });
+  /**
+   * Says what the last record is that a named consumer has done with, and gives what is stored then: a position goes back
+   * with `force` only. Throws TopicNotFound, PartitionNotFound.
+   */
+  async setConsumerOffset(consumerId: string, topic: string, partition: number, offset: number, options: { force?: boolean } = {}): Promise<number> {
+    const stored = await storePositions(this.#connected(), topic, consumerId, [[partition, offset + 1]], options.force);
+    return stored.get(partition)! - 1;
+  }
+
+  /** Forgets the position of a named consumer in a partition, or in all of a topic. */
+  async deleteConsumerOffset(consumerId: string, topic: string, partition?: number): Promise<void> {
+    await deletePositions(this.#connected(), topic, consumerId, partition);
   }
 
   admin(): FluvioAdmin {

@@ -162,7 +162,9 @@ test("a named consumer keeps its place: manual", async () => {
   await stream.offsetFlush();
   await stream.offsetFlush(); // nothing new
   await stream.close();
-  assert.deepEqual(await fluvio.consumerOffsets(topic), [{ consumerId: "reports", topic, partition: 0, offset: 1 }]);
+  const [position] = await fluvio.consumerOffsets(topic);
+  assert.deepEqual(position, { consumerId: "reports", topic, partition: 0, offset: 1, modifiedTime: position.modifiedTime });
+  assert.ok(position.modifiedTime > Date.now() - 60_000);
   const again = await fluvio.consumerWithConfig({ ...named, offsetStart: Offset.FromEnd() });
   assert.equal((await again.next()).value.valueString(), "2");
   await again.close();
@@ -191,6 +193,22 @@ test("a named consumer keeps its place: auto", async () => {
   await stream.next();
   await until(async () => (await fluvio.consumerOffsets(topic)).some(({ consumerId, offset }) => consumerId === "first" && offset === 0));
   await stream.close();
+});
+
+test("stored positions are listed, set, forced back and deleted", async () => {
+  const topic = await makeTopic(fluvio, { partitions: 2 });
+  await fill(topic, numbers(0, 10));
+  const id = `c-${topic}`;
+  assert.equal(await fluvio.setConsumerOffset(id, topic, 1, 3), 3);
+  assert.equal(await fluvio.setConsumerOffset(id, topic, 1, 1), 3);
+  assert.equal(await fluvio.setConsumerOffset(id, topic, 1, 1, { force: true }), 1);
+  await fluvio.setConsumerOffset(id, topic, 0, 4);
+  const listed = async () => (await fluvio.consumerOffsets(undefined, id)).map((position) => [position.topic, position.partition, position.offset]);
+  assert.deepEqual(await listed(), [[topic, 0, 4], [topic, 1, 1]]);
+  await fluvio.deleteConsumerOffset(id, topic, 0);
+  assert.deepEqual(await listed(), [[topic, 1, 1]]);
+  await assert.rejects(fluvio.setConsumerOffset(id, "no-such-topic", 0, 1), kind("TopicNotFound"));
+  await assert.rejects(fluvio.setConsumerOffset(id, topic, 2, 1), (error) => error instanceof FluvioError && error.status < 500);
 });
 
 test("configs are checked when a consumer is made", async () => {
