@@ -4,6 +4,7 @@ import { MultiplePartitionConsumer, openConsumer, PartitionConsumer, type Consum
 import { FluvioError } from "./error.js";
 import { Transport, type Fetch } from "./http.js";
 import { deletePositions, listPositions, storePositions, type ConsumerOffset } from "./positions.js";
+import { environment, loadProfile } from "./profile.js";
 import { TopicProducer } from "./producer.js";
 import { parseProducerConfig, type TopicProducerConfig } from "./producer_config.js";
 import type { ConsumerStream } from "./stream.js";
@@ -18,6 +19,8 @@ export interface FluvioOptions {
   tls?: boolean;
   /** The whole address, instead of host, port and tls; may have a path. */
   url?: string;
+  /** One of the profiles that the command line keeps, instead of an address. */
+  profile?: string;
   /** A key or a token; sent as Authorization: Bearer. */
   apiKey?: string;
   /** Instead of the platform's. */
@@ -28,20 +31,10 @@ export interface FluvioOptions {
 
 const DEFAULT_PORT = 5470;
 
-function environment(name: string): string | undefined {
-  return (globalThis as { process?: { env?: Record<string, string | undefined> } }).process?.env?.[name] || undefined;
-}
-
-/** Without host, port and url: what TIDEGATE_URL says. */
-function findBase(options: FluvioOptions): string {
-  const isGiven = options.host !== undefined || options.port !== undefined;
-  const text =
-    options.url ??
-    (isGiven ? undefined : environment("TIDEGATE_URL")) ??
-    `${options.tls ? "https" : "http"}://${options.host ?? "localhost"}:${options.port ?? DEFAULT_PORT}`;
+function parseAddress(text: string): string {
   let url: URL;
   try {
-    url = new URL(text);
+    url = new URL(text.includes("://") ? text : `http://${text}`);
   } catch (thrown) {
     throw new FluvioError("ClientConfig", `"${text}" is no address; give one such as http://localhost:${DEFAULT_PORT}`, { cause: thrown });
   }
@@ -49,6 +42,19 @@ function findBase(options: FluvioOptions): string {
     throw new FluvioError("ClientConfig", `the address must begin with http:// or https://, not ${url.protocol}//`);
   }
   return `${url.origin}${url.pathname.replace(/\/+$/, "")}`;
+}
+
+/** What the options say; else the environment; else the current profile; else the gateway of this machine. */
+function findGateway(options: FluvioOptions): { base: string; apiKey: string | undefined } {
+  const isGiven = options.host !== undefined || options.port !== undefined || options.tls !== undefined;
+  const own = `${options.tls ? "https" : "http"}://${options.host ?? "localhost"}:${options.port ?? DEFAULT_PORT}`;
+  const stated = options.url ?? (isGiven ? own : options.profile === undefined ? environment("TIDEGATE_URL") : undefined);
+  const profile = stated === undefined ? loadProfile(options.profile) : undefined;
+  const apiKey = options.apiKey ?? environment("TIDEGATE_API_KEY") ?? profile?.key;
+  if (apiKey !== undefined && !/^[\x21-\x7e]+$/.test(apiKey)) {
+    throw new FluvioError("ClientConfig", "a key or token has no blanks and no letters beyond ASCII; copy it again");
+  }
+  return { base: parseAddress(stated ?? profile?.endpoint ?? own), apiKey };
 }
 
 /** A connection to a gateway, from which producers, consumers and the admin are made. */
@@ -60,11 +66,11 @@ export class Fluvio {
   /** Nothing is sent before connect(). Throws ClientConfig. */
   constructor(options: FluvioOptions = {}) {
     const fetch = options.fetch ?? globalThis.fetch.bind(globalThis);
-    this.#transport = new Transport({ base: findBase(options), apiKey: options.apiKey ?? environment("TIDEGATE_API_KEY"), fetch: fetch as Fetch });
+    this.#transport = new Transport({ ...findGateway(options), fetch: fetch as Fetch });
     this.#codecs = options.codecs ?? {};
   }
 
-  static connect(options: FluvioOptions = {}): Promise<Fluvio> {
+  static async connect(options: FluvioOptions = {}): Promise<Fluvio> {
     return new Fluvio(options).connect();
   }
 

@@ -1,4 +1,5 @@
 // What the tests share: topics of their own, a proxy that cuts connections, a server that records what it is sent.
+import assert from "node:assert/strict";
 import http from "node:http";
 import net from "node:net";
 import { randomUUID } from "node:crypto";
@@ -27,8 +28,12 @@ export async function take(stream, count) {
 
 export const values = (records) => records.map((record) => record.valueString());
 
+const UNTIL_MS = 120_000;
+
 export async function until(condition) {
+  const endMs = performance.now() + UNTIL_MS;
   while (!(await condition())) {
+    assert.ok(performance.now() < endMs, `not within ${UNTIL_MS} ms: ${condition}`);
     await new Promise((resolve) => setTimeout(resolve, 10));
   }
 }
