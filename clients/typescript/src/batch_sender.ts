@@ -48,6 +48,7 @@ export class BatchSender {
     const body = this.#codec ? await this.#codec(batch.body()) : batch.body();
     const delays = deliverySemantic === "at-most-once" ? [] : retryDelays(retry);
     const deadline = Date.now() + retry.timeoutMs;
+    let hasBegunAnew = false;
     for (let tries = 0; ; tries++) {
       try {
         const offset = await this.#try(body, signal);
@@ -56,6 +57,12 @@ export class BatchSender {
       } catch (thrown) {
         signal.throwIfAborted();
         const error = asFluvioError(thrown);
+        if (error.kind === "ProducerSequenceGap" && !hasBegunAnew) {
+          // All before was answered: the gateway has forgotten a producer that was silent for long.
+          hasBegunAnew = true;
+          this.startEpoch();
+          continue;
+        }
         if (!error.retryable || deliverySemantic === "at-most-once") {
           throw error;
         }

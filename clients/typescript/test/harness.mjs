@@ -1,4 +1,5 @@
 // What the tests share: topics of their own, a proxy that cuts connections, a server that records what it is sent.
+import assert from "node:assert/strict";
 import http from "node:http";
 import net from "node:net";
 import { randomUUID } from "node:crypto";
@@ -27,8 +28,12 @@ export async function take(stream, count) {
 
 export const values = (records) => records.map((record) => record.valueString());
 
+const UNTIL_MS = 120_000;
+
 export async function until(condition) {
+  const endMs = performance.now() + UNTIL_MS;
   while (!(await condition())) {
+    assert.ok(performance.now() < endMs, `not within ${UNTIL_MS} ms: ${condition}`);
     await new Promise((resolve) => setTimeout(resolve, 10));
   }
 }
@@ -38,10 +43,10 @@ function listening(server) {
 }
 
 /**
- * Passes bytes on to the gateway. `cut` decides for each piece: (direction "up" or "down", bytes, connection) → true cuts
- * the connection instead of passing it on.
+ * Passes bytes on to the gateway. `cut` decides for each piece: (direction "up" or "down", bytes) → how many bytes of it
+ * still pass before the connection is cut; undefined: it is not.
  */
-export async function startProxy(cut = () => false) {
+export async function startProxy(cut = () => undefined) {
   const target = new URL(URL_OF_GATEWAY);
   const sockets = new Set();
   const proxy = { cut, connections: 0 };
@@ -58,12 +63,34 @@ export async function startProxy(cut = () => false) {
       });
     });
     const pass = (from, to, direction) =>
-      from.on("data", (bytes) => (proxy.cut(direction, bytes) ? destroy() : to.write(bytes)));
+      from.on("data", (bytes) => {
+        const last = proxy.cut(direction, bytes);
+        if (last === undefined) {
+          to.write(bytes);
+        } else {
+          from.removeAllListeners("data");
+          to.write(bytes.subarray(0, last), destroy);
+        }
+      });
     pass(client, upstream, "up");
     pass(upstream, client, "down");
   });
   proxy.url = `http://127.0.0.1:${await listening(server)}`;
   proxy.cutAll = () => sockets.forEach((socket) => socket.destroy());
+  /** Cuts once, after so many more bytes in that direction; isCut tells whether it has come to that. */
+  proxy.cutOnce = (direction, count) => {
+    proxy.isCut = false;
+    let left = count;
+    proxy.cut = (way, bytes) => {
+      if (way !== direction || proxy.isCut) {
+        return undefined;
+      }
+      proxy.isCut = bytes.length >= left;
+      const last = proxy.isCut ? left : undefined;
+      left -= bytes.length;
+      return last;
+    };
+  };
   proxy.close = () => {
     server.close();
     proxy.cutAll();

@@ -14,11 +14,11 @@ const root = fileURLToPath(new URL("..", import.meta.url));
 const require = createRequire(import.meta.url);
 
 /** Runs a module inside the package, so that it finds the package by its name. */
-async function runModule(name, source, ...args) {
+async function runModule(name, source, args = [], env = process.env) {
   mkdirSync(`${root}/dist/examples`, { recursive: true });
   const path = `${root}/dist/examples/${name}`;
   writeFileSync(path, source);
-  return run(process.execPath, [path, ...args], { timeout: 60_000 });
+  return run(process.execPath, [path, ...args], { timeout: 60_000, env });
 }
 
 test("require and import give the same names", async () => {
@@ -55,9 +55,34 @@ test("it needs nothing that only Node has", async () => {
        log(record.key()[0], record.valueString());
        break;
      }`,
-    topic,
+    [topic],
   );
   assert.equal(stdout, "255 hello\n");
+});
+
+test("where the gateway is: the options, the environment, the current profile", async () => {
+  const home = mkdtempSync(`${tmpdir()}/tidegate-home-`);
+  const file = `${home}/profiles.toml`;
+  const url = process.env.TIDEGATE_URL;
+  const tell = (options, env) => runModule("profile.mjs", `
+    import Fluvio from "@tidegate/client";
+    console.log(await Fluvio.connect(${JSON.stringify(options)}).then(() => "connected", (error) => error.kind + ": " + error.message));`, [], { PATH: process.env.PATH, HOME: home, ...env });
+  const said = async (options, env) => (await tell(options, env)).stdout.trim();
+  try {
+    assert.match(await said({}, { TIDEGATE_PROFILES: file }), /^ClientConfig: the profiles in .* cannot be read/);
+    writeFileSync(file, `current = "here"\n[profile.here]\nendpoint = "${url}" # ours\n[profile."far away"]\nendpoint = 'http://127.0.0.1:1'\nkey = "k"\n`);
+    assert.equal(await said({}, { TIDEGATE_PROFILES: file }), "connected");
+    assert.match(await said({ profile: "far away" }, { TIDEGATE_PROFILES: file, TIDEGATE_URL: url }), /^Socket: the connection to http:\/\/127.0.0.1:1 failed/);
+    assert.match(await said({ profile: "none" }, { TIDEGATE_PROFILES: file }), /^ClientConfig: .* has no profile "none"/);
+    assert.equal(await said({ url }, { TIDEGATE_PROFILES: file }), "connected");
+    assert.equal(await said({}, { TIDEGATE_URL: url }), "connected");
+    mkdirSync(`${home}/.config/tidegate`, { recursive: true });
+    cpSync(file, `${home}/.config/tidegate/profiles.toml`);
+    assert.equal(await said({}, {}), "connected");
+    assert.match(await said({ url, apiKey: "two words" }, {}), /^ClientConfig: a key/);
+  } finally {
+    rmSync(home, { recursive: true });
+  }
 });
 
 test("a compression that is not there says what to install", async () => {
