@@ -10,16 +10,17 @@ import time
 import pytest
 from test_client_c import (CONNECTION, END, INVALID, OK, OUT_OF_RANGE, PROBE, finish, probe, records, start, status,
                            stored)
-from test_proxy import HAPROXY, Service
 
 from harness import gateway as processes
 from harness import packets, wait
 from harness.cutting_proxy import Proxy
 from harness.gateway import ROOT, environment
+from harness.proxy import HAPROXY
 from harness.recorder import Recorder
 
 pytestmark = pytest.mark.skipif(not PROBE.exists(), reason=f"{PROBE} does not exist: build the target tg_probe")
 HOUR_MS = 3_600_000
+needs_proxy = pytest.mark.skipif(HAPROXY is None, reason="haproxy is not installed: ./dev setup does it")
 
 
 # ---- batches ----
@@ -134,15 +135,6 @@ def test_positions_are_set_read_and_forgotten(gateway, client, name):
 
 # ---- two gateways behind a proxy ----
 
-@pytest.fixture
-def service(fresh_database, fleet, tmp_path):
-    if HAPROXY is None:
-        pytest.skip("haproxy is not installed: ./dev setup does it")
-    made = Service(fresh_database, fleet, tmp_path)
-    yield made
-    made.proxy.finish()
-
-
 def secured(service, *words, ca=True):
     variables = {**environment(), "TIDEGATE_API_KEY": service.key}
     if ca:
@@ -151,6 +143,7 @@ def secured(service, *words, ca=True):
                             env=variables)
 
 
+@needs_proxy
 @pytest.mark.slow
 def test_a_rolling_restart_loses_nothing_and_doubles_nothing(service, name):
     count = 6000
@@ -171,6 +164,7 @@ def test_a_rolling_restart_loses_nothing_and_doubles_nothing(service, name):
     assert dict(seen) == told
 
 
+@needs_proxy
 def test_a_certificate_that_nobody_vouches_for_is_refused(service, name):
     lines = finish(secured(service, "produce", service.url, name, 1, ca=False), code=1)
     assert lines[0].startswith(f"connect {CONNECTION} 0 ") and "certificate" in lines[0]
