@@ -11,6 +11,7 @@ from harness import wait
 from harness.client import HTTP_VERSION, Client
 from harness.gateway import Gateway
 from harness.postgres import Postgres
+from harness.service import Service
 from harness.tls import Certificate
 
 _numbers = itertools.count(1)
@@ -163,6 +164,14 @@ def gateways(fleet, database, request):
         merged = {**getattr(request.module, "SETTINGS", {}), **settings}
         return [fleet.start(database, **merged) for _ in range(count)]
     return start
+
+
+@pytest.fixture
+def service(fresh_database, fleet, tmp_path):
+    """Two workers behind HAProxy."""
+    made = Service(fresh_database, fleet, tmp_path)
+    yield made
+    made.proxy.finish()
 
 
 # ---- clients and names ----

@@ -107,7 +107,7 @@ def test_an_empty_key_is_no_key_unless_asked_for(gateway, client, name):
 def test_a_batch_that_is_tried_again_is_stored_once(gateway, client, topic4):
     with Proxy(gateway.host, gateway.port) as proxy:
         # The description comes through; then each connection is cut somewhere between its first byte and its third batch.
-        process = start("produce", proxy.url, topic4, 4000, batch_size=1000, fast_retry=1, name="cut")
+        process = start("produce", proxy.url, topic4, 4000, batch_size=1000, fast_retry=20, name="cut")
         wait.until(lambda: sum(client.ends(topic4)) > 100, "it began")
         proxy.cut_after = (1, 12000)
         proxy.cut_all()
@@ -125,7 +125,7 @@ def test_it_outlives_a_gateway_that_is_killed_and_started_again(gateways, databa
     [first] = gateways(1)
     client.make(name, 2)
     with Proxy(first.host, first.port) as proxy:
-        process = start("produce", proxy.url, name, 3000, batch_size=500, fast_retry=1, name="kill")
+        process = start("produce", proxy.url, name, 3000, batch_size=500, fast_retry=20, name="kill")
         wait.until(lambda: sum(client.ends(name)) > 100, "it began")
         first.kill()
         proxy.cut_all()

@@ -3,6 +3,7 @@
 import asyncio
 import http.server
 import importlib.util
+import itertools
 import pathlib
 import ssl
 import subprocess
@@ -13,9 +14,11 @@ import time
 import pytest
 
 from harness import wait
+from harness.cutting_proxy import Proxy
 from harness.gateway import ROOT, run
 from harness.meddler import AFTER, BEFORE, HALF, Meddler
 from harness.partitioner import COUNTS, VECTORS
+from harness.proxy import HAPROXY
 
 sys.path.insert(0, str(ROOT / "clients" / "python" / "src"))
 tidegate = pytest.importorskip("tidegate", reason="the client needs Python 3.11")
@@ -24,12 +27,19 @@ from tidegate import (Compression, ConsumerConfig, ConsumerConfigExtBuilder, Del
                       Fluvio, FluvioConfig, FluvioError, Offset, OffsetManagementStrategy, RetryMode, RetryPolicy,
                       RetryStrategy, SiphashRoundRobinPartitioner, TopicProducerConfigBuilder, TopicSpec,
                       partition_for_key)
-from tidegate.batch import FIXED_BYTES, record_bytes  # noqa: E402
+from tidegate.batch import FIXED_BYTES, content_bytes  # noqa: E402
+from tidegate.batch import record_bytes as bytes_of_content  # noqa: E402
 
 pytestmark = pytest.mark.http1("that is what this library speaks")
 
 HOUR_MS = 3_600_000
 QUICK = RetryPolicy(max_retries=6, initial_delay_ms=1, strategy=RetryStrategy.FIXED)
+
+
+def record_bytes(key, value, age_ms, index):
+    return bytes_of_content(content_bytes(key, value), age_ms, index)
+
+
 EXAMPLES = sorted((ROOT / "clients" / "python" / "examples").glob("*.py"))
 
 
@@ -193,6 +203,8 @@ def test_bytes_come_back_as_they_were_sent(fluvio, topic):
     assert (records[-1].key(), records[-1].key_string(), records[-1].timestamp()) == (None, "", 12345)
     assert all(before_ms <= r.timestamp() <= time.time() * 1000 for r in records[:-1])
     assert [r.offset() for r in records] == list(range(8))
+    with producer(fluvio, topic) as p:
+        fails(ErrorKind.CLIENT_CONFIG, p.send, None, b"x", timestamp_ms=-1)
     with pytest.raises(UnicodeDecodeError):
         records[2].value_string()
 
@@ -242,6 +254,14 @@ def test_waiting_does_not_send_but_linger_does(through, meddler, topic):
         assert time.monotonic() - began >= 0.29
 
 
+def test_a_flush_returns_when_everything_is_stored(fluvio, client, topic4):
+    with producer(fluvio, topic4, linger=HOUR_MS) as p:
+        for n in range(1000):
+            p.send(None, str(n))
+        p.flush()
+        assert client.ends(topic4) == [250, 250, 250, 250]
+
+
 def test_a_record_that_is_too_large_is_refused_and_nothing_is_queued(fluvio, topic):
     with producer(fluvio, topic, max_request_size=1000, batch_size=500) as p:
         error = fails(ErrorKind.RECORD_TOO_LARGE, p.send, None, b"x" * 1000)
@@ -265,6 +285,26 @@ def test_a_connection_that_breaks_anywhere_stores_once(through, meddler, client,
             assert p.send(None, str(n)).wait().offset() == n
     assert [m["value"] for m in client.read_all(topic)] == [str(n) for n in range(20)]
     assert not meddler.plan
+
+
+def test_a_connection_cut_after_any_number_of_bytes_stores_once(gateway, client, topic):
+    """At every byte of the request and of its answer, up to the first exchange that is whole."""
+    patient = RetryPolicy(max_retries=1000, initial_delay_ms=1, strategy=RetryStrategy.FIXED)
+    with Proxy(gateway.host, gateway.port) as proxy, \
+            Fluvio.connect_with_config(FluvioConfig.new(proxy.url)) as through, \
+            producer(through, topic, retry_policy=patient) as p:
+        for number in itertools.count():
+            proxy.cut_all()
+            proxy.cuts = 0
+            proxy.cut_after = (number, number)
+            output = p.send(b"key", b"%d" % number)
+            wait.until(lambda output=output: proxy.cuts or output.is_settled, "it is cut, or stored", pause_s=0)
+            proxy.cut_after = None
+            assert output.wait().offset() == number
+            if not proxy.cuts:
+                break
+    assert number > 300
+    assert [m["value"] for m in client.read_all(topic)] == [str(n) for n in range(number + 1)]
 
 
 def test_at_most_once_sends_once_and_reports_it(through, meddler, client, topic):
@@ -385,6 +425,50 @@ def test_a_gateway_that_is_started_anew_loses_and_repeats_nothing(database, flee
     assert [int(m["value"]) for m in client.read_all(topic)] == list(range(200))
 
 
+@pytest.mark.slow
+@pytest.mark.skipif(HAPROXY is None, reason="haproxy is not installed: ./dev setup does it")
+def test_a_rolling_restart_behind_a_proxy_loses_and_repeats_nothing(service, name):
+    """Through TLS, with a key, with the defaults: each worker is stopped and started while records go in and come out."""
+    config = FluvioConfig(service.url, key=service.key)
+    config.set_tls_file_paths("localhost", None, None, str(service.proxy.certificate))
+    over = threading.Event()
+    sent, failures = [0], []
+
+    def work(p):
+        try:
+            while not over.is_set():
+                p.send(f"{sent[0] % 7}", f"{sent[0]}")
+                sent[0] += 1
+                over.wait(0.001)
+        except FluvioError as error:
+            failures.append(error)
+
+    with Fluvio.connect_with_config(config) as fluvio:
+        with fluvio.admin() as admin:
+            admin.create_topic(name, TopicSpec.create().with_partitions(3).build())
+        with fluvio.multi_partition_consumer(name).stream(Offset.beginning()) as stream:
+            with fluvio.topic_producer(name) as p:
+                thread = threading.Thread(target=work, args=(p,))
+                thread.start()
+                try:
+                    for worker in service.workers:
+                        take_until = sent[0] + 200
+                        wait.until(lambda least=take_until: sent[0] > least, "records are sent")
+                        worker.stop()
+                        worker.start()
+                        service.wait_up(2)
+                finally:
+                    over.set()
+                    thread.join()
+            assert not failures
+            records = take(stream, sent[0])
+        assert len(bounded(fluvio, name)) == sent[0]
+    by_key = {}
+    for record in records:
+        by_key.setdefault(record.key_string(), []).append(int(record.value_string()))
+    assert by_key == {f"{k}": list(range(k, sent[0], 7)) for k in range(7)}
+
+
 # ---- consuming ----
 
 @pytest.mark.parametrize("offset, expected", [
@@ -396,9 +480,9 @@ def test_a_bounded_stream_ends_with_what_was_there(fluvio, topic, offset, expect
     assert [r.offset() for r in bounded(fluvio, topic, offset, partition=0)] == expected
 
 
-def test_a_bounded_stream_reads_pages_but_not_what_comes_later(fluvio, topic4):
+def test_a_bounded_stream_gives_nothing_that_comes_later(fluvio, topic4):
     put(fluvio, topic4, *(b"x" * 1000 for _ in range(400)))
-    config = ConsumerConfig().disable_continuous().max_bytes(5000)
+    config = ConsumerConfig().disable_continuous()
     with fluvio.multi_partition_consumer(topic4).stream_with_config(Offset.beginning(), config) as stream:
         next(stream)
         put(fluvio, topic4, "late", "late", "late", "late")
@@ -472,25 +556,109 @@ def test_a_stream_ends_with_its_topic(fluvio, client, topic):
 
 
 def evict(client, name):
-    """A topic that has lost its first records: the number of the first one kept."""
+    """A topic that has lost its first records: it has 7, 8 and 9."""
     client.make(name, 1, config={"cap_records": 3})
     for n in range(10):
         client.put(name, [{"value": str(n)}])
-    kept = client.info(name)["partition_info"][0]["start_offset"]
-    assert kept == 7
-    return kept
+    (kept,) = client.info(name)["partition_info"]
+    assert (kept["start_offset"], kept["end_offset"]) == (7, 10)
+
+
+OFFSETS = [  # where a stream begins: for a new consumer, for one that has seen 7
+    (Offset.beginning(), 7, 8), (Offset.from_beginning(2), 9, 10), (Offset.from_beginning(99), 10, 10),
+    (Offset.end(), 10, 8), (Offset.from_end(1), 9, 7), (Offset.from_end(99), 7, 7),
+    (Offset.absolute(8), 8, 8), (Offset.absolute(10), 10, 10), (Offset.timestamp(0), 7, 8),
+    (Offset.timestamp(4102444800000), 10, 8)]
+
+
+@pytest.mark.parametrize("is_continuous", [False, True], ids=["bounded", "live"])
+def test_every_offset_begins_where_it_should_after_retention(fluvio, client, name, is_continuous):
+    evict(client, name)
+    fluvio.set_consumer_offset("known", name, 0, 7)
+    for offset, *expected in OFFSETS:
+        for who, first in zip((None, "new", "known"), (expected[0], *expected), strict=True):
+            config = ConsumerConfigExtBuilder(name).offset_start(offset).disable_continuous(not is_continuous)
+            config = (config.offset_consumer(who) if who else config).build()
+            with fluvio.consumer_with_config(config) as stream:
+                got = take(stream, 10 - first) if is_continuous else list(stream)
+            assert [r.offset() for r in got] == list(range(first, 10)), (offset, who)
+
+
+def test_an_offset_beyond_the_end_tells_what_there_is(fluvio, client, name):
+    evict(client, name)
+    error = fails(ErrorKind.OFFSET_OUT_OF_RANGE, fluvio.partition_consumer(name, 0).stream, Offset.absolute(11))
+    assert (error.start_offset, error.end_offset) == (7, 10)
 
 
 def test_evicted_offsets_are_an_error_or_a_gap(fluvio, client, name):
-    kept = evict(client, name)
+    evict(client, name)
     error = fails(ErrorKind.OFFSET_EVICTED, fluvio.partition_consumer(name, 0).stream, Offset.absolute(2))
-    assert (error.code, error.next_available) == (71, kept)
+    assert (error.code, error.next_available) == (71, 7)
     gaps = []
     config = ConsumerConfigExtBuilder(name).offset_start(Offset.absolute(2)).on_gap(lambda *g: gaps.append(g)).build()
     with fluvio.consumer_with_config(config) as stream:
-        assert next(stream).offset() == kept
-    assert gaps == [(name, 0, 2, kept)]
-    assert [r.offset() for r in bounded(fluvio, name)] == [7, 8, 9]
+        assert next(stream).offset() == 7
+    assert gaps == [(name, 0, 2, 7)]
+
+
+def test_what_retention_took_while_a_stream_was_away_is_a_gap_or_an_error(through, meddler, client, name):
+    """The server refuses to begin there (410); the stream says so, and goes on behind it."""
+    client.make(name, 1, config={"cap_records": 3})
+    client.put(name, [{"value": "0"}])
+    gaps = []
+    told = ConsumerConfigExtBuilder(name).on_gap(lambda *g: gaps.append(g)).build()
+    with through.consumer_with_config(told) as stream, \
+            through.partition_consumer(name, 0).stream(Offset.beginning()) as strict:
+        assert next(stream).offset() == next(strict).offset() == 0
+        meddler.cut()
+        for n in range(1, 10):
+            client.put(name, [{"value": str(n)}])
+        assert next(stream).offset() == 7
+        error = fails(ErrorKind.OFFSET_EVICTED, next, strict)
+        assert (error.partition, error.next_available) == (0, 7)
+    assert gaps == [(name, 0, 1, 7)]
+
+
+def test_a_topic_that_was_made_anew_while_a_stream_was_away_is_out_of_its_range(through, meddler, client, topic):
+    client.put(topic, [{"value": "a"}, {"value": "b"}])
+    with through.partition_consumer(topic, 0).stream(Offset.beginning()) as stream:
+        take(stream, 2)
+        meddler.cut()
+        client.request("DELETE", f"/topics/{topic}")
+        client.make(topic)
+        error = fails(ErrorKind.OFFSET_OUT_OF_RANGE, next, stream)
+        assert (error.code, error.http_status, error.start_offset, error.end_offset) == (1, 416, 0, 0)
+
+
+def test_a_bounded_stream_that_is_cut_off_goes_on_and_ends_where_it_should(through, meddler, client, topic4, monkeypatch):
+    monkeypatch.setattr("tidegate.sources.FIRST_WAIT_S", 0.01)
+    for partition in range(4):
+        client.put(topic4, [{"value": f"{partition}.{n}" + "x" * 10_000, "partition": partition} for n in range(100)])
+    config = ConsumerConfig().disable_continuous()
+    with through.multi_partition_consumer(topic4).stream_with_config(Offset.beginning(), config) as stream:
+        got = take(stream, 30)
+        meddler.cut()
+        got += list(stream)
+    assert sorted((r.partition(), r.offset()) for r in got) == [(p, n) for p in range(4) for n in range(100)]
+
+
+def test_a_stream_of_all_partitions_reads_those_that_are_added_when_it_connects_again(through, meddler, client, topic):
+    with through.multi_partition_consumer(topic).stream(Offset.beginning()) as stream:
+        client.put(topic, [{"value": "old"}])
+        assert next(stream).partition() == 0
+        assert client.request("PATCH", f"/topics/{topic}", json={"partitions": 3}).status_code == 200
+        client.put(topic, [{"value": "new", "partition": 2}])
+        meddler.cut()
+        assert (next(stream).partition(), client.ends(topic)) == (2, [1, 0, 1])
+
+
+def test_what_has_not_changed_is_not_sent_again(fluvio, client, topic):
+    from tidegate.metadata import fetch_topic
+    with fluvio.admin() as admin:
+        first = fetch_topic(admin._transport, topic)
+        assert fetch_topic(admin._transport, topic) is first
+        client.put(topic, [{"value": "a"}])
+        assert fetch_topic(admin._transport, topic)["partition_info"][0]["end_offset"] == 1
 
 
 # ---- stored positions ----
@@ -535,6 +703,28 @@ def test_a_forgotten_stream_stores_its_positions(fluvio, client, topic):
     take(stream, 2)
     del stream
     assert client.committed(topic, "forgetful") == {0: 2}
+
+
+def test_positions_are_listed_set_and_deleted(fluvio, client, topic4, name):
+    put(fluvio, topic4, *"abcd", partition=1)
+    put(fluvio, topic4, "e", partition=3)
+
+    def mine():
+        return {o.partition: o.offset for o in fluvio.consumer_offsets() if (o.topic, o.consumer_id) == (topic4, name)}
+
+    assert fluvio.set_consumer_offset(name, topic4, 1, 2) == 2
+    assert fluvio.set_consumer_offset(name, topic4, 1, 0) == 2  # it does not go back
+    assert fluvio.set_consumer_offset(name, topic4, 1, 0, force=True) == 0
+    assert fluvio.set_consumer_offset(name, topic4, 3, 0, force=True) == 0
+    assert mine() == {1: 0, 3: 0}
+    [when, _] = [o.modified_time for o in fluvio.consumer_offsets() if (o.topic, o.consumer_id) == (topic4, name)]
+    assert abs(when - time.time()) < 60
+    fluvio.delete_consumer_offset(name, topic4, 1)
+    assert mine() == {3: 0}
+    fails(ErrorKind.GROUP_NOT_FOUND, fluvio.delete_consumer_offset, name, topic4, 1)
+    with fluvio.admin() as admin:
+        admin.delete_consumer_offsets(name, topic4)
+    assert mine() == {}
 
 
 # ---- asyncio ----

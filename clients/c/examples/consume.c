@@ -11,7 +11,7 @@ int main(int argc, char **argv)
 	tg_consumer_config *consumer = NULL;
 	tg_stream *stream = NULL;
 	const tg_record *record;
-	tg_error error = {TG_ERR_NO_MEMORY, 0, 0, false, "no memory"};
+	tg_error error = {.kind = TG_ERR_NO_MEMORY, .message = "no memory"};
 	tg_status status = TG_ERR_NO_MEMORY;
 
 	if (argc < 2) {

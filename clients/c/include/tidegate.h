@@ -78,6 +78,10 @@ typedef struct tg_error {
 	int code;       /* Fluvio's number for it (2001 = topic not found), 0 = none */
 	int http;       /* status of the answer, 0 = there was none */
 	bool retryable; /* the same call may succeed later */
+	/* Of TG_ERR_OFFSET_EVICTED and TG_ERR_OFFSET_OUT_OF_RANGE, -1 = not told. */
+	int32_t partition;
+	int64_t start_offset; /* the first record there is */
+	int64_t end_offset;   /* the next one to be written */
 	char message[480];
 } tg_error;
 
@@ -310,7 +314,7 @@ TG_API tg_status tg_consumer_config_set_id(tg_consumer_config *config, const cha
 TG_API void tg_consumer_config_set_strategy(tg_consumer_config *config, tg_strategy strategy);   /* none */
 TG_API void tg_consumer_config_set_flush_ms(tg_consumer_config *config, int64_t flush_ms);       /* 10 000 */
 TG_API void tg_consumer_config_set_disable_continuous(tg_consumer_config *config, bool disable); /* false */
-TG_API void tg_consumer_config_set_max_bytes(tg_consumer_config *config, size_t bytes);          /* 1 MiB an answer */
+TG_API void tg_consumer_config_set_max_bytes(tg_consumer_config *config, size_t bytes);          /* 1 MiB at a time */
 TG_API void tg_consumer_config_set_isolation(tg_consumer_config *config, tg_isolation isolation);
 /* try until 100; waits 1 s, then a tenth longer each time, at most 30 s. Bounded streams never reconnect. */
 TG_API void tg_consumer_config_set_retry(tg_consumer_config *config, tg_retry_mode mode, uint32_t tries);
@@ -322,7 +326,8 @@ TG_API void tg_consumer_config_free(tg_consumer_config *config);
 typedef struct tg_stream tg_stream;
 typedef struct tg_record tg_record;
 
-/* Reads where each partition begins and, for a bounded stream, ends. One connection a partition.
+/* Reads where each partition begins and, for a bounded stream, ends. A live stream has one connection, or one for each
+ * partition that was chosen; a bounded one asks for 16 pages at a time at most.
  * TG_ERR_TOPIC_NOT_FOUND, TG_ERR_PARTITION_NOT_FOUND, TG_ERR_OFFSET_OUT_OF_RANGE. TG_ERR_INVALID_ARGUMENT: also a strategy
  * without a consumer id. */
 TG_API tg_status tg_stream_open(tg_client *client, const tg_consumer_config *config, tg_stream **out, tg_error *error);
@@ -384,7 +389,8 @@ typedef struct tg_consumer_offset {
 	const char *consumer_id;
 	const char *topic;
 	int32_t partition;
-	int64_t offset; /* of the last record seen */
+	int64_t offset;      /* of the last record seen, -1 = before the first */
+	int64_t modified_ms; /* when it was saved */
 } tg_consumer_offset;
 
 /* Called once an item, which is valid during the call; false ends the list early. */
@@ -397,12 +403,19 @@ TG_API tg_status tg_topic_delete(tg_client *client, const char *topic, tg_error 
 TG_API tg_status tg_topic_list(tg_client *client, tg_topic_visit visit, void *context, tg_error *error);
 TG_API tg_status tg_topic_describe(tg_client *client, const char *topic, tg_topic_visit visit, void *context,
 								   tg_error *error); /* TG_ERR_TOPIC_NOT_FOUND */
-/* Where the named consumers of a topic are. TG_ERR_TOPIC_NOT_FOUND. */
-TG_API tg_status tg_consumer_offsets(tg_client *client, const char *topic, tg_consumer_offset_visit visit,
-									 void *context, tg_error *error);
-/* Forgets a consumer's positions in all partitions. TG_ERR_TOPIC_NOT_FOUND, TG_ERR_GROUP_NOT_FOUND. */
+/* Where named consumers are; consumer_id and topic narrow it down, NULL = all. What is not there is an empty list. */
+TG_API tg_status tg_consumer_offsets(tg_client *client, const char *consumer_id, const char *topic,
+									 tg_consumer_offset_visit visit, void *context, tg_error *error);
+/* One position. TG_ERR_GROUP_NOT_FOUND: there is none. */
+TG_API tg_status tg_consumer_offset_get(tg_client *client, const char *consumer_id, const char *topic,
+										int32_t partition, int64_t *offset, tg_error *error);
+/* Saves a position; without force it never goes back. *stands (may be NULL): where it is now. TG_ERR_TOPIC_NOT_FOUND. */
+TG_API tg_status tg_consumer_offset_set(tg_client *client, const char *consumer_id, const char *topic,
+										int32_t partition, int64_t offset, bool force, int64_t *stands,
+										tg_error *error);
+/* Forgets a position, or those in all partitions (-1). TG_ERR_TOPIC_NOT_FOUND, TG_ERR_GROUP_NOT_FOUND. */
 TG_API tg_status tg_consumer_offset_delete(tg_client *client, const char *consumer_id, const char *topic,
-										   tg_error *error);
+										   int32_t partition, tg_error *error);
 
 /* ---- any other call ---- */
 

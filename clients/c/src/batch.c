@@ -1,6 +1,7 @@
 #include "batch.h"
 
 #include "clock.h"
+#include "packet.h"
 
 #include <stdlib.h>
 
@@ -38,7 +39,7 @@ void tgi_batch_unref(batch *b)
 	if (b != NULL && atomic_fetch_sub(&b->references, 1) == 1) {
 		pthread_cond_destroy(&b->finished);
 		pthread_mutex_destroy(&b->lock);
-		tgi_buffer_dispose(&b->lines);
+		tgi_buffer_dispose(&b->packets);
 		free(b);
 	}
 }
@@ -66,38 +67,12 @@ size_t tgi_batch_record_bytes(const batch *b, const tg_message *m)
 	return varint_bytes((int64_t)body) + body;
 }
 
-/* ---- lines ---- */
-
-static void write_bytes(buffer *out, const char *member, const void *bytes, size_t len, bool is_text)
-{
-	tgi_buffer_text(out, member);
-	if (is_text) {
-		tgi_buffer_json_string(out, bytes, len);
-	} else {
-		tgi_buffer_append(out, "\"", 1);
-		tgi_buffer_base64(out, bytes, len);
-		tgi_buffer_append(out, "\"", 1);
-	}
-}
-
 bool tgi_batch_add(batch *b, const tg_message *m)
 {
-	buffer *out = &b->lines;
-	size_t before = out->len;
 	size_t bytes = tgi_batch_record_bytes(b, m);
-	bool is_text = tgi_buffer_is_text(m->value, m->value_len) && tgi_buffer_is_text(m->key, m->key_len);
-	tgi_buffer_text(out, "{\"partition\":");
-	tgi_buffer_integer(out, b->partition);
-	tgi_buffer_text(out, ",\"timestamp\":");
-	tgi_buffer_integer(out, m->timestamp_ms);
-	if (m->key != NULL) {
-		write_bytes(out, ",\"key\":", m->key, m->key_len, is_text);
-	}
-	write_bytes(out, ",\"value\":", m->value, m->value_len, is_text);
-	tgi_buffer_text(out, is_text ? "}\n" : ",\"encoding\":\"base64\"}\n");
-	if (out->failed) {
-		out->len = before;
-		out->failed = false;
+	tgi_packet_write_record(&b->packets, b->partition, m);
+	if (b->packets.failed) {
+		b->packets.failed = false;
 		return false;
 	}
 	b->records++;
@@ -109,7 +84,7 @@ bool tgi_batch_add(batch *b, const tg_message *m)
 
 void tgi_batch_finish(batch *b, int64_t base_offset, const tg_error *error)
 {
-	tgi_buffer_dispose(&b->lines); /* an output may keep the batch for long, but not its records */
+	tgi_buffer_dispose(&b->packets); /* an output may keep the batch for long, but not its records */
 	pthread_mutex_lock(&b->lock);
 	b->is_finished = true;
 	if (error != NULL) {

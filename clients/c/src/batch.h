@@ -1,8 +1,8 @@
 /*
  * batch: records on their way to one partition, and what became of them.
  *
- * Owns     the lines to send. Counted references: the producer's, one for each output; the last frees it.
- * Threads  tgi_batch_add() and `lines` belong to the producer (under its lock, then its thread alone); tgi_batch_finish() is
+ * Owns     the packets to send. Counted references: the producer's, one for each output; the last frees it.
+ * Threads  tgi_batch_add() and `packets` belong to the producer (under its lock, then its thread alone); tgi_batch_finish() is
  *          called once; tgi_batch_wait() by anybody.
  * Units    sizes by Fluvio's formula: uncompressed, as its protocol would encode the records.
  * Limits   BATCH_RECORDS_MAX records.
@@ -29,8 +29,7 @@ typedef struct batch {
 	size_t bytes;         /* by the formula, head included */
 	int64_t created_ms;   /* timestamp of its first record */
 	int64_t opened_at_ms; /* monotonic */
-	bool wants_offsets;   /* somebody will ask */
-	buffer lines;         /* application/x-ndjson */
+	buffer packets;       /* the body of its request */
 
 	atomic_uint references;
 	pthread_mutex_t lock; /* of what follows */

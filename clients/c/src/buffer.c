@@ -6,8 +6,6 @@
 
 enum { FIRST_BYTES = 256 };
 
-static const char base64_digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-
 void tgi_buffer_dispose(buffer *b)
 {
 	free(b->ptr);
@@ -117,64 +115,6 @@ bool tgi_buffer_is_text(const void *bytes, size_t len)
 			return false;
 		}
 		i += step;
-	}
-	return true;
-}
-
-/* ---- base64 ---- */
-
-void tgi_buffer_base64(buffer *b, const void *bytes, size_t len)
-{
-	const unsigned char *in = bytes;
-	if (!tgi_buffer_reserve(b, (len + 2) / 3 * 4)) {
-		return;
-	}
-	char *out = b->ptr + b->len;
-	for (size_t i = 0; i < len; i += 3) {
-		size_t left = len - i;
-		uint32_t bits = (uint32_t)in[i] << 16;
-		bits |= left > 1 ? (uint32_t)in[i + 1] << 8 : 0;
-		bits |= left > 2 ? (uint32_t)in[i + 2] : 0;
-		*out++ = base64_digits[bits >> 18];
-		*out++ = base64_digits[bits >> 12 & 63];
-		*out++ = left > 1 ? base64_digits[bits >> 6 & 63] : '=';
-		*out++ = left > 2 ? base64_digits[bits & 63] : '=';
-	}
-	b->len = (size_t)(out - b->ptr);
-}
-
-static int digit(char c)
-{
-	if (c >= 'A' && c <= 'Z') {
-		return c - 'A';
-	}
-	if (c >= 'a' && c <= 'z') {
-		return c - 'a' + 26;
-	}
-	if (c >= '0' && c <= '9') {
-		return c - '0' + 52;
-	}
-	return c == '+' ? 62 : c == '/' ? 63 : -1;
-}
-
-bool tgi_buffer_from_base64(buffer *b, const char *text, size_t len)
-{
-	if (len % 4 != 0 || !tgi_buffer_reserve(b, len / 4 * 3 + 1)) {
-		return false;
-	}
-	for (size_t i = 0; i < len; i += 4) {
-		bool is_last = i + 4 == len;
-		size_t padding = is_last && text[i + 3] == '=' ? (text[i + 2] == '=' ? 2 : 1) : 0;
-		uint32_t bits = 0;
-		for (size_t k = 0; k < 4; k++) {
-			int value = k >= 4 - padding ? 0 : digit(text[i + k]);
-			if (value < 0) {
-				return false;
-			}
-			bits = bits << 6 | (uint32_t)value;
-		}
-		const char three[3] = {(char)(bits >> 16), (char)(bits >> 8 & 0xFF), (char)(bits & 0xFF)};
-		tgi_buffer_append(b, three, 3 - padding);
 	}
 	return true;
 }

@@ -29,10 +29,7 @@ void tgi_buffer_append(buffer *b, const void *bytes, size_t len);
 void tgi_buffer_text(buffer *b, const char *text);
 void tgi_buffer_integer(buffer *b, int64_t value);
 void tgi_buffer_json_string(buffer *b, const void *utf8, size_t len); /* with its quotes */
-void tgi_buffer_base64(buffer *b, const void *bytes, size_t len);     /* with padding */
 void tgi_buffer_url_segment(buffer *b, const char *text);             /* percent-encoded */
 bool tgi_buffer_is_text(const void *bytes, size_t len);               /* well-formed UTF-8, as RFC 3629 has it */
-/* Appends the bytes; false: no base64 with padding. */
-bool tgi_buffer_from_base64(buffer *b, const char *text, size_t len);
 
 #endif

@@ -1,6 +1,8 @@
 #include "call.h"
 
 #include "error.h"
+#include "packet.h"
+#include "topic.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -24,17 +26,38 @@ static size_t take_body(char *bytes, size_t size, size_t count, void *context)
 	return c->is_broken ? 0 : len;
 }
 
+/* The value of a header of that name (small letters, with its colon); false: it is another one, or too long. */
+static bool header_value(const char *line, size_t len, const char *name, char value[CALL_ETAG_BYTES_MAX + 1])
+{
+	size_t begin = strlen(name);
+	if (len <= begin || strncasecmp(line, name, begin) != 0) {
+		return false;
+	}
+	while (begin < len && line[begin] == ' ') {
+		begin++;
+	}
+	while (len > begin && (line[len - 1] == '\r' || line[len - 1] == '\n' || line[len - 1] == ' ')) {
+		len--;
+	}
+	if (len - begin > CALL_ETAG_BYTES_MAX) {
+		return false;
+	}
+	memcpy(value, line + begin, len - begin);
+	value[len - begin] = '\0';
+	return true;
+}
+
 static size_t take_header(char *line, size_t size, size_t count, void *context)
 {
-	static const char name[] = "retry-after:";
 	call *c = context;
 	size_t len = size * count;
+	char value[CALL_ETAG_BYTES_MAX + 1];
 	c->is_headed = line[0] == '\r' || line[0] == '\n';
-	if (len >= sizeof name && len < 64 && strncasecmp(line, name, sizeof name - 1) == 0) {
-		char digits[64] = {0};
-		memcpy(digits, line + sizeof name - 1, len - (sizeof name - 1));
-		long seconds = strtol(digits, NULL, 10);
+	if (header_value(line, len, "retry-after:", value)) {
+		long seconds = strtol(value, NULL, 10);
 		c->retry_after_ms = seconds < 0 ? 0 : (seconds > RETRY_AFTER_MAX_S ? RETRY_AFTER_MAX_S : seconds) * 1000L;
+	} else if (header_value(line, len, "etag:", value)) {
+		memcpy(c->etag, value, sizeof value);
 	}
 	return len;
 }
@@ -58,7 +81,8 @@ static bool add_header(call *c, const char *name, const char *value)
 
 static bool add_headers(call *c, const tg_config *config, const call_request *r)
 {
-	bool is_done = add_header(c, "Expect:", "") && add_header(c, "Accept: ", "application/json");
+	bool is_done =
+		add_header(c, "Expect:", "") && add_header(c, "Accept: ", r->accept != NULL ? r->accept : "application/json");
 	if (config->api_key != NULL && config->api_key[0] != '\0') {
 		is_done = is_done && add_header(c, "X-API-Key: ", config->api_key);
 	}
@@ -113,6 +137,7 @@ tg_status tgi_call_prepare(call *c, tg_client *client, const call_request *r, tg
 	curl_slist_free_all(c->headers);
 	c->headers = NULL;
 	c->retry_after_ms = 0;
+	c->etag[0] = '\0';
 	c->http = 0;
 	c->is_headed = false;
 	c->is_broken = false;
@@ -204,6 +229,8 @@ static tg_status kind_of(long http, const char *code)
 		{"record_too_large", TG_ERR_RECORD_TOO_LARGE},
 		{"batch_too_large", TG_ERR_RECORD_TOO_LARGE},
 		{"topic_full", TG_ERR_TOPIC_FULL},
+		{"offset_evicted", TG_ERR_OFFSET_EVICTED},
+		{"offset_out_of_range", TG_ERR_OFFSET_OUT_OF_RANGE},
 		{"topic_exists_incompatible", TG_ERR_TOPIC_EXISTS},
 		{"producer_fenced", TG_ERR_FENCED},
 		{"producer_sequence_gap", TG_ERR_FENCED},
@@ -233,6 +260,13 @@ static tg_status kind_of(long http, const char *code)
 	default:
 		return TG_ERR_SERVER;
 	}
+}
+
+static void read_detail(const json_t *detail, tg_error *error)
+{
+	error->partition = (int32_t)tgi_topic_integer(detail, "partition", -1);
+	error->start_offset = tgi_topic_integer(detail, "next_available", tgi_topic_integer(detail, "start_offset", -1));
+	error->end_offset = tgi_topic_integer(detail, "end_offset", -1);
 }
 
 tg_status tgi_call_judge(call *c, CURLcode result, tg_error *error)
@@ -266,8 +300,18 @@ tg_status tgi_call_judge(call *c, CURLcode result, tg_error *error)
 	}
 	error->http = (int)c->http;
 	error->retryable = kind == TG_ERR_UNAVAILABLE;
+	if (kind == TG_ERR_OFFSET_EVICTED || kind == TG_ERR_OFFSET_OUT_OF_RANGE) {
+		read_detail(json_object_get(envelope, "detail"), error);
+	}
 	json_decref(body);
 	return kind;
+}
+
+bool tgi_call_has_packets(const call *c)
+{
+	const char *type = NULL;
+	curl_easy_getinfo(c->easy, CURLINFO_CONTENT_TYPE, &type);
+	return type != NULL && strncmp(type, PACKET_MEDIA_TYPE, sizeof PACKET_MEDIA_TYPE - 1) == 0;
 }
 
 json_t *tgi_call_json(const call *c, tg_error *error)

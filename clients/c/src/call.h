@@ -18,22 +18,26 @@
 
 #define CALL_REPLY_BYTES_MAX ((size_t)256 << 20)
 
+enum { CALL_ETAG_BYTES_MAX = 127 };
+
 typedef struct call_request {
 	const char *method;
-	const char *path; /* from / on, percent-encoded */
+	const char *path;   /* from / on, percent-encoded */
+	const char *accept; /* NULL = JSON */
 	const char *content_type;
 	const char *content_encoding;
 	const char *const *headers; /* "Name: value", NULL at the end; or NULL */
 	const void *body;           /* NULL = none */
 	size_t body_len;
-	int64_t timeout_ms;
+	int64_t timeout_ms; /* 0 = none */
 } call_request;
 
 typedef struct call {
 	CURL *easy;
 	struct curl_slist *headers;
 	buffer reply;
-	int64_t retry_after_ms; /* 0 = not told */
+	int64_t retry_after_ms;             /* 0 = not told */
+	char etag[CALL_ETAG_BYTES_MAX + 1]; /* "" = none */
 	long http;
 	bool is_headed; /* the head of the answer has come to its end */
 	bool is_broken; /* too long, or no memory */
@@ -45,8 +49,10 @@ tg_status tgi_call_prepare(call *c, tg_client *client, const call_request *reque
 tg_status tgi_call_judge(call *c, CURLcode result, tg_error *error);
 void tgi_call_dispose(call *c);
 
-/* The answer as JSON of a type, which the caller releases. NULL: TG_ERR_PROTOCOL. */
+/* The answer as a JSON object, which the caller releases. NULL: TG_ERR_PROTOCOL. */
 json_t *tgi_call_json(const call *c, tg_error *error);
+/* Whether the head of the answer says that packets follow. */
+bool tgi_call_has_packets(const call *c);
 
 /* Request and judgement on the client's own connection; *reply (may be NULL) is the caller's. */
 tg_status tgi_call_run(tg_client *client, const call_request *request, json_t **reply, tg_error *error);

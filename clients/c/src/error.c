@@ -96,7 +96,8 @@ tg_status tgi_error_set(tg_error *error, tg_status kind, const char *format, ...
 {
 	if (error != NULL) {
 		va_list arguments;
-		*error = (tg_error){.kind = kind, .code = tgi_error_code(kind)};
+		*error = (tg_error){
+			.kind = kind, .code = tgi_error_code(kind), .partition = -1, .start_offset = -1, .end_offset = -1};
 		va_start(arguments, format);
 		vsnprintf(error->message, sizeof error->message, format, arguments);
 		va_end(arguments);

@@ -82,8 +82,11 @@ out:
 
 tg_status tgi_positions_flush_due(tg_stream *s, tg_error *error)
 {
+	if (s->config.strategy != TG_OFFSETS_AUTO) {
+		return TG_OK;
+	}
 	int64_t now_ms = tgi_clock_now_ms();
-	if (s->config.strategy != TG_OFFSETS_AUTO || (s->has_flushed && now_ms < s->flush_at_ms)) {
+	if (s->has_flushed && now_ms < s->flush_at_ms) {
 		return TG_OK;
 	}
 	bool is_any = false;

@@ -263,7 +263,6 @@ static tg_status add(tg_producer *p, lane *l, const tg_message *m, tg_output **o
 	}
 	bool is_new = b->records == 1;
 	bool is_full = b->bytes >= p->config.batch_size;
-	b->wants_offsets = b->wants_offsets || out != NULL || p->config.callback != NULL;
 	if (is_full) {
 		tgi_producer_close_batch(l);
 	}

@@ -1,4 +1,4 @@
-#include "stream_impl.h"
+#include "record.h"
 
 #include <stdlib.h>
 #include <string.h>

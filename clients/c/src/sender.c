@@ -2,6 +2,7 @@
 #include "clock.h"
 #include "compress.h"
 #include "error.h"
+#include "packet.h"
 #include "producer_impl.h"
 #include "retry.h"
 #include "topic.h"
@@ -19,6 +20,7 @@ typedef struct sender {
 	call count_call; /* the description of the topic, for its partitions */
 	bool is_counting;
 	int64_t count_at_ms;
+	char known[CALL_ETAG_BYTES_MAX + 32]; /* "If-None-Match: " and the tag of the last description, "" = none yet */
 } sender;
 
 /* ---- what became of a batch ---- */
@@ -105,9 +107,9 @@ static tg_status prepare(tg_producer *p, lane *l, tg_error *error)
 	char id[PRODUCER_ID_BYTES + 48];
 	char epoch[48];
 	char sequence[48];
-	const char *headers[] = {id, epoch, sequence, NULL};
 	bool is_idempotent = p->config.idempotence && p->config.delivery == TG_AT_LEAST_ONCE;
-	const buffer *body = &b->lines;
+	const char *headers[] = {"Prefer: return=minimal", is_idempotent ? id : NULL, epoch, sequence, NULL};
+	const buffer *body = &b->packets;
 	tg_status status;
 	snprintf(id, sizeof id, "Producer-Id: %s-%u", p->id, l->partition);
 	snprintf(epoch, sizeof epoch, "Producer-Epoch: %lld", (long long)l->epoch);
@@ -115,7 +117,7 @@ static tg_status prepare(tg_producer *p, lane *l, tg_error *error)
 	if (p->config.compression != TG_COMPRESSION_NONE) {
 		if (l->retries == 0) {
 			tgi_buffer_clear(&l->packed);
-			status = tgi_compress_bytes(p->config.compression, b->lines.ptr, b->lines.len, &l->packed, error);
+			status = tgi_compress_bytes(p->config.compression, b->packets.ptr, b->packets.len, &l->packed, error);
 			if (status != TG_OK) {
 				return status;
 			}
@@ -125,10 +127,10 @@ static tg_status prepare(tg_producer *p, lane *l, tg_error *error)
 	const call_request request = {
 		.method = "POST",
 		.path = p->path,
-		.content_type = "application/x-ndjson",
+		.content_type = PACKET_MEDIA_TYPE,
 		.content_encoding =
 			p->config.compression != TG_COMPRESSION_NONE ? tgi_compress_name(p->config.compression) : NULL,
-		.headers = is_idempotent ? headers : NULL,
+		.headers = headers,
 		.body = body->ptr,
 		.body_len = body->len,
 		.timeout_ms = p->config.timeout_ms + NETWORK_MS,
@@ -149,19 +151,21 @@ static void start(tg_producer *p, lane *l)
 	}
 }
 
-/* The offset of the batch's first record. The results of one request to one partition are consecutive. */
+/* The offset of the batch's first record; the others follow it. */
 static tg_status read_base_offset(const lane *l, int64_t *out, tg_error *error)
 {
 	json_t *body = tgi_call_json(&l->call, error);
 	if (body == NULL) {
 		return TG_ERR_PROTOCOL;
 	}
-	const json_t *results = json_object_get(body, "results");
-	size_t count = json_array_size(results);
-	int64_t first = tgi_topic_integer(json_array_get(results, 0), "offset", -1);
-	int64_t last = count > 0 ? tgi_topic_integer(json_array_get(results, count - 1), "offset", -1) : -1;
+	const json_t *partitions = json_object_get(body, "partitions");
+	const json_t *only = json_array_get(partitions, 0);
+	int64_t first = tgi_topic_integer(only, "offset", -1);
+	bool is_ours = json_array_size(partitions) == 1 && first >= 0 &&
+				   tgi_topic_integer(only, "partition", -1) == l->partition &&
+				   tgi_topic_integer(only, "count", -1) == l->flying->records;
 	json_decref(body);
-	if (count != l->flying->records || first < 0 || last - first != (int64_t)count - 1) {
+	if (!is_ours) {
 		return tgi_error_set(error, TG_ERR_PROTOCOL, "the server stored the batch, but its answer lacks the offsets");
 	}
 	*out = first;
@@ -197,7 +201,7 @@ static void answered(tg_producer *p, lane *l, CURLcode result)
 	curl_multi_remove_handle(p->multi, l->call.easy);
 	l->is_under_way = false;
 	tg_status status = tgi_call_judge(&l->call, result, &error);
-	if (status == TG_OK && l->flying->wants_offsets) {
+	if (status == TG_OK) {
 		status = read_base_offset(l, &base_offset, &error);
 	}
 	if (status == TG_OK) {
@@ -212,8 +216,13 @@ static void answered(tg_producer *p, lane *l, CURLcode result)
 static void start_counting(sender *s)
 {
 	tg_producer *p = s->p;
+	const char *headers[] = {s->known[0] != '\0' ? s->known : NULL, NULL};
 	const call_request request = {
-		.method = "GET", .path = p->description_path, .timeout_ms = p->client->config.request_timeout_ms};
+		.method = "GET",
+		.path = p->description_path,
+		.headers = headers,
+		.timeout_ms = p->client->config.request_timeout_ms,
+	};
 	tg_error ignored; /* counting again later is all there is to do */
 	s->is_counting = tgi_call_prepare(&s->count_call, p->client, &request, &ignored) == TG_OK &&
 					 curl_multi_add_handle(p->multi, s->count_call.easy) == CURLM_OK;
@@ -226,7 +235,10 @@ static void counted(sender *s, CURLcode result)
 	curl_multi_remove_handle(p->multi, s->count_call.easy);
 	s->is_counting = false;
 	if (tgi_call_judge(&s->count_call, result, &ignored) != TG_OK) {
-		return;
+		return; /* not modified, or no answer now */
+	}
+	if (s->count_call.etag[0] != '\0') {
+		snprintf(s->known, sizeof s->known, "If-None-Match: %s", s->count_call.etag);
 	}
 	json_t *description = tgi_call_json(&s->count_call, &ignored);
 	uint32_t count = tgi_topic_partition_count(description);

@@ -7,15 +7,17 @@
 #include <sys/timerfd.h>
 #include <unistd.h>
 
-enum { EVENTS_A_TURN = 32 };
+enum { EVENTS_A_TURN = 32, PAGES_AT_ONCE = 16 };
 
-/* ---- the timer: curl's wish, or a reader's next try ---- */
+/* ---- the timer: curl's wish, a feed's next try, or the end of its patience ---- */
 
 static void arm_timer(tg_stream *s)
 {
 	int64_t at_ms = s->curl_timer_at_ms;
-	for (size_t i = 0; i < s->reader_count; i++) {
-		at_ms = s->readers[i].retry_at_ms < at_ms ? s->readers[i].retry_at_ms : at_ms;
+	for (size_t i = 0; i < s->feed_count; i++) {
+		const feed *f = &s->feeds[i];
+		at_ms = f->retry_at_ms < at_ms ? f->retry_at_ms : at_ms;
+		at_ms = f->silent_at_ms < at_ms ? f->silent_at_ms : at_ms;
 	}
 	struct itimerspec spec = {0};
 	if (at_ms != CLOCK_NEVER) {
@@ -67,17 +69,20 @@ bool tgi_stream_io_open(tg_stream *s)
 	curl_multi_setopt(s->multi, CURLMOPT_SOCKETDATA, s);
 	curl_multi_setopt(s->multi, CURLMOPT_TIMERFUNCTION, curl_sets_timer);
 	curl_multi_setopt(s->multi, CURLMOPT_TIMERDATA, s);
+	if (s->config.disable_continuous) {
+		curl_multi_setopt(s->multi, CURLMOPT_MAX_TOTAL_CONNECTIONS, (long)PAGES_AT_ONCE);
+	}
 	return true;
 }
 
 void tgi_stream_io_close(tg_stream *s)
 {
-	for (size_t i = 0; i < s->reader_count; i++) {
-		reader *r = &s->readers[i];
-		if (r->is_under_way) {
-			curl_multi_remove_handle(s->multi, r->call.easy);
+	for (size_t i = 0; i < s->feed_count; i++) {
+		feed *f = &s->feeds[i];
+		if (f->is_under_way) {
+			curl_multi_remove_handle(s->multi, f->call.easy);
 		}
-		tgi_call_dispose(&r->call);
+		tgi_call_dispose(&f->call);
 	}
 	if (s->multi != NULL) {
 		curl_multi_cleanup(s->multi);
@@ -90,11 +95,11 @@ void tgi_stream_io_close(tg_stream *s)
 	}
 }
 
-tg_status tgi_stream_io_start(tg_stream *s, reader *r, tg_error *error)
+tg_status tgi_stream_io_start(tg_stream *s, feed *f, tg_error *error)
 {
-	r->is_under_way = curl_multi_add_handle(s->multi, r->call.easy) == CURLM_OK;
+	f->is_under_way = curl_multi_add_handle(s->multi, f->call.easy) == CURLM_OK;
 	arm_timer(s);
-	return r->is_under_way ? TG_OK : tgi_error_no_memory(error);
+	return f->is_under_way ? TG_OK : tgi_error_no_memory(error);
 }
 
 /* ---- a turn ---- */
@@ -115,14 +120,13 @@ static void take_timer(tg_stream *s)
 		s->curl_timer_at_ms = CLOCK_NEVER; /* curl sets another when it wants one */
 		act(s, CURL_SOCKET_TIMEOUT, 0);
 	}
-	for (size_t i = 0; i < s->reader_count; i++) {
-		reader *r = &s->readers[i];
+	for (size_t i = 0; i < s->feed_count; i++) {
+		feed *f = &s->feeds[i];
 		tg_error error;
-		if (r->retry_at_ms <= now_ms) {
-			r->retry_at_ms = CLOCK_NEVER;
-			if (tgi_stream_read(s, r, &error) != TG_OK) {
-				s->has_failed = true;
-				s->failure = error;
+		if (f->retry_at_ms <= now_ms) {
+			f->retry_at_ms = CLOCK_NEVER;
+			if (tgi_feed_start(s, f, &error) != TG_OK) {
+				tgi_stream_fail(s, &error);
 			}
 		}
 	}
@@ -151,16 +155,18 @@ bool tgi_stream_io_wait(tg_stream *s, int64_t deadline_ms)
 	for (const CURLMsg *m; (m = curl_multi_info_read(s->multi, &left)) != NULL;) {
 		CURLcode result = m->data.result;
 		CURL *easy = m->easy_handle;
-		for (size_t i = 0; m->msg == CURLMSG_DONE && i < s->reader_count; i++) {
-			reader *r = &s->readers[i];
-			if (r->call.easy == easy) {
+		for (size_t i = 0; m->msg == CURLMSG_DONE && i < s->feed_count; i++) {
+			if (s->feeds[i].call.easy == easy) {
 				curl_multi_remove_handle(s->multi, easy);
-				r->is_under_way = false;
-				tgi_stream_answered(s, r, result);
+				tgi_feed_ended(s, &s->feeds[i], result);
 				break;
 			}
 		}
 	}
+	int64_t now_ms = tgi_clock_now_ms();
+	for (size_t i = 0; i < s->feed_count; i++) {
+		tgi_feed_look(s, &s->feeds[i], now_ms);
+	}
 	arm_timer(s);
-	return count > 0 || deadline_ms == CLOCK_NEVER || tgi_clock_now_ms() < deadline_ms;
+	return count > 0 || now_ms < deadline_ms;
 }

@@ -122,12 +122,18 @@ static tg_status open_reader(tg_stream *s, reader *r, const json_t *info, uint32
 		.handed = -1,
 		.marked = -1,
 		.saved = saved[partition],
-		.retry_at_ms = CLOCK_NEVER,
 	};
 	if (r->position > end) {
-		return tgi_error_set(error, TG_ERR_OFFSET_OUT_OF_RANGE,
-							 "offset %lld is beyond the end of partition %u; the next to be written is %lld",
-							 (long long)r->position, partition, (long long)end);
+		tgi_error_set(error, TG_ERR_OFFSET_OUT_OF_RANGE,
+					  "offset %lld is beyond the end of partition %u, which has the offsets from %lld; the next to be "
+					  "written is %lld",
+					  (long long)r->position, partition, (long long)start, (long long)end);
+		if (error != NULL) {
+			error->partition = (int32_t)partition;
+			error->start_offset = start;
+			error->end_offset = end;
+		}
+		return TG_ERR_OFFSET_OUT_OF_RANGE;
 	}
 	return TG_OK;
 }
@@ -156,8 +162,27 @@ static tg_status open_readers(tg_stream *s, const json_t *description, const int
 		}
 		s->reader_count = i + 1;
 	}
-	for (size_t i = 0; i < count; i++) {
-		tg_status status = tgi_stream_read(s, &s->readers[i], error);
+	return TG_OK;
+}
+
+/* One for all partitions, when that is possible. */
+static tg_status open_feeds(tg_stream *s, tg_error *error)
+{
+	bool is_one = s->config.partition_count == 0 && !s->config.disable_continuous;
+	s->feed_count = is_one ? 1 : s->reader_count;
+	s->feeds = calloc(s->feed_count, sizeof *s->feeds);
+	if (s->feeds == NULL) {
+		s->feed_count = 0;
+		return tgi_error_no_memory(error);
+	}
+	for (size_t i = 0; i < s->feed_count; i++) {
+		s->feeds[i].partition = is_one ? ALL_PARTITIONS : s->readers[i].partition;
+		s->feeds[i].next_offset = s->readers[i].position;
+		s->feeds[i].retry_at_ms = CLOCK_NEVER;
+		s->feeds[i].silent_at_ms = CLOCK_NEVER;
+	}
+	for (size_t i = 0; i < s->feed_count; i++) {
+		tg_status status = tgi_feed_start(s, &s->feeds[i], error);
 		if (status != TG_OK) {
 			return status;
 		}
@@ -170,15 +195,13 @@ static tg_status open_readers(tg_stream *s, const json_t *description, const int
 static void free_stream(tg_stream *s)
 {
 	tgi_stream_io_close(s);
-	json_decref(s->page);
-	for (size_t i = 0; i < s->reader_count; i++) {
-		json_decref(s->readers[i].page);
-		tgi_buffer_dispose(&s->readers[i].body);
+	for (size_t i = 0; i < s->feed_count; i++) {
+		tgi_buffer_dispose(&s->feeds[i].text);
 	}
+	free(s->feeds);
 	free(s->readers);
 	free(s->path);
-	tgi_buffer_dispose(&s->key);
-	tgi_buffer_dispose(&s->value);
+	tgi_buffer_dispose(&s->page);
 	tgi_consumer_config_dispose(&s->config);
 	tg_client_close(s->client);
 	free(s);
@@ -195,7 +218,7 @@ static tg_stream *new_stream(tg_client *client, const tg_consumer_config *config
 	tgi_client_ref(client);
 	s->client = client;
 	bool is_done = tgi_consumer_config_copy(&s->config, config) == TG_OK;
-	s->path = is_done ? tgi_topic_path(config->topic, "/consume") : NULL;
+	s->path = is_done ? tgi_topic_path(config->topic, config->disable_continuous ? "/consume" : "/stream") : NULL;
 	if (s->path == NULL || !tgi_stream_io_open(s)) {
 		free_stream(s);
 		return NULL;
@@ -227,6 +250,9 @@ tg_status tg_stream_open(tg_client *client, const tg_consumer_config *config, tg
 	}
 	if (status == TG_OK) {
 		status = open_readers(s, description, saved, times, error);
+	}
+	if (status == TG_OK) {
+		status = open_feeds(s, error);
 	}
 	if (status == TG_OK) {
 		*out = s;

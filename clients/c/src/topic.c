@@ -36,6 +36,18 @@ tg_status tgi_topic_get(tg_client *client, const char *topic, const char *suffix
 	return status;
 }
 
+tg_status tgi_topic_delete(tg_client *client, const char *topic, const char *suffix, tg_error *error)
+{
+	char *path = tgi_topic_path(topic, suffix);
+	if (path == NULL) {
+		return tgi_error_no_memory(error);
+	}
+	const call_request request = {.method = "DELETE", .path = path, .timeout_ms = client->config.request_timeout_ms};
+	tg_status status = tgi_call_run(client, &request, NULL, error);
+	free(path);
+	return status;
+}
+
 int64_t tgi_topic_integer(const json_t *object, const char *member, int64_t otherwise)
 {
 	const json_t *value = json_object_get(object, member);

@@ -48,19 +48,18 @@ START_TEST(deltas_of_time_and_offset_count)
 }
 END_TEST
 
-START_TEST(text_travels_as_text_and_bytes_as_base64)
+START_TEST(records_are_written_as_packets)
 {
 	batch *b = tgi_batch_new(3, 7, 0);
-	tg_message text = {sizeof text, "k\"1", 3, "a\nb", 3, 7, -1};
-	tg_message bytes = {sizeof bytes, "\xff", 1, "plain", 5, 8, -1};
+	tg_message keyed = {sizeof keyed, "k1", 2, "hello", 5, 1705334225873, -1};
 	tg_message none = {sizeof none, NULL, 0, NULL, 0, 9, -1};
-	ck_assert(tgi_batch_add(b, &text) && tgi_batch_add(b, &bytes) && tgi_batch_add(b, &none));
+	ck_assert(tgi_batch_add(b, &keyed) && tgi_batch_add(b, &none));
+	/* the first one is the example of docs/streaming.md */
 	static const char expected[] =
-		"{\"partition\":3,\"timestamp\":7,\"key\":\"k\\u00221\",\"value\":\"a\\u000ab\"}\n"
-		"{\"partition\":3,\"timestamp\":8,\"key\":\"/w==\",\"value\":\"cGxhaW4=\",\"encoding\":\"base64\"}\n"
-		"{\"partition\":3,\"timestamp\":9,\"value\":\"\"}\n";
-	ck_assert_uint_eq(b->lines.len, sizeof expected - 1);
-	ck_assert_mem_eq(b->lines.ptr, expected, sizeof expected - 1);
+		"\0\0\0\x24\1\0\0\0\3\0\0\0\0\0\0\0\0\0\0\x01\x8d\x0d\xd7\x3b\xd1\0\0\0\2\0\0\0\0k1hello"
+		"\0\0\0\x1d\1\0\0\0\3\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\x09\xff\xff\xff\xff\0\0\0\0";
+	ck_assert_uint_eq(b->packets.len, sizeof expected - 1);
+	ck_assert_mem_eq(b->packets.ptr, expected, sizeof expected - 1);
 	tgi_batch_unref(b);
 }
 END_TEST
@@ -85,34 +84,9 @@ START_TEST(what_is_no_utf8_is_seen)
 }
 END_TEST
 
-START_TEST(base64_comes_back_as_it_was)
-{
-	for (size_t len = 0; len < 70; len++) {
-		unsigned char bytes[70];
-		buffer text = {0};
-		buffer back = {0};
-		for (size_t i = 0; i < len; i++) {
-			bytes[i] = (unsigned char)(i * 37 + len * 11);
-		}
-		tgi_buffer_base64(&text, bytes, len);
-		ck_assert(tgi_buffer_from_base64(&back, text.len > 0 ? text.ptr : "", text.len));
-		ck_assert_uint_eq(back.len, len);
-		ck_assert(len == 0 || memcmp(back.ptr, bytes, len) == 0);
-		tgi_buffer_dispose(&text);
-		tgi_buffer_dispose(&back);
-	}
-	buffer none = {0};
-	ck_assert(!tgi_buffer_from_base64(&none, "abc", 3));
-	ck_assert(!tgi_buffer_from_base64(&none, "ab=c", 4));
-	ck_assert(!tgi_buffer_from_base64(&none, "a\x01==", 4));
-	tgi_buffer_dispose(&none);
-}
-END_TEST
-
 int main(void)
 {
 	const TTest *const tests[] = {a_record_counts_as_fluvio_would_encode_it, deltas_of_time_and_offset_count,
-								  text_travels_as_text_and_bytes_as_base64, what_is_no_utf8_is_seen,
-								  base64_comes_back_as_it_was};
+								  records_are_written_as_packets, what_is_no_utf8_is_seen};
 	return SUITE_RUN("client/batch", tests);
 }

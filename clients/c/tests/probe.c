@@ -6,6 +6,7 @@
  *   consume COUNT [NAME=VALUE …]   prints "PARTITION OFFSET TIMESTAMP KEY VALUE" a record, then the status that ended it
  *   errors                         tries what must fail; prints "WHAT STATUS HTTP CODE MESSAGE"
  *   queue                          fills a queue while nobody answers
+ *   position                       sets, reads and forgets positions of a named consumer
  *   admin                          makes, lists, describes and deletes a topic
  *   keyed KEY …                    sends one record a key, prints "KEY PARTITION"
  *
@@ -82,7 +83,7 @@ static tg_compression compression_of(const char *name)
 static tg_producer_config *producer_config(const options *o)
 {
 	tg_producer_config *config = tg_producer_config_new();
-	tg_retry_policy fast = {sizeof fast, TG_RETRY_FIXED, 1000, 20, 1000, 60000};
+	tg_retry_policy fast = {sizeof fast, TG_RETRY_FIXED, 100000, number_of(o, "fast_retry", 0), 1000, 300000};
 	tg_producer_config_set_batch_size(config, (size_t)number_of(o, "batch_size", 16384));
 	tg_producer_config_set_linger_ms(config, number_of(o, "linger_ms", 5));
 	tg_producer_config_set_compression(config, compression_of(text_of(o, "compression", "none")));
@@ -91,6 +92,16 @@ static tg_producer_config *producer_config(const options *o)
 		tg_producer_config_set_retry(config, &fast);
 	}
 	return config;
+}
+
+/* The test prepares something before this goes on. */
+static void await_word(void)
+{
+	puts("ready");
+	fflush(stdout);
+	if (getchar() == EOF) {
+		exit(1);
+	}
 }
 
 static void produce(tg_client *client, const char *topic, long count, const options *o)
@@ -104,7 +115,12 @@ static void produce(tg_client *client, const char *topic, long count, const opti
 		die("open", &error);
 	}
 	tg_producer_config_free(config);
+	if (number_of(o, "wait", 0) != 0) {
+		await_word();
+	}
+	const struct timespec pace = {.tv_nsec = number_of(o, "pace_us", 0) * 1000};
 	for (long i = 0; i < count; i++) {
+		nanosleep(&pace, NULL);
 		char value[128];
 		int len = snprintf(value, sizeof value, "%s-%ld", name, i);
 		if (tg_send(producer, NULL, 0, value, (size_t)len, &outputs[i], &error) != TG_OK) {
@@ -310,11 +326,7 @@ static void queue(tg_client *client, const char *topic)
 		die("open", &error);
 	}
 	tg_producer_config_free(config);
-	puts("ready");
-	fflush(stdout);
-	if (getchar() == EOF) {
-		exit(1);
-	}
+	await_word();
 	tg_status status = TG_OK;
 	for (; status == TG_OK && sent < 100; sent += status == TG_OK ? 1 : 0) {
 		char value[64] = {0};
@@ -365,6 +377,30 @@ static void admin(tg_client *client, const char *topic)
 	tg_topic_describe(client, topic, print_topic, NULL, &error);
 	told("delete", tg_topic_delete(client, topic, &error), &error);
 	told("gone", tg_topic_describe(client, topic, print_topic, NULL, &error), &error);
+}
+
+/* Position: what stands after each way of setting one, read back, and after it was forgotten. */
+static void position(tg_client *client, const char *topic)
+{
+	tg_error error = {.kind = TG_OK};
+	int64_t stands = -2;
+	int64_t offset = -2;
+	told("none", tg_consumer_offset_get(client, "c", topic, 1, &offset, &error), &error);
+	tg_consumer_offset_set(client, "c", topic, 1, 7, false, &stands, &error);
+	printf("set %lld\n", (long long)stands);
+	tg_consumer_offset_set(client, "c", topic, 1, 3, false, &stands, &error);
+	printf("back %lld\n", (long long)stands);
+	tg_consumer_offset_set(client, "c", topic, 1, 3, true, &stands, &error);
+	printf("forced %lld\n", (long long)stands);
+	tg_consumer_offset_set(client, "c", topic, 0, -1, false, &stands, &error);
+	printf("before %lld\n", (long long)stands);
+	tg_consumer_offset_get(client, "c", topic, 1, &offset, &error);
+	printf("get %lld\n", (long long)offset);
+	tg_consumer_offsets(client, "c", topic, print_offset, NULL, &error);
+	told("forget", tg_consumer_offset_delete(client, "c", topic, 1, &error), &error);
+	told("forgotten", tg_consumer_offset_get(client, "c", topic, 1, &offset, &error), &error);
+	told("other", tg_consumer_offset_get(client, "c", topic, 0, &offset, &error), &error);
+	told("bad", tg_consumer_offset_set(client, "c", topic, -1, 0, false, NULL, &error), &error);
 }
 
 static int thread_count(void)
@@ -430,10 +466,12 @@ int main(int argc, char **argv)
 		queue(client, topic);
 	} else if (strcmp(verb, "admin") == 0) {
 		admin(client, topic);
+	} else if (strcmp(verb, "position") == 0) {
+		position(client, topic);
 	} else if (strcmp(verb, "positions") == 0) {
-		told("list", tg_consumer_offsets(client, topic, print_offset, NULL, &error), &error);
+		told("list", tg_consumer_offsets(client, NULL, topic, print_offset, NULL, &error), &error);
 	} else if (strcmp(verb, "forget") == 0) {
-		told("forget", tg_consumer_offset_delete(client, argv[4], topic, &error), &error);
+		told("forget", tg_consumer_offset_delete(client, argv[4], topic, -1, &error), &error);
 	} else {
 		return 2;
 	}

@@ -1,3 +1,5 @@
+import { PacketWriter, type RecordParts } from "./packet.js";
+
 /*
  * How large a record is in a batch. Batches end where a Fluvio user expects them to end, so sizes are those of Fluvio's
  * uncompressed encoding, whatever the bytes on our wire are.
@@ -26,28 +28,25 @@ export function recordSize(keyBytes: number, valueBytes: number, timeDeltaMs: nu
   return varintSize(inner) + inner;
 }
 
-/** One message as the gateway takes it, already JSON text, with the sizes that batching needs. */
-export interface PendingRecord {
-  json: string;
-  keyBytes: number;
-  valueBytes: number;
-  timestampMs: number;
-}
-
 /** Records of one partition that are sent, stored and answered together. */
 export class Batch {
   readonly openedMs: number;
+  readonly #partition: number;
   readonly #baseTimestampMs: number;
-  readonly #messages: string[] = [];
+  readonly #packets: PacketWriter;
+  #count = 0;
   #bytes = BATCH_FIXED_BYTES;
-  #resolve!: (offsets: number[]) => void;
+  #resolve!: (firstOffset: number) => void;
   #reject!: (error: unknown) => void;
-  /** The offsets of its records, once stored. */
-  readonly done: Promise<number[]>;
+  /** The offset of its first record, once all are stored. */
+  readonly done: Promise<number>;
 
-  constructor(first: PendingRecord, nowMs: number) {
+  /** `expectedBytes`: of its body, a guess. */
+  constructor(partition: number, baseTimestampMs: number, nowMs: number, expectedBytes: number) {
+    this.#packets = new PacketWriter(expectedBytes);
     this.openedMs = nowMs;
-    this.#baseTimestampMs = first.timestampMs;
+    this.#partition = partition;
+    this.#baseTimestampMs = baseTimestampMs;
     this.done = new Promise((resolve, reject) => {
       this.#resolve = resolve;
       this.#reject = reject;
@@ -60,36 +59,37 @@ export class Batch {
   }
 
   get count(): number {
-    return this.#messages.length;
+    return this.#count;
   }
 
-  #sizeOf(record: PendingRecord): number {
-    return recordSize(record.keyBytes, record.valueBytes, record.timestampMs - this.#baseTimestampMs, this.count);
+  #sizeOf({ key, value, timestampMs }: RecordParts): number {
+    return recordSize(key?.length ?? -1, value.length, timestampMs - this.#baseTimestampMs, this.#count);
   }
 
   /** Whether the record still belongs here: the first always does. */
-  fits(record: PendingRecord, batchSize: number): boolean {
-    return this.count === 0 || (this.#bytes + this.#sizeOf(record) <= batchSize && this.count < BATCH_RECORDS_MAX);
+  fits(record: RecordParts, batchSize: number): boolean {
+    return this.#count === 0 || (this.#bytes + this.#sizeOf(record) <= batchSize && this.#count < BATCH_RECORDS_MAX);
   }
 
   /** Whether anything more could ever fit. */
   hasRoom(batchSize: number): boolean {
-    return this.#bytes < batchSize && this.count < BATCH_RECORDS_MAX;
+    return this.#bytes < batchSize && this.#count < BATCH_RECORDS_MAX;
   }
 
-  /** Appends; the answer is the record's index. */
-  push(record: PendingRecord): number {
+  /** Copies it to the end; the answer is its index. */
+  push(record: RecordParts): number {
     this.#bytes += this.#sizeOf(record);
-    return this.#messages.push(record.json) - 1;
+    this.#packets.write(this.#partition, record);
+    return this.#count++;
   }
 
-  /** The body of its request: a message a line. */
-  body(): string {
-    return this.#messages.join("\n");
+  /** The body of its request. */
+  body(): Uint8Array {
+    return this.#packets.bytes;
   }
 
-  succeed(offsets: number[]): void {
-    this.#resolve(offsets);
+  succeed(firstOffset: number): void {
+    this.#resolve(firstOffset);
   }
 
   fail(error: unknown): void {

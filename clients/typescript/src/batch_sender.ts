@@ -1,13 +1,13 @@
 import type { Batch } from "./batch.js";
-import { utf8Encode } from "./bytes.js";
 import type { Codec } from "./codec.js";
 import { FluvioError, asFluvioError } from "./error.js";
 import { topicPath, type Transport } from "./http.js";
+import { PACKETS } from "./packet.js";
 import type { ProducerSettings } from "./producer_config.js";
 import { retryDelays, sleep } from "./retry.js";
 
 interface ProduceAnswer {
-  results: { partition: number; offset: number }[];
+  partitions: { partition: number; offset: number; count: number }[];
 }
 
 const NETWORK_ALLOWANCE_MS = 5000;
@@ -42,21 +42,27 @@ export class BatchSender {
     this.#sequence = 0;
   }
 
-  /** The offsets of the records. Throws FluvioError; ProduceRequestRetryTimeout when the tries or their time are over. */
-  async send(batch: Batch, signal: AbortSignal): Promise<number[]> {
+  /** The offset of the first record; the others follow it. Throws FluvioError; ProduceRequestRetryTimeout when the tries or their time are over. */
+  async send(batch: Batch, signal: AbortSignal): Promise<number> {
     const { retry, deliverySemantic } = this.#settings;
-    const text = batch.body();
-    const body = this.#codec ? await this.#codec(utf8Encode(text)) : text;
+    const body = this.#codec ? await this.#codec(batch.body()) : batch.body();
     const delays = deliverySemantic === "at-most-once" ? [] : retryDelays(retry);
     const deadline = Date.now() + retry.timeoutMs;
+    let hasBegunAnew = false;
     for (let tries = 0; ; tries++) {
       try {
-        const offsets = await this.#try(body, signal);
+        const offset = await this.#try(body, signal);
         this.#sequence++;
-        return offsets;
+        return offset;
       } catch (thrown) {
         signal.throwIfAborted();
         const error = asFluvioError(thrown);
+        if (error.kind === "ProducerSequenceGap" && !hasBegunAnew) {
+          // All before was answered: the gateway has forgotten a producer that was silent for long.
+          hasBegunAnew = true;
+          this.startEpoch();
+          continue;
+        }
         if (!error.retryable || deliverySemantic === "at-most-once") {
           throw error;
         }
@@ -73,9 +79,9 @@ export class BatchSender {
     }
   }
 
-  async #try(body: string | Uint8Array, signal: AbortSignal): Promise<number[]> {
+  async #try(body: Uint8Array, signal: AbortSignal): Promise<number> {
     const { timeoutMs, compression, deliverySemantic, idempotent } = this.#settings;
-    const headers: Record<string, string> = { "Content-Type": "application/x-ndjson" };
+    const headers: Record<string, string> = { "Content-Type": PACKETS, Prefer: "return=minimal" };
     if (compression !== "none") {
       headers["Content-Encoding"] = compression;
     }
@@ -93,6 +99,6 @@ export class BatchSender {
       topic: this.#topic,
       partition: this.#partition,
     });
-    return answer.body.results.map((result) => result.offset);
+    return answer.body.partitions[0]!.offset;
   }
 }

@@ -1,4 +1,5 @@
 import { FluvioError } from "./error.js";
+import { snappyFrame, type SnappyBlock } from "./snappy.js";
 
 export type Compression = "none" | "gzip" | "snappy" | "lz4" | "zstd";
 
@@ -17,38 +18,84 @@ export function parseCompression(name: string): Compression {
   return lower as Compression;
 }
 
-async function gzip(body: Uint8Array): Promise<Uint8Array> {
+interface NodeZlib {
+  gzip: Callback;
+  zstdCompress?: Callback;
+  constants: { ZSTD_c_compressionLevel?: number };
+}
+
+type Callback = (body: Uint8Array, options: object, done: (error: Error | null, result: Uint8Array) => void) => void;
+
+/** Asked for in a way that bundlers for browsers do not stumble over. */
+function nodeZlib(): NodeZlib | undefined {
+  const host = (globalThis as { process?: { getBuiltinModule?: (name: string) => unknown } }).process;
+  return host?.getBuiltinModule?.("node:zlib") as NodeZlib | undefined;
+}
+
+/** Away from the program's thread. */
+function promised(compress: Callback, options: object): Codec {
+  return (body) => new Promise((resolve, reject) => compress(body, options, (error, result) => (error ? reject(error) : resolve(result))));
+}
+
+async function streamGzip(body: Uint8Array): Promise<Uint8Array> {
   const stream = new Blob([body as BlobPart]).stream().pipeThrough(new CompressionStream("gzip"));
   return new Uint8Array(await new Response(stream).arrayBuffer());
 }
 
-interface NodeZlib {
-  zstdCompressSync?: (body: Uint8Array, options: { params: Record<number, number> }) => Uint8Array;
-  constants: { ZSTD_c_compressionLevel?: number };
+/** A package that may be installed beside this one; undefined: it is not. */
+async function optional<T>(name: string): Promise<T | undefined> {
+  try {
+    return (await import(/* webpackIgnore: true */ /* @vite-ignore */ name)) as T;
+  } catch {
+    return undefined;
+  }
 }
 
-/** Newer Nodes bring zstd along; asked for in a way that bundlers for browsers do not stumble over. */
-function nodeZstd(): Codec | undefined {
-  const host = (globalThis as { process?: { getBuiltinModule?: (name: string) => unknown } }).process;
-  const zlib = host?.getBuiltinModule?.("node:zlib") as NodeZlib | undefined;
-  const compress = zlib?.zstdCompressSync;
+const ZSTD_LEVEL = 1;
+
+async function findGzip(): Promise<Codec> {
+  const zlib = nodeZlib();
+  return zlib ? promised(zlib.gzip, {}) : streamGzip;
+}
+
+async function findZstd(): Promise<Codec | undefined> {
+  const zlib = nodeZlib();
   const level = zlib?.constants.ZSTD_c_compressionLevel;
-  return compress && level !== undefined ? (body) => compress(body, { params: { [level]: 1 } }) : undefined;
+  if (zlib?.zstdCompress && level !== undefined) {
+    return promised(zlib.zstdCompress, { params: { [level]: ZSTD_LEVEL } });
+  }
+  const zstd = await optional<{ compress: (body: Uint8Array, level: number) => Promise<Uint8Array> }>("@mongodb-js/zstd");
+  return zstd && ((body) => zstd.compress(body, ZSTD_LEVEL));
 }
 
-/** The codec to use: the caller's first, else the platform's. Throws Compression; never another codec instead. */
-export function findCodec(compression: Compression, codecs: Codecs): Codec | undefined {
+async function findLz4(): Promise<Codec | undefined> {
+  const lz4 = await optional<{ compressFrame: Codec }>("lz4-napi");
+  return lz4 && ((body) => lz4.compressFrame(body));
+}
+
+async function findSnappy(): Promise<Codec | undefined> {
+  const snappy = await optional<{ compress: SnappyBlock }>("snappy");
+  return snappy && ((body) => snappyFrame(body, snappy.compress));
+}
+
+/** Where each comes from, and what to do where it is not to be had. */
+const SOURCES = {
+  gzip: { find: findGzip, advice: "use a newer platform" },
+  zstd: { find: findZstd, advice: "use Node 22.15 or newer, or npm install @mongodb-js/zstd" },
+  lz4: { find: findLz4, advice: "npm install lz4-napi" },
+  snappy: { find: findSnappy, advice: "npm install snappy" },
+};
+
+/** The codec to use: the caller's first, else what the platform or a package offers. Throws Compression; never another
+ * codec instead. */
+export async function findCodec(compression: Compression, codecs: Codecs): Promise<Codec | undefined> {
   if (compression === "none") {
     return undefined;
   }
-  const given = codecs[compression];
-  const builtIn = compression === "gzip" ? gzip : compression === "zstd" ? nodeZstd() : undefined;
-  const codec = given ?? builtIn;
+  const { find, advice } = SOURCES[compression];
+  const codec = codecs[compression] ?? (await find());
   if (!codec) {
-    throw new FluvioError(
-      "Compression",
-      `this platform has no ${compression}; pass a function as codecs.${compression} when connecting, or choose gzip`,
-    );
+    throw new FluvioError("Compression", `there is no ${compression} here: ${advice}, pass a function as codecs.${compression} to connect(), or choose gzip`);
   }
   return codec;
 }

@@ -4,7 +4,8 @@ import { Offset } from "./offset.js";
 import { fetchStored, Positions, type OffsetStrategy } from "./positions.js";
 import { parseIsolation, type Isolation } from "./producer_config.js";
 import type { Record } from "./record.js";
-import { type Gap, mergeSources, readBounded, readLive, type RetryMode, type Source, type SourceOptions } from "./source.js";
+import { Progress } from "./progress.js";
+import { type Gap, mergeSources, readStream, type RetryMode, type Source, type SourceOptions } from "./source.js";
 import { ConsumerStream } from "./stream.js";
 import { fetchTopic, partitionOf, type TopicInfo } from "./topic.js";
 
@@ -12,7 +13,7 @@ import { fetchTopic, partitionOf, type TopicInfo } from "./topic.js";
 export interface ConsumerConfig {
   /** Ends the stream when it has given what was there when it was opened. false. */
   disableContinuous?: boolean;
-  /** The most bytes of one answer while reading what was there (a single record may be larger). 1 MiB, at most 16. */
+  /** Accepted for Fluvio's sake: the gateway sends 64 KiB at a time, or one record. */
   maxBytes?: number;
   /** Accepted for Fluvio's sake: only what is committed can be read. */
   isolation?: Isolation | string;
@@ -39,13 +40,12 @@ export interface ConsumerConfigExt extends ConsumerConfig {
   offsetFlushMs?: number;
 }
 
-const MAX_BYTES = 1_048_576;
-const MAX_BYTES_MOST = 16_777_216;
+const DEFAULT_RETRY_MODE: RetryMode = { tryUntil: 100 };
 
 function checkConfig(config: ConsumerConfig): void {
   const { maxBytes, retryMode } = config;
-  if (maxBytes !== undefined && !(Number.isInteger(maxBytes) && maxBytes >= 1 && maxBytes <= MAX_BYTES_MOST)) {
-    throw new FluvioError("ConsumerConfig", `maxBytes must be an integer from 1 to ${MAX_BYTES_MOST}, not ${maxBytes}`);
+  if (maxBytes !== undefined && !(Number.isInteger(maxBytes) && maxBytes >= 1)) {
+    throw new FluvioError("ConsumerConfig", `maxBytes must be an integer from 1, not ${maxBytes}`);
   }
   if (typeof retryMode === "object" && !(Number.isInteger(retryMode.tryUntil) && retryMode.tryUntil >= 0)) {
     throw new FluvioError("ConsumerConfig", `retryMode.tryUntil must be an integer from 0, not ${retryMode.tryUntil}`);
@@ -79,7 +79,8 @@ async function lookUpTime(transport: Transport, topic: string, timestamp: number
 
 interface Opening {
   topic: TopicInfo;
-  partitions: readonly number[];
+  /** undefined: all, those that will be added too. */
+  partitions: readonly number[] | undefined;
   offset: Offset;
   stored: Map<number, number>;
   config: ConsumerConfig;
@@ -87,7 +88,8 @@ interface Opening {
 }
 
 async function openTopic(opening: Opening): Promise<Source[]> {
-  const { topic, partitions, offset, stored, config, options } = opening;
+  const { topic, offset, stored, config, options } = opening;
+  const partitions = opening.partitions ? [...new Set(opening.partitions)] : topic.partitionInfo.map((info) => info.partition);
   const times =
     offset.timestampMs === undefined ? undefined : await lookUpTime(options.transport, topic.name, offset.timestampMs, config.signal);
   const starts = partitions.map((partition) => {
@@ -96,15 +98,13 @@ async function openTopic(opening: Opening): Promise<Source[]> {
     const start = times?.get(partition) ?? offset.resolve(bounds, topic.name, partition, config.retryMode !== "disabled");
     return { partition, start, end: info.endOffset };
   });
-  if (config.disableContinuous) {
-    return starts.map(({ partition, start, end }) => readBounded(options, partition, start, end, config.maxBytes ?? MAX_BYTES));
-  }
-  const retry = config.retryMode ?? { tryUntil: 100 };
-  if (starts.length > 1 && starts.length === topic.partitions) {
-    const inOrder = starts.sort((a, b) => a.partition - b.partition).map(({ start }) => start);
-    return [readLive(options, undefined, inOrder, retry)];
-  }
-  return starts.map(({ partition, start }) => readLive(options, partition, [start], retry));
+  const isWhole = opening.partitions === undefined;
+  const runs = isWhole ? [starts] : starts.map((start) => [start]);
+  return runs.map((run) => {
+    const ends = config.disableContinuous ? run.map(({ end }) => end) : undefined;
+    const first = run[0]!.partition;
+    return readStream(options, isWhole ? undefined : first, new Progress(first, run.map(({ start }) => start), ends));
+  });
 }
 
 /** Resolves where to begin and gives the stream; requests for records begin with the first one asked for. */
@@ -125,11 +125,11 @@ async function openStream(
     sources.push(
       ...(await openTopic({
         topic,
-        partitions: partitions ? [...new Set(partitions)] : topic.partitionInfo.map((info) => info.partition),
+        partitions,
         offset,
         stored,
         config,
-        options: { transport, topic: name, signal: controller.signal, onGap: config.onGap },
+        options: { transport, topic: name, signal: controller.signal, retry: config.retryMode ?? DEFAULT_RETRY_MODE, onGap: config.onGap },
       })),
     );
   }

@@ -10,6 +10,7 @@ export type ErrorKind =
   | "ClientConfig"
   | "InvalidConfiguration"
   | "Socket"
+  | "Tls"
   | "RequestTimedOut"
   | "PermissionDenied"
   | "RecordTooLarge"
@@ -17,6 +18,7 @@ export type ErrorKind =
   | "PartitionFull"
   | "Compression"
   | "ProducerFenced"
+  | "ProducerSequenceGap"
   | "ProduceRequestRetryTimeout"
   | "BatchQueueWaitTimeout"
   | "FlushTimeout"
@@ -56,6 +58,8 @@ export interface ErrorFacts {
   retryable?: boolean | undefined;
   retryAfterMs?: number | undefined;
   nextAvailable?: number | undefined;
+  startOffset?: number | undefined;
+  endOffset?: number | undefined;
   causes?: FluvioError[] | undefined;
   cause?: unknown;
 }
@@ -76,6 +80,9 @@ export class FluvioError extends Error {
   readonly retryAfterMs: number | undefined;
   /** OffsetEvicted: the first offset that is still there. */
   readonly nextAvailable: number | undefined;
+  /** OffsetOutOfRange: the first offset that is kept, and the next one to be assigned. */
+  readonly startOffset: number | undefined;
+  readonly endOffset: number | undefined;
   /** When several partitions failed: one error for each; this one repeats the first. */
   readonly causes: readonly FluvioError[];
 
@@ -91,6 +98,8 @@ export class FluvioError extends Error {
     this.retryable = facts.retryable ?? false;
     this.retryAfterMs = facts.retryAfterMs;
     this.nextAvailable = facts.nextAvailable;
+    this.startOffset = facts.startOffset;
+    this.endOffset = facts.endOffset;
     this.causes = facts.causes ?? [];
   }
 }
@@ -105,8 +114,10 @@ const KIND_OF_CODE: Record<string, ErrorKind> = {
   payload_too_large: "MessageTooLarge",
   topic_full: "PartitionFull",
   producer_fenced: "ProducerFenced",
+  producer_sequence_gap: "ProducerSequenceGap",
   unsupported_media_type: "Compression",
-  gone: "OffsetEvicted",
+  offset_evicted: "OffsetEvicted",
+  offset_out_of_range: "OffsetOutOfRange",
   topic_closed: "InvalidConfiguration",
   invalid_request: "InvalidConfiguration",
 };

@@ -2,8 +2,9 @@ import { FluvioAdmin } from "./admin.js";
 import { findCodec, type Codecs } from "./codec.js";
 import { MultiplePartitionConsumer, openConsumer, PartitionConsumer, type ConsumerConfigExt } from "./consumer.js";
 import { FluvioError } from "./error.js";
-import { topicPath, Transport, type Fetch } from "./http.js";
-import { fetchAllStored } from "./positions.js";
+import { Transport, type Fetch } from "./http.js";
+import { deletePositions, listPositions, storePositions, type ConsumerOffset } from "./positions.js";
+import { environment, loadProfile } from "./profile.js";
 import { TopicProducer } from "./producer.js";
 import { parseProducerConfig, type TopicProducerConfig } from "./producer_config.js";
 import type { ConsumerStream } from "./stream.js";
@@ -18,6 +19,8 @@ export interface FluvioOptions {
   tls?: boolean;
   /** The whole address, instead of host, port and tls; may have a path. */
   url?: string;
+  /** One of the profiles that the command line keeps, instead of an address. */
+  profile?: string;
   /** A key or a token; sent as Authorization: Bearer. */
   apiKey?: string;
   /** Instead of the platform's. */
@@ -26,31 +29,12 @@ export interface FluvioOptions {
   codecs?: Codecs;
 }
 
-/** The position of a named consumer in one partition. */
-export interface ConsumerOffset {
-  consumerId: string;
-  topic: string;
-  partition: number;
-  /** The last record that was marked as done; -1: none, it begins at 0. */
-  offset: number;
-}
-
 const DEFAULT_PORT = 5470;
 
-function environment(name: string): string | undefined {
-  return (globalThis as { process?: { env?: Record<string, string | undefined> } }).process?.env?.[name] || undefined;
-}
-
-/** Without host, port and url: what TIDEGATE_URL says. */
-function findBase(options: FluvioOptions): string {
-  const isGiven = options.host !== undefined || options.port !== undefined;
-  const text =
-    options.url ??
-    (isGiven ? undefined : environment("TIDEGATE_URL")) ??
-    `${options.tls ? "https" : "http"}://${options.host ?? "localhost"}:${options.port ?? DEFAULT_PORT}`;
+function parseAddress(text: string): string {
   let url: URL;
   try {
-    url = new URL(text);
+    url = new URL(text.includes("://") ? text : `http://${text}`);
   } catch (thrown) {
     throw new FluvioError("ClientConfig", `"${text}" is no address; give one such as http://localhost:${DEFAULT_PORT}`, { cause: thrown });
   }
@@ -58,6 +42,19 @@ function findBase(options: FluvioOptions): string {
     throw new FluvioError("ClientConfig", `the address must begin with http:// or https://, not ${url.protocol}//`);
   }
   return `${url.origin}${url.pathname.replace(/\/+$/, "")}`;
+}
+
+/** What the options say; else the environment; else the current profile; else the gateway of this machine. */
+function findGateway(options: FluvioOptions): { base: string; apiKey: string | undefined } {
+  const isGiven = options.host !== undefined || options.port !== undefined || options.tls !== undefined;
+  const own = `${options.tls ? "https" : "http"}://${options.host ?? "localhost"}:${options.port ?? DEFAULT_PORT}`;
+  const stated = options.url ?? (isGiven ? own : options.profile === undefined ? environment("TIDEGATE_URL") : undefined);
+  const profile = stated === undefined ? loadProfile(options.profile) : undefined;
+  const apiKey = options.apiKey ?? environment("TIDEGATE_API_KEY") ?? profile?.key;
+  if (apiKey !== undefined && !/^[\x21-\x7e]+$/.test(apiKey)) {
+    throw new FluvioError("ClientConfig", "a key or token has no blanks and no letters beyond ASCII; copy it again");
+  }
+  return { base: parseAddress(stated ?? profile?.endpoint ?? own), apiKey };
 }
 
 /** A connection to a gateway, from which producers, consumers and the admin are made. */
@@ -69,11 +66,11 @@ export class Fluvio {
   /** Nothing is sent before connect(). Throws ClientConfig. */
   constructor(options: FluvioOptions = {}) {
     const fetch = options.fetch ?? globalThis.fetch.bind(globalThis);
-    this.#transport = new Transport({ base: findBase(options), apiKey: options.apiKey ?? environment("TIDEGATE_API_KEY"), fetch: fetch as Fetch });
+    this.#transport = new Transport({ ...findGateway(options), fetch: fetch as Fetch });
     this.#codecs = options.codecs ?? {};
   }
 
-  static connect(options: FluvioOptions = {}): Promise<Fluvio> {
+  static async connect(options: FluvioOptions = {}): Promise<Fluvio> {
     return new Fluvio(options).connect();
   }
 
@@ -107,9 +104,8 @@ export class Fluvio {
   async topicProducerWithConfig(topic: string, config: TopicProducerConfig): Promise<TopicProducer> {
     const transport = this.#connected();
     const settings = parseProducerConfig(config);
-    const codec = findCodec(settings.compression, this.#codecs);
-    const { partitions } = await fetchTopic(transport, topic);
-    return new TopicProducer(transport, topic, partitions, settings, codec);
+    const codec = await findCodec(settings.compression, this.#codecs);
+    return new TopicProducer(transport, await fetchTopic(transport, topic), settings, codec);
   }
 
   /** Throws TopicNotFound, PartitionNotFound. */
@@ -145,24 +141,24 @@ export class Fluvio {
     return openConsumer(this.#connected(), config);
   }
 
-  /** The positions of all named consumers, in one topic or in all. */
-  async consumerOffsets(topic?: string): Promise<ConsumerOffset[]> {
-    const transport = this.#connected();
-    const topics = topic === undefined ? (await this.admin().listTopic()).map((summary) => summary.name) : [topic];
-    const offsets: ConsumerOffset[] = [];
-    for (const name of topics) {
-      for (const { id, stored } of await fetchAllStored(transport, name)) {
-        for (const [partition, next] of stored) {
-          offsets.push({ consumerId: id, topic: name, partition, offset: next - 1 });
-        }
-      }
-    }
-    return offsets;
+  /** What named consumers have stored, over all topics or in one; of one consumer or of all. */
+  async consumerOffsets(topic?: string, consumerId?: string): Promise<ConsumerOffset[]> {
+    const all = await listPositions(this.#connected(), consumerId);
+    return topic === undefined ? all : all.filter((position) => position.topic === topic);
   }
 
-  /** Forgets the positions of a named consumer in a topic. */
-  async deleteConsumerOffset(consumerId: string, topic: string): Promise<void> {
-    await this.#connected().request(`${topicPath(topic)}/groups/${encodeURIComponent(consumerId)}`, { method: "DELETE", topic });
+  /**
+   * Says what the last record is that a named consumer has done with, and gives what is stored then: a position goes back
+   * with `force` only. Throws TopicNotFound, PartitionNotFound.
+   */
+  async setConsumerOffset(consumerId: string, topic: string, partition: number, offset: number, options: { force?: boolean } = {}): Promise<number> {
+    const stored = await storePositions(this.#connected(), topic, consumerId, [[partition, offset + 1]], options.force);
+    return stored.get(partition)! - 1;
+  }
+
+  /** Forgets the position of a named consumer in a partition, or in all of a topic. */
+  async deleteConsumerOffset(consumerId: string, topic: string, partition?: number): Promise<void> {
+    await deletePositions(this.#connected(), topic, consumerId, partition);
   }
 
   admin(): FluvioAdmin {

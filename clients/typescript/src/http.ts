@@ -21,12 +21,14 @@ export interface RequestOptions {
   signal?: AbortSignal | undefined;
   /** What the request is about, for errors. */
   topic?: string;
-  partition?: number;
+  partition?: number | undefined;
 }
 
 export interface Answer<T> {
   status: number;
   body: T;
+  /** Of what was answered, where the gateway gives one and the browser shows it. */
+  etag: string | undefined;
 }
 
 const DEFAULT_TIMEOUT_MS = 30_000;
@@ -41,18 +43,42 @@ function readRetryAfter(headers: Headers): number | undefined {
   return Number.isFinite(ms) ? Math.max(0, ms) : undefined;
 }
 
+interface ErrorJson {
+  code?: string;
+  message?: string;
+  detail?: { partition?: number; next_available?: number; start_offset?: number; end_offset?: number };
+}
+
 async function readError(response: Response, facts: ErrorFacts): Promise<FluvioError> {
   const text = await response.text();
-  let code: string | undefined;
-  let message = `the gateway answered ${response.status}`;
+  let error: ErrorJson = {};
   try {
-    const parsed = JSON.parse(text) as { error?: { code?: unknown; message?: unknown } };
-    code = typeof parsed.error?.code === "string" ? parsed.error.code : undefined;
-    message = typeof parsed.error?.message === "string" ? parsed.error.message : message;
+    error = (JSON.parse(text) as { error?: ErrorJson }).error ?? {};
   } catch {
     // A proxy's own page; the status has to do.
   }
-  return errorOfAnswer(response.status, code, message, { ...facts, retryAfterMs: readRetryAfter(response.headers) });
+  return errorOfAnswer(response.status, error.code, error.message ?? `the gateway answered ${response.status}`, {
+    ...facts,
+    partition: facts.partition ?? error.detail?.partition,
+    retryAfterMs: readRetryAfter(response.headers),
+    nextAvailable: error.detail?.next_available,
+    startOffset: error.detail?.start_offset,
+    endOffset: error.detail?.end_offset,
+  });
+}
+
+/** What TLS libraries call an answer that is not to be trusted, or is no TLS. */
+const TLS_FAILURE = /CERT|SSL|TLS|UNABLE_TO_|EPROTO/;
+
+/** fetch has one type for all that can happen to a connection; the cause tells, but not in browsers. */
+function connectionError(base: string, thrown: Error, facts: ErrorFacts): FluvioError {
+  const cause = thrown.cause as { code?: string; message?: string } | undefined;
+  const reason = cause?.message || cause?.code || thrown.message;
+  if (TLS_FAILURE.test(cause?.code ?? "")) {
+    const advice = "check the address, and name the certificate's authority, in Node in NODE_EXTRA_CA_CERTS";
+    return new FluvioError("Tls", `${base} is not to be trusted (${reason}); ${advice}`, { ...facts, cause: thrown });
+  }
+  return new FluvioError("Socket", `the connection to ${base} failed: ${reason}`, { ...facts, retryable: true, cause: thrown });
 }
 
 /** HTTP to one gateway: addresses, credentials, deadlines, and errors as FluvioError. */
@@ -72,7 +98,8 @@ export class Transport {
   async request<T = unknown>(path: string, options: RequestOptions = {}): Promise<Answer<T>> {
     return this.#exchange(path, { timeoutMs: DEFAULT_TIMEOUT_MS, ...options }, async (response) => {
       const text = await response.text();
-      return { status: response.status, body: (text === "" ? undefined : JSON.parse(text)) as T };
+      const etag = response.headers.get("etag") ?? undefined;
+      return { status: response.status, body: (text === "" ? undefined : JSON.parse(text)) as T, etag };
     });
   }
 
@@ -124,7 +151,7 @@ export class Transport {
       : undefined;
     try {
       const response = await this.#options.fetch(this.#address(path, options.query), this.#init(options, controller.signal));
-      if (!response.ok) {
+      if (!response.ok && response.status !== 304) {
         throw await readError(response, facts);
       }
       return await read(response);
@@ -142,10 +169,9 @@ export class Transport {
           cause: thrown,
         });
       }
-      // fetch has one type for all that can happen to a connection, and truncated JSON means that it was cut.
+      // Truncated JSON means that the connection was cut.
       if (thrown instanceof TypeError || thrown instanceof SyntaxError || (thrown as Error)?.name === "AbortError") {
-        const reason = (thrown as { cause?: Error }).cause?.message ?? (thrown as Error).message;
-        throw new FluvioError("Socket", `the connection to ${this.base} failed: ${reason}`, { ...facts, retryable: true, cause: thrown });
+        throw connectionError(this.base, thrown as Error, facts);
       }
       throw asFluvioError(thrown);
     } finally {

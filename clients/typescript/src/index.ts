@@ -1,5 +1,5 @@
 /** Producer, consumer and admin client for Tidegate, shaped like Fluvio's. */
-export { Fluvio, type ConsumerOffset, type FluvioOptions } from "./fluvio.js";
+export { Fluvio, type FluvioOptions } from "./fluvio.js";
 export { FluvioAdmin, type TopicMaps, type TopicSpec, type TopicSummary } from "./admin.js";
 export { TopicProducer, type SendOptions } from "./producer.js";
 export { ProduceOutput, type RecordMetadata } from "./partition_queue.js";
@@ -10,7 +10,7 @@ export { hashKey, partitionForKey } from "./siphash.js";
 export { MultiplePartitionConsumer, PartitionConsumer, type ConsumerConfig, type ConsumerConfigExt } from "./consumer.js";
 export { ConsumerStream } from "./stream.js";
 export type { Gap, RetryMode } from "./source.js";
-export type { OffsetStrategy } from "./positions.js";
+export type { ConsumerOffset, OffsetStrategy } from "./positions.js";
 export { Offset, OffsetFrom } from "./offset.js";
 export { Record } from "./record.js";
 export type { PartitionInfo, TopicInfo } from "./topic.js";

@@ -96,7 +96,7 @@ export class Offset {
       throw new FluvioError(
         "OffsetOutOfRange",
         `offset ${this.#index} is beyond the end of partition ${partition} of "${topic}", ${bounds.end}`,
-        { topic, partition },
+        { topic, partition, startOffset: bounds.start, endOffset: bounds.end },
       );
     }
     if (this.#index < bounds.start && !skipsGaps) {

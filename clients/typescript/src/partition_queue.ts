@@ -1,6 +1,7 @@
-import { Batch, type PendingRecord } from "./batch.js";
+import { Batch } from "./batch.js";
 import type { BatchSender } from "./batch_sender.js";
 import { FluvioError, asFluvioError } from "./error.js";
+import type { RecordParts } from "./packet.js";
 import type { ProducerSettings } from "./producer_config.js";
 
 export interface RecordMetadata {
@@ -22,17 +23,25 @@ export class ProduceOutput {
 
   /** Resolves when the record is stored. It hurries nothing: a lone record waits for the linger. Throws FluvioError. */
   async wait(): Promise<RecordMetadata> {
-    const offsets = await this.#batch.done;
-    return { offset: offsets[this.#index]!, partitionId: this.#partition };
+    return { offset: (await this.#batch.done) + this.#index, partitionId: this.#partition };
   }
 }
 
 interface Blocked {
-  record: PendingRecord;
+  record: RecordParts;
   resolve: (output: ProduceOutput) => void;
   reject: (error: FluvioError) => void;
   timer: ReturnType<typeof setTimeout>;
   settled: Promise<unknown>;
+}
+
+/** What the body of a batch is expected to take: at first, and more than the one before it did. */
+const FIRST_BATCH_BYTES = 4096;
+const SLACK_BYTES = 256;
+
+/** One that later changes of the caller's buffers do not reach. */
+function copyRecord(record: RecordParts): RecordParts {
+  return { ...record, key: record.key && new Uint8Array(record.key), value: new Uint8Array(record.value) };
 }
 
 /**
@@ -46,6 +55,7 @@ export class PartitionQueue {
   readonly #sender: BatchSender;
   readonly #abort = new AbortController();
   #open: Batch | undefined;
+  #expectedBytes = FIRST_BATCH_BYTES;
   #linger: ReturnType<typeof setTimeout> | undefined;
   #waiting: Batch[] = [];
   #inFlight: Batch | undefined;
@@ -70,7 +80,7 @@ export class PartitionQueue {
   }
 
   /** Queues a record; waits only while the queue is full. Throws the partition's error, or BatchQueueWaitTimeout. */
-  append(record: PendingRecord): ProduceOutput | Promise<ProduceOutput> {
+  append(record: RecordParts): ProduceOutput | Promise<ProduceOutput> {
     if (this.#error) {
       throw this.#error;
     }
@@ -84,14 +94,14 @@ export class PartitionQueue {
     return this.#waiting.length < this.#settings.batchQueueSize;
   }
 
-  #push(record: PendingRecord): ProduceOutput {
+  #push(record: RecordParts): ProduceOutput {
     const { batchSize, lingerMs } = this.#settings;
     if (this.#open && !this.#open.fits(record, batchSize)) {
       this.#close();
     }
     let batch = this.#open;
     if (!batch) {
-      batch = this.#open = new Batch(record, Date.now());
+      batch = this.#open = new Batch(this.#partition, record.timestampMs, Date.now(), this.#expectedBytes);
       if (lingerMs > 0) {
         this.#linger = setTimeout(() => this.#close(), lingerMs);
       }
@@ -104,7 +114,7 @@ export class PartitionQueue {
     return output;
   }
 
-  #block(record: PendingRecord): Promise<ProduceOutput> {
+  #block(record: RecordParts): Promise<ProduceOutput> {
     const { queueTimeoutMs, batchQueueSize } = this.#settings;
     let entry!: Blocked;
     const output = new Promise<ProduceOutput>((resolve, reject) => {
@@ -118,7 +128,7 @@ export class PartitionQueue {
           ),
         );
       }, queueTimeoutMs);
-      entry = { record, resolve, reject, timer, settled: Promise.resolve() };
+      entry = { record: copyRecord(record), resolve, reject, timer, settled: Promise.resolve() };
     });
     entry.settled = output.catch(() => undefined);
     this.#blocked.push(entry);
@@ -129,6 +139,7 @@ export class PartitionQueue {
   #close(): void {
     clearTimeout(this.#linger);
     if (this.#open) {
+      this.#expectedBytes = this.#open.body().length + SLACK_BYTES;
       this.#waiting.push(this.#open);
       this.#open = undefined;
       this.#wake();
@@ -162,8 +173,7 @@ export class PartitionQueue {
 
   async #deliver(batch: Batch): Promise<void> {
     try {
-      const offsets = await this.#sender.send(batch, this.#abort.signal);
-      batch.succeed(offsets);
+      batch.succeed(await this.#sender.send(batch, this.#abort.signal));
     } catch (thrown) {
       const error = asFluvioError(thrown);
       batch.fail(error);

@@ -3,39 +3,80 @@ import { topicPath, type Transport } from "./http.js";
 
 export type OffsetStrategy = "none" | "manual" | "auto";
 
+/** The position of a named consumer in one partition. */
+export interface ConsumerOffset {
+  consumerId: string;
+  topic: string;
+  partition: number;
+  /** The last record that was marked as done; -1: none, it begins at 0. */
+  offset: number;
+  /** ms since 1970 when it was stored last. */
+  modifiedTime: number;
+}
+
 interface GroupJson {
-  group_id: string;
   partitions: { partition: number; committed_offset: number | null }[];
 }
 
-/** Where a named consumer goes on, per partition that it has a position in. The gateway keeps the next offset wanted. */
-export async function fetchStored(transport: Transport, topic: string, id: string, signal?: AbortSignal): Promise<Map<number, number>> {
-  try {
-    const { body } = await transport.request<GroupJson>(`${topicPath(topic)}/groups/${encodeURIComponent(id)}`, { topic, signal });
-    return storedOf(body);
-  } catch (thrown) {
-    if (thrown instanceof FluvioError && thrown.serverCode === "group_not_found") {
-      return new Map();
-    }
-    throw thrown;
-  }
+interface PositionPage {
+  positions: { topic: string; group_id: string; partition: number; offset: number; committed_at: number | null }[];
+  next_cursor?: string;
 }
 
-function storedOf(group: GroupJson): Map<number, number> {
+const PAGE_POSITIONS = 1000;
+
+/** Where a named consumer goes on, per partition that it has a position in. The gateway keeps the next offset wanted. */
+export async function fetchStored(transport: Transport, topic: string, id: string, signal?: AbortSignal): Promise<Map<number, number>> {
   const stored = new Map<number, number>();
-  for (const { partition, committed_offset } of group.partitions) {
-    if (committed_offset !== null) {
-      stored.set(partition, committed_offset);
+  try {
+    const { body } = await transport.request<GroupJson>(groupPath(topic, id), { topic, signal });
+    for (const { partition, committed_offset } of body.partitions) {
+      if (committed_offset !== null) {
+        stored.set(partition, committed_offset);
+      }
+    }
+  } catch (thrown) {
+    if (!(thrown instanceof FluvioError) || thrown.serverCode !== "group_not_found") {
+      throw thrown;
     }
   }
   return stored;
 }
 
-/** The positions of all named consumers of a topic. */
-export async function fetchAllStored(transport: Transport, topic: string): Promise<{ id: string; stored: Map<number, number> }[]> {
-  const { body } = await transport.request<{ groups: GroupJson[] }>(`${topicPath(topic)}/groups`, { topic });
-  return body.groups.map((group) => ({ id: group.group_id, stored: storedOf(group) }));
+/** What is stored over all topics, of one named consumer or of all. */
+export async function listPositions(transport: Transport, consumerId?: string): Promise<ConsumerOffset[]> {
+  const found: ConsumerOffset[] = [];
+  let cursor: string | undefined;
+  do {
+    const query = { group_id: consumerId, page_size: PAGE_POSITIONS, cursor };
+    const { body } = await transport.request<PositionPage>("/positions", { query });
+    for (const { topic, group_id, partition, offset, committed_at } of body.positions) {
+      if (committed_at !== null) {
+        found.push({ consumerId: group_id, topic, partition, offset: offset - 1, modifiedTime: committed_at });
+      }
+    }
+    cursor = body.next_cursor;
+  } while (cursor !== undefined);
+  return found;
 }
+
+/** Stores next offsets wanted; the answer is what stands, since without `force` a position never goes back. */
+export async function storePositions(transport: Transport, topic: string, id: string, next: Iterable<readonly [partition: number, offset: number]>, force = false): Promise<Map<number, number>> {
+  const { body } = await transport.request<{ committed: { partition: number; offset: number }[] }>(`${topicPath(topic)}/commit`, {
+    method: "POST",
+    json: { group_id: id, offsets: Array.from(next, ([partition, offset]) => ({ partition, offset })), force },
+    topic,
+  });
+  return new Map(body.committed.map(({ partition, offset }) => [partition, offset]));
+}
+
+/** Of one partition, or of all of a topic. */
+export async function deletePositions(transport: Transport, topic: string, id: string, partition?: number): Promise<void> {
+  const path = groupPath(topic, id) + (partition === undefined ? "" : `/partitions/${partition}`);
+  await transport.request(path, { method: "DELETE", topic, partition });
+}
+
+const groupPath = (topic: string, id: string): string => `${topicPath(topic)}/groups/${encodeURIComponent(id)}`;
 
 /**
  * The position of one stream of a named consumer: what was handed out, what of that is marked as done, what is stored.
@@ -128,11 +169,7 @@ export class Positions {
       return;
     }
     try {
-      await this.#transport.request(`${topicPath(this.#topic)}/commit`, {
-        method: "POST",
-        json: { group_id: this.#id, offsets: sent.map(([partition, offset]) => ({ partition, offset })) },
-        topic: this.#topic,
-      });
+      await storePositions(this.#transport, this.#topic, this.#id, sent);
     } catch (thrown) {
       const error = asFluvioError(thrown);
       throw new FluvioError("OffsetFlushRequestError", `the position of "${this.#id}" was not stored: ${error.message}`, {

@@ -1,13 +1,13 @@
-import { BATCH_FIXED_BYTES, recordSize, type PendingRecord } from "./batch.js";
+import { BATCH_FIXED_BYTES, recordSize } from "./batch.js";
 import { BatchSender } from "./batch_sender.js";
-import { base64Encode, toBytes, wellFormed, type Bytes } from "./bytes.js";
+import { toBytes, utf8Encode, type Bytes } from "./bytes.js";
 import type { Codec } from "./codec.js";
 import { FluvioError } from "./error.js";
 import type { Transport } from "./http.js";
 import { SiphashRoundRobinPartitioner, type Partitioner } from "./partitioner.js";
 import { PartitionQueue, ProduceOutput } from "./partition_queue.js";
 import type { ProducerSettings } from "./producer_config.js";
-import { fetchTopic } from "./topic.js";
+import { fetchTopic, type TopicInfo } from "./topic.js";
 
 /** Of one record; what Fluvio does not have. */
 export interface SendOptions {
@@ -19,7 +19,7 @@ export interface SendOptions {
   headers?: readonly (readonly [string, string])[];
 }
 
-const PARTITION_COUNT_AGE_MS = 10_000;
+const PARTITION_COUNT_AGE_MS = 5000;
 
 function randomId(): string {
   const bytes = crypto.getRandomValues(new Uint8Array(16));
@@ -35,15 +35,15 @@ export class TopicProducer {
   readonly #partitioner: Partitioner;
   readonly #id = randomId();
   readonly #queues = new Map<number, PartitionQueue>();
-  #partitionCount: number;
+  #info: TopicInfo;
   #countedMs = Date.now();
   #isClosed = false;
 
   /** @internal */
-  constructor(transport: Transport, topic: string, partitionCount: number, settings: ProducerSettings, codec: Codec | undefined) {
+  constructor(transport: Transport, topic: TopicInfo, settings: ProducerSettings, codec: Codec | undefined) {
     this.#transport = transport;
-    this.topic = topic;
-    this.#partitionCount = partitionCount;
+    this.topic = topic.name;
+    this.#info = topic;
     this.#settings = settings;
     this.#codec = codec;
     this.#partitioner = settings.partitioner ?? new SiphashRoundRobinPartitioner();
@@ -75,20 +75,15 @@ export class TopicProducer {
     }
     this.#refreshPartitionCount();
     const hashed = hasKey || (keyBytes !== undefined && this.#settings.hashEmptyKey) ? keyBytes : undefined;
-    const partition = options.partition ?? this.#partitioner.partition(hashed, valueBytes, this.#partitionCount);
-    if (!Number.isInteger(partition) || partition < 0 || partition >= this.#partitionCount) {
+    const partition = options.partition ?? this.#partitioner.partition(hashed, valueBytes, this.#info.partitions);
+    if (!Number.isInteger(partition) || partition < 0 || partition >= this.#info.partitions) {
       throw new FluvioError(
         "PartitionNotFound",
-        `"${this.topic}" has the partitions 0 to ${this.#partitionCount - 1}, not ${partition}`,
+        `"${this.topic}" has the partitions 0 to ${this.#info.partitions - 1}, not ${partition}`,
         { topic: this.topic, partition },
       );
     }
-    const record: PendingRecord = {
-      json: encodeMessage(hasKey ? key! : undefined, value, partition, timestampMs, options.headers),
-      keyBytes: hasKey ? keyBytes.length : -1,
-      valueBytes: valueBytes.length,
-      timestampMs,
-    };
+    const record = { key: hasKey ? keyBytes : undefined, value: valueBytes, headers: encodeHeaders(options.headers), timestampMs };
     return this.#queue(partition).append(record);
   }
 
@@ -185,32 +180,17 @@ export class TopicProducer {
       return;
     }
     this.#countedMs = Date.now();
-    fetchTopic(this.#transport, this.topic).then(
+    fetchTopic(this.#transport, this.topic, undefined, this.#info).then(
       (topic) => {
-        this.#partitionCount = Math.max(this.#partitionCount, topic.partitions);
+        this.#info = topic.partitions < this.#info.partitions ? this.#info : topic;
       },
       () => undefined, // the old count serves; what is wrong with the topic the next batch will tell
     );
   }
 }
 
-/** A message as a line of JSON. Text goes as text, and anything else as base64: bytes are never taken for text. */
-function encodeMessage(
-  key: Bytes | undefined,
-  value: Bytes,
-  partition: number,
-  timestamp: number,
-  headers: SendOptions["headers"],
-): string {
-  const isText = typeof value === "string" && (key === undefined || typeof key === "string");
-  const encode = (data: Bytes): string =>
-    isText ? wellFormed(data as string) : base64Encode(toBytes(data));
-  return JSON.stringify({
-    partition,
-    timestamp,
-    key: key === undefined ? undefined : encode(key),
-    value: encode(value),
-    encoding: isText ? undefined : "base64",
-    headers: headers && headers.length > 0 ? headers : undefined,
-  });
+const NO_HEADERS = new Uint8Array();
+
+function encodeHeaders(headers: SendOptions["headers"]): Uint8Array {
+  return headers && headers.length > 0 ? utf8Encode(JSON.stringify(headers)) : NO_HEADERS;
 }

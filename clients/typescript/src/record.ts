@@ -1,64 +1,64 @@
-import { base64Decode, utf8Decode, utf8Encode } from "./bytes.js";
+import { utf8Decode } from "./bytes.js";
 
-/** A message as the gateway sends it. */
-export interface MessageJson {
-  partition: number;
-  offset: number;
-  key: string | null;
-  value: string;
-  timestamp: number;
-  headers: [string, string][];
-  encoding?: "base64";
+/** Where the parts of a record are in the bytes that brought it. */
+interface Places {
+  /** undefined: it has no key. */
+  key: number | undefined;
+  headers: number;
+  value: number;
+  end: number;
 }
 
-/** One record of a stream. Bytes are decoded when they are asked for. */
+/** One record of a stream. Its bytes are views of what was received: copy those that you keep for long, or change. */
 export class Record {
   readonly #topic: string;
-  readonly #message: MessageJson;
+  readonly #partition: number;
+  readonly #offset: number;
+  readonly #timestamp: number;
+  readonly #bytes: Uint8Array;
+  readonly #places: Places;
 
   /** @internal */
-  constructor(topic: string, message: MessageJson) {
+  constructor(topic: string, partition: number, offset: number, timestamp: number, bytes: Uint8Array, places: Places) {
     this.#topic = topic;
-    this.#message = message;
-  }
-
-  #bytes(text: string): Uint8Array {
-    return this.#message.encoding === "base64" ? base64Decode(text) : utf8Encode(text);
-  }
-
-  #text(text: string): string {
-    return this.#message.encoding === "base64" ? utf8Decode(base64Decode(text)) : text;
+    this.#partition = partition;
+    this.#offset = offset;
+    this.#timestamp = timestamp;
+    this.#bytes = bytes;
+    this.#places = places;
   }
 
   /** undefined for a record without a key. */
   key(): Uint8Array | undefined {
-    return this.#message.key === null ? undefined : this.#bytes(this.#message.key);
+    const { key, headers } = this.#places;
+    return key === undefined ? undefined : this.#bytes.subarray(key, headers);
   }
 
   hasKey(): boolean {
-    return this.#message.key !== null;
+    return this.#places.key !== undefined;
   }
 
   value(): Uint8Array {
-    return this.#bytes(this.#message.value);
+    return this.#bytes.subarray(this.#places.value, this.#places.end);
   }
 
   /** The key as text; "" without one. What is no UTF-8 becomes U+FFFD. */
   keyString(): string {
-    return this.#message.key === null ? "" : this.#text(this.#message.key);
+    const key = this.key();
+    return key ? utf8Decode(key) : "";
   }
 
   /** The value as text. What is no UTF-8 becomes U+FFFD. */
   valueString(): string {
-    return this.#text(this.#message.value);
+    return utf8Decode(this.value());
   }
 
   offset(): number {
-    return this.#message.offset;
+    return this.#offset;
   }
 
   partition(): number {
-    return this.#message.partition;
+    return this.#partition;
   }
 
   topic(): string {
@@ -67,10 +67,11 @@ export class Record {
 
   /** ms since 1970: the producer's. */
   timestamp(): number {
-    return this.#message.timestamp;
+    return this.#timestamp;
   }
 
   headers(): readonly (readonly [string, string])[] {
-    return this.#message.headers;
+    const { headers, value } = this.#places;
+    return headers === value ? [] : (JSON.parse(utf8Decode(this.#bytes.subarray(headers, value))) as [string, string][]);
   }
 }

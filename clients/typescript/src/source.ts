@@ -1,8 +1,11 @@
+import { readPieces } from "./body.js";
 import { FluvioError, asFluvioError, errorOfAnswer } from "./error.js";
 import { topicPath, type Transport } from "./http.js";
-import { readLines } from "./lines.js";
-import { Record, type MessageJson } from "./record.js";
+import { PACKETS, PacketReader, type Packet } from "./packet.js";
+import { Progress } from "./progress.js";
+import { Record } from "./record.js";
 import { sleep } from "./retry.js";
+import { fetchTopic } from "./topic.js";
 
 /** Records that retention removed before they were read: from `fromOffset` up to, not including, `toOffset`. */
 export interface Gap {
@@ -12,88 +15,98 @@ export interface Gap {
   toOffset: number;
 }
 
-/** When a stream that was cut off is opened again. Tries are counted anew with each record. */
+/** When a stream that was cut off is opened again. Tries are counted anew when one has worked. */
 export type RetryMode = "disabled" | "forever" | { tryUntil: number };
 
 export interface SourceOptions {
   transport: Transport;
   topic: string;
   signal: AbortSignal;
+  retry: RetryMode;
   onGap: ((gap: Gap) => void) | undefined;
 }
 
 export type Source = AsyncGenerator<Record[], void, void>;
-
-interface GapJson {
-  partition: number;
-  from_offset: number;
-  to_offset: number;
-}
-
-interface EventJson extends GapJson {
-  event?: "gap" | "end" | "error";
-  cursor?: string;
-  code?: string;
-  message?: string;
-}
 
 /** The gateway breaks a silence of 15 s; after three of those the connection is dead. */
 const SILENCE_MS = 45_000;
 const RECONNECT_FIRST_MS = 1000;
 const RECONNECT_FACTOR = 1.1;
 const RECONNECT_MOST_MS = 30_000;
-const PAGE_MESSAGES = 10_000;
 
-function tellGap(options: SourceOptions, gap: GapJson): void {
-  const told = { topic: options.topic, partition: gap.partition, fromOffset: gap.from_offset, toOffset: gap.to_offset };
+function tellGap({ topic, onGap }: SourceOptions, partition: number, fromOffset: number, toOffset: number): void {
   // Before the records behind it; what it throws is the program's to handle, and no reason to connect again.
-  queueMicrotask(() => options.onGap?.(told));
+  queueMicrotask(() => onGap?.({ topic, partition, fromOffset, toOffset }));
+}
+
+async function openStream({ transport, topic, signal, retry }: SourceOptions, partition: number | undefined, progress: Progress): Promise<ReadableStream<Uint8Array>> {
+  const response = await transport.open(`${topicPath(topic)}/stream`, {
+    // Who does not want to go on behind a gap is told of it as an error.
+    query: { partition, offset: progress.offsets.join(","), strict: retry === "disabled" ? "true" : undefined },
+    headers: { Accept: PACKETS },
+    signal,
+    topic,
+    partition,
+  });
+  return response.body!;
+}
+
+/** Takes note of packets; gives the records that are wanted, in runs between gaps. Throws what an error event says. */
+function* takePackets(options: SourceOptions, progress: Progress, packets: Packet[]): Generator<Record[], void, void> {
+  const { topic } = options;
+  let records: Record[] = [];
+  for (const packet of packets) {
+    if (packet instanceof Record) {
+      if (progress.take(packet)) {
+        records.push(packet);
+      }
+    } else if (packet.type === "gap") {
+      if (records.length > 0) {
+        yield records;
+        records = [];
+      }
+      progress.skip(packet.partition, packet.to);
+      tellGap(options, packet.partition, packet.from, packet.to);
+    } else if (packet.type === "caught up") {
+      progress.catchUp(packet.first, packet.offsets);
+    } else if (packet.event === "error") {
+      if (records.length > 0) {
+        yield records;
+      }
+      throw errorOfAnswer(0, packet.code, packet.message ?? "the stream failed", { topic });
+    }
+  }
+  if (records.length > 0) {
+    yield records;
+  }
 }
 
 /**
- * What is in partitions of one topic and what comes: one long request, opened again where it was cut off. `offsets` are
- * those of `partition`, or of all partitions in order. Ends never; throws the signal's reason, an answer that repeating
- * does not help, or MaxRetryReached.
+ * The records of one partition of a topic, or of all, from where `progress` is: one long request, opened again where it
+ * was cut off. Ends where `progress` does. Throws the signal's reason, an answer that repeating does not help, or
+ * MaxRetryReached.
  */
-export async function* readLive(options: SourceOptions, partition: number | undefined, offsets: number[], retry: RetryMode): Source {
-  const { transport, topic, signal } = options;
+export async function* readStream(options: SourceOptions, partition: number | undefined, progress: Progress): Source {
+  const { transport, topic, signal, retry } = options;
   const most = retry === "disabled" ? 0 : retry === "forever" ? Infinity : retry.tryUntil;
-  let cursor: string | undefined;
   let failures = 0;
   let delay = RECONNECT_FIRST_MS;
-  for (;;) {
+  while (!progress.isDone) {
     let cut = new FluvioError("Socket", `the stream of "${topic}" was cut off`, { topic, partition, retryable: true });
     try {
-      const response = await transport.open(`${topicPath(topic)}/stream`, {
-        query: cursor === undefined ? { partition, offset: offsets.join(",") } : { partition, cursor },
-        headers: { Accept: "application/x-ndjson" },
-        signal,
-        topic,
-      });
-      for await (const lines of readLines(response.body!, SILENCE_MS, signal)) {
-        const records: Record[] = [];
-        let failure: FluvioError | undefined;
-        for (const line of lines) {
-          if (line === "") {
-            continue;
-          }
-          const message = JSON.parse(line) as MessageJson & EventJson;
-          cursor = message.cursor ?? cursor;
-          if (message.event === undefined) {
-            records.push(new Record(topic, message));
-          } else if (message.event === "gap") {
-            tellGap(options, message);
-          } else if (message.event === "error") {
-            failure = errorOfAnswer(0, message.code, message.message ?? "the stream failed", { topic, partition });
-          }
-        }
-        if (records.length > 0) {
+      if (failures > 0 && partition === undefined) {
+        progress.grow((await fetchTopic(transport, topic, signal)).partitions);
+      }
+      const reader = new PacketReader(topic);
+      for await (const piece of readPieces(await openStream(options, partition, progress), SILENCE_MS, signal)) {
+        const packets = reader.push(piece);
+        if (packets.some((packet) => !("event" in packet))) {
           failures = 0;
           delay = RECONNECT_FIRST_MS;
-          yield records;
         }
-        if (failure) {
-          throw failure;
+        yield* takePackets(options, progress, packets);
+        if (progress.isDone) {
+          return;
         }
       }
     } catch (thrown) {
@@ -115,37 +128,6 @@ export async function* readLive(options: SourceOptions, partition: number | unde
     }
     await sleep(Math.max(delay, cut.retryAfterMs ?? 0), signal);
     delay = Math.min(delay * RECONNECT_FACTOR, RECONNECT_MOST_MS);
-  }
-}
-
-interface PageJson {
-  messages: MessageJson[];
-  next_offset: number;
-  gaps?: GapJson[];
-}
-
-/** What one partition holds from `start` up to, not including, `end`; then it ends. Throws what a request throws. */
-export async function* readBounded(options: SourceOptions, partition: number, start: number, end: number, maxBytes: number): Source {
-  const { transport, topic, signal } = options;
-  for (let next = start; next < end; ) {
-    const { body } = await transport.request<PageJson>(`${topicPath(topic)}/consume`, {
-      method: "POST",
-      json: { partition, offset: next, max_messages: Math.min(PAGE_MESSAGES, end - next), max_bytes: maxBytes },
-      signal,
-      topic,
-      partition,
-    });
-    for (const gap of body.gaps ?? []) {
-      tellGap(options, gap);
-    }
-    const messages = body.messages.filter((message) => message.offset < end);
-    if (messages.length > 0) {
-      yield messages.map((message) => new Record(topic, message));
-    }
-    if (body.next_offset <= next) {
-      return; // the topic was made anew and is shorter now
-    }
-    next = body.next_offset;
   }
 }
 

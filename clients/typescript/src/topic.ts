@@ -20,6 +20,8 @@ export interface TopicInfo {
   /** As the gateway has it. */
   config: Record<string, unknown>;
   partitionInfo: PartitionInfo[];
+  /** The gateway's mark for all this: another one when something has changed. */
+  etag: string | undefined;
 }
 
 interface TopicJson {
@@ -31,12 +33,16 @@ interface TopicJson {
   partition_info: { partition: number; start_offset: number; end_offset: number; records: number; bytes: number }[];
 }
 
-/** Throws TopicNotFound, and what Transport.request throws. */
-export async function fetchTopic(transport: Transport, name: string, signal?: AbortSignal): Promise<TopicInfo> {
+/** `known` is given back when it still holds. Throws TopicNotFound, and what Transport.request throws. */
+export async function fetchTopic(transport: Transport, name: string, signal?: AbortSignal, known?: TopicInfo): Promise<TopicInfo> {
   if (name === "") {
     throw new FluvioError("TopicNotFound", "the name of a topic must not be empty");
   }
-  const { body } = await transport.request<TopicJson>(topicPath(name), { topic: name, signal });
+  const headers: Record<string, string> = known?.etag === undefined ? {} : { "If-None-Match": known.etag };
+  const { status, body, etag } = await transport.request<TopicJson>(topicPath(name), { topic: name, signal, headers });
+  if (known && status === 304) {
+    return known;
+  }
   return {
     name: body.name,
     partitions: body.partitions,
@@ -50,6 +56,7 @@ export async function fetchTopic(transport: Transport, name: string, signal?: Ab
       records: info.records,
       bytes: info.bytes,
     })),
+    etag,
   };
 }
 

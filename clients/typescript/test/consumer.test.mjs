@@ -1,7 +1,9 @@
 import assert from "node:assert/strict";
 import { after, test } from "node:test";
 import { FluvioError, Offset } from "../dist/esm/index.js";
-import { connect, makeTopic, startProxy, take, until, values } from "./harness.mjs";
+import { Transport } from "../dist/esm/http.js";
+import { fetchTopic } from "../dist/esm/topic.js";
+import { URL_OF_GATEWAY, connect, makeTopic, startProxy, take, until, values } from "./harness.mjs";
 
 const fluvio = await connect();
 const kind = (expected) => (error) => error instanceof FluvioError && error.kind === expected;
@@ -115,7 +117,7 @@ test("a stream that is cut off goes on where it was, in every partition", async 
   const next = cut.next();
   next.catch(() => undefined);
   let answered = false;
-  proxy.cut = (direction) => ((answered ||= direction === "down"), false);
+  proxy.cut = (direction) => void (answered ||= direction === "down");
   await until(() => answered || proxy.connections > before + 1);
   proxy.cutAll();
   await assert.rejects(next, kind("Socket"));
@@ -162,7 +164,9 @@ test("a named consumer keeps its place: manual", async () => {
   await stream.offsetFlush();
   await stream.offsetFlush(); // nothing new
   await stream.close();
-  assert.deepEqual(await fluvio.consumerOffsets(topic), [{ consumerId: "reports", topic, partition: 0, offset: 1 }]);
+  const [position] = await fluvio.consumerOffsets(topic);
+  assert.deepEqual(position, { consumerId: "reports", topic, partition: 0, offset: 1, modifiedTime: position.modifiedTime });
+  assert.ok(position.modifiedTime > Date.now() - 60_000);
   const again = await fluvio.consumerWithConfig({ ...named, offsetStart: Offset.FromEnd() });
   assert.equal((await again.next()).value.valueString(), "2");
   await again.close();
@@ -193,6 +197,22 @@ test("a named consumer keeps its place: auto", async () => {
   await stream.close();
 });
 
+test("stored positions are listed, set, forced back and deleted", async () => {
+  const topic = await makeTopic(fluvio, { partitions: 2 });
+  await fill(topic, numbers(0, 10));
+  const id = `c-${topic}`;
+  assert.equal(await fluvio.setConsumerOffset(id, topic, 1, 3), 3);
+  assert.equal(await fluvio.setConsumerOffset(id, topic, 1, 1), 3);
+  assert.equal(await fluvio.setConsumerOffset(id, topic, 1, 1, { force: true }), 1);
+  await fluvio.setConsumerOffset(id, topic, 0, 4);
+  const listed = async () => (await fluvio.consumerOffsets(undefined, id)).map((position) => [position.topic, position.partition, position.offset]);
+  assert.deepEqual(await listed(), [[topic, 0, 4], [topic, 1, 1]]);
+  await fluvio.deleteConsumerOffset(id, topic, 0);
+  assert.deepEqual(await listed(), [[topic, 1, 1]]);
+  await assert.rejects(fluvio.setConsumerOffset(id, "no-such-topic", 0, 1), kind("TopicNotFound"));
+  await assert.rejects(fluvio.setConsumerOffset(id, topic, 2, 1), (error) => error instanceof FluvioError && error.status < 500);
+});
+
 test("configs are checked when a consumer is made", async () => {
   const topic = await makeTopic(fluvio);
   const refused = (config) => assert.rejects(fluvio.consumerWithConfig({ topic, ...config }), kind("ConsumerConfig"));
@@ -215,6 +235,71 @@ test("what retention removed is told as a gap, or refused", async () => {
   await stream.close();
   assert.deepEqual(gaps, [{ topic, partition: 0, fromOffset: 0, toOffset: startOffset }]);
   await assert.rejects(fluvio.consumerWithConfig({ ...config, retryMode: "disabled" }), (error) => error.kind === "OffsetEvicted" && error.nextAvailable === startOffset);
+});
+
+test("every place to begin at, behind what retention removed, with and without a stored position", async () => {
+  const topic = await makeTopic(fluvio, { config: { cap_records: 10 } });
+  await fill(topic, numbers(0, 15));
+  const { startOffset: S, endOffset: E } = await fluvio.admin().findPartition(topic);
+  assert.deepEqual([S > 0, E], [true, 15]);
+  const C = S + 4;
+  await fluvio.setConsumerOffset("known", topic, 0, C - 1);
+  await fluvio.setConsumerOffset("early", topic, 0, 0);
+  const begins = async (offsetStart, offsetConsumer) => {
+    const offsets = [];
+    for await (const record of await fluvio.consumerWithConfig({ topic, offsetStart, offsetConsumer, disableContinuous: true })) {
+      offsets.push(record.offset());
+    }
+    assert.deepEqual(offsets, numbers(E - offsets.length, E).map(Number)); // without a hole up to the end
+    return E - offsets.length;
+  };
+  for (const [offset, alone, known, early] of [
+    [Offset.FromBeginning(), S, C, S],
+    [Offset.FromBeginning(2), S + 2, C + 2, S],
+    [Offset.FromBeginning(100), E, E, E],
+    [Offset.FromEnd(), E, C, S],
+    [Offset.FromEnd(2), E - 2, C - 2, S],
+    [Offset.FromEnd(100), S, S, S],
+    [Offset.Absolute(S + 1), S + 1, S + 1, S + 1],
+    [Offset.Absolute(E), E, E, E],
+    [Offset.Absolute(0), S, S, S],
+  ]) {
+    assert.deepEqual([await begins(offset), await begins(offset, "known"), await begins(offset, "early"), await begins(offset, "new")], [alone, known, early, alone]);
+  }
+  const beyond = fluvio.consumerWithConfig({ topic, offsetStart: Offset.Absolute(E + 1) });
+  await assert.rejects(beyond, (error) => error.kind === "OffsetOutOfRange" && error.startOffset === S && error.endOffset === E && error.code === 1);
+});
+
+test("what retention removes between opening and reading is refused by the gateway, for who wants no gap", async () => {
+  const topic = await makeTopic(fluvio, { config: { cap_records: 3 } });
+  await fill(topic, numbers(0, 3));
+  const stream = await fluvio.consumerWithConfig({ topic, retryMode: "disabled" });
+  await fill(topic, numbers(3, 9));
+  await assert.rejects(stream.next(), (error) => error.kind === "OffsetEvicted" && error.status === 410 && error.nextAvailable === 6);
+});
+
+test("a stream of a whole topic reads partitions that were added when it is opened again", async () => {
+  const topic = await makeTopic(fluvio);
+  const proxy = await startProxy();
+  after(proxy.close);
+  const stream = await (await connect({ url: proxy.url })).consumerWithConfig({ topic });
+  await fill(topic, ["old"]);
+  assert.equal((await stream.next()).value.valueString(), "old");
+  await fluvio.admin().addPartitions(topic, 3);
+  await fill(topic, ["new"], { partition: 2 });
+  proxy.cutAll();
+  const { value } = await stream.next();
+  assert.deepEqual([value.partition(), value.valueString()], [2, "new"]);
+  await stream.close();
+});
+
+test("a topic that has not changed is not sent again", async () => {
+  const topic = await makeTopic(fluvio);
+  const transport = new Transport({ base: URL_OF_GATEWAY, apiKey: undefined, fetch });
+  const known = await fetchTopic(transport, topic);
+  assert.equal(await fetchTopic(transport, topic, undefined, known), known);
+  await fill(topic, ["a"]);
+  assert.equal((await fetchTopic(transport, topic, undefined, known)).partitionInfo[0].endOffset, 1);
 });
 
 test("topics are made, found, listed and deleted", async () => {

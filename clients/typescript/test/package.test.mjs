@@ -1,8 +1,9 @@
 // The package as others get it: both module kinds, types, no platform's own names, and a README whose examples run.
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
+import { tmpdir } from "node:os";
 import { test } from "node:test";
 import { promisify } from "node:util";
 import { fileURLToPath } from "node:url";
@@ -13,11 +14,11 @@ const root = fileURLToPath(new URL("..", import.meta.url));
 const require = createRequire(import.meta.url);
 
 /** Runs a module inside the package, so that it finds the package by its name. */
-async function runModule(name, source, ...args) {
+async function runModule(name, source, args = [], env = process.env) {
   mkdirSync(`${root}/dist/examples`, { recursive: true });
   const path = `${root}/dist/examples/${name}`;
   writeFileSync(path, source);
-  return run(process.execPath, [path, ...args], { timeout: 60_000 });
+  return run(process.execPath, [path, ...args], { timeout: 60_000, env });
 }
 
 test("require and import give the same names", async () => {
@@ -54,9 +55,48 @@ test("it needs nothing that only Node has", async () => {
        log(record.key()[0], record.valueString());
        break;
      }`,
-    topic,
+    [topic],
   );
   assert.equal(stdout, "255 hello\n");
+});
+
+test("where the gateway is: the options, the environment, the current profile", async () => {
+  const home = mkdtempSync(`${tmpdir()}/tidegate-home-`);
+  const file = `${home}/profiles.toml`;
+  const url = process.env.TIDEGATE_URL;
+  const tell = (options, env) => runModule("profile.mjs", `
+    import Fluvio from "@tidegate/client";
+    console.log(await Fluvio.connect(${JSON.stringify(options)}).then(() => "connected", (error) => error.kind + ": " + error.message));`, [], { PATH: process.env.PATH, HOME: home, ...env });
+  const said = async (options, env) => (await tell(options, env)).stdout.trim();
+  try {
+    assert.match(await said({}, { TIDEGATE_PROFILES: file }), /^ClientConfig: the profiles in .* cannot be read/);
+    writeFileSync(file, `current = "here"\n[profile.here]\nendpoint = "${url}" # ours\n[profile."far away"]\nendpoint = 'http://127.0.0.1:1'\nkey = "k"\n`);
+    assert.equal(await said({}, { TIDEGATE_PROFILES: file }), "connected");
+    assert.match(await said({ profile: "far away" }, { TIDEGATE_PROFILES: file, TIDEGATE_URL: url }), /^Socket: the connection to http:\/\/127.0.0.1:1 failed/);
+    assert.match(await said({ profile: "none" }, { TIDEGATE_PROFILES: file }), /^ClientConfig: .* has no profile "none"/);
+    assert.equal(await said({ url }, { TIDEGATE_PROFILES: file }), "connected");
+    assert.equal(await said({}, { TIDEGATE_URL: url }), "connected");
+    mkdirSync(`${home}/.config/tidegate`, { recursive: true });
+    cpSync(file, `${home}/.config/tidegate/profiles.toml`);
+    assert.equal(await said({}, {}), "connected");
+    assert.match(await said({ url, apiKey: "two words" }, {}), /^ClientConfig: a key/);
+  } finally {
+    rmSync(home, { recursive: true });
+  }
+});
+
+test("a compression that is not there says what to install", async () => {
+  const alone = mkdtempSync(`${tmpdir()}/tidegate-alone-`);
+  try {
+    cpSync(`${root}/dist/esm`, alone, { recursive: true });
+    writeFileSync(`${alone}/package.json`, '{"type":"module"}');
+    const { findCodec } = await import(`${alone}/codec.js`);
+    await assert.rejects(findCodec("lz4", {}), (error) => error.kind === "Compression" && error.code === 9000 && /npm install lz4-napi/.test(error.message));
+    await assert.rejects(findCodec("snappy", {}), /npm install snappy/);
+    assert.ok(await findCodec("gzip", {}));
+  } finally {
+    rmSync(alone, { recursive: true });
+  }
 });
 
 test("the examples of the README run, one after another, and end", async () => {

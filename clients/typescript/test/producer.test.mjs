@@ -1,8 +1,12 @@
 import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import https from "node:https";
+import { tmpdir } from "node:os";
 import { after, test } from "node:test";
 import { FluvioError, SpecificPartitioner } from "../dist/esm/index.js";
 import { BATCH_FIXED_BYTES, recordSize } from "../dist/esm/batch.js";
-import { connect, makeTopic, startProxy, startRecorder, until, values } from "./harness.mjs";
+import { URL_OF_GATEWAY, connect, makeTopic, startProxy, startRecorder, until, values } from "./harness.mjs";
 
 const fluvio = await connect();
 const HOUR = 3_600_000;
@@ -123,7 +127,7 @@ test("a refusal is not repeated, sticks to its partition, and can be cleared", a
   producer.clearErrors();
   await (await producer.send(null, "d", { partition: 0 })).wait();
   await producer.flush();
-  assert.deepEqual(recorder.requests.map((request) => [request.messages[0].value, request.headers["producer-epoch"], request.headers["producer-seq"]]), [
+  assert.deepEqual(recorder.requests.map((request) => [request.messages[0].valueString(), request.headers["producer-epoch"], request.headers["producer-seq"]]), [
     ["a", "0", "0"],
     ["c", "0", "0"],
     ["d", "1", "0"],
@@ -193,7 +197,7 @@ test("connections cut in the middle of requests and answers: every record is sto
   const client = await connect({ url: proxy.url });
   const producer = await client.topicProducerWithConfig(topic, { lingerMs: 0, batchSize: 300, retry: QUICK });
   let pieces = 0;
-  proxy.cut = () => ++pieces % 3 === 0; // requests before the gateway has them, and answers after it stored
+  proxy.cut = () => (++pieces % 3 === 0 ? 0 : undefined); // requests before the gateway has them, and answers after it stored
   const sent = Array.from({ length: 200 }, (_, n) => `record ${n}`);
   for (const value of sent) {
     await producer.send(null, value);
@@ -208,13 +212,88 @@ test("connections cut in the middle of requests and answers: every record is sto
   await producer.close();
 });
 
-test("compressed batches arrive; a compression that is not there is an error", async () => {
+test("a connection that is cut at any byte of a request or of its answer: every record is stored once", async () => {
   const topic = await makeTopic(fluvio);
-  const gzip = await fluvio.topicProducerWithConfig(topic, { compression: "gzip" });
-  await gzip.send("k", "v".repeat(2000));
-  await gzip.close();
-  assert.deepEqual(values(await everything(topic)), ["v".repeat(2000)]);
-  await assert.rejects(fluvio.topicProducerWithConfig(topic, { compression: "lz4" }), (error) => error.kind === "Compression" && error.code === 9000);
+  const proxy = await startProxy();
+  after(proxy.close);
+  const client = await connect({ url: proxy.url });
+  const producer = await client.topicProducerWithConfig(topic, { lingerMs: 0, retry: QUICK });
+  const sent = [];
+  for (const direction of ["up", "down"]) {
+    for (let bytes = 0; ; bytes++) {
+      proxy.cutOnce(direction, bytes);
+      const value = `${direction} ${bytes}`;
+      sent.push(value);
+      const { offset } = await (await producer.send(null, value)).wait();
+      assert.equal(offset, sent.length - 1);
+      if (!proxy.isCut) {
+        break; // the whole exchange is shorter
+      }
+    }
+  }
+  assert.ok(sent.length > 400, `${sent.length}`);
+  assert.deepEqual(values(await everything(topic)), sent);
+  await producer.close();
+});
+
+test("a producer that the gateway has forgotten begins anew", async () => {
+  const recorder = await startRecorder({ answer: (_entry, index) => (index === 1 ? { status: 409, code: "producer_sequence_gap" } : undefined) });
+  after(recorder.close);
+  const client = await connect({ url: recorder.url });
+  const producer = await client.topicProducerWithConfig("t", { lingerMs: 0 });
+  await (await producer.send(null, "a")).wait();
+  await (await producer.send(null, "b")).wait();
+  const triples = recorder.requests.map(({ headers, messages }) => [messages[0].valueString(), headers["producer-epoch"], headers["producer-seq"]]);
+  assert.deepEqual(triples, [["a", "0", "0"], ["b", "0", "1"], ["b", "1", "0"]]);
+});
+
+test("what a request says: packets, a short answer, the producer's triple, the time of each record", async () => {
+  const recorder = await startRecorder();
+  after(recorder.close);
+  const client = await connect({ url: recorder.url });
+  const producer = await client.topicProducer("t");
+  await producer.send("k", "v", { timestamp: 1234, headers: [["a", "ü"]] });
+  const before = Date.now();
+  await producer.send(null, "w");
+  await producer.close();
+  const [{ headers, messages }] = recorder.requests;
+  assert.deepEqual(
+    [headers["content-type"], headers["prefer"], headers["producer-epoch"], headers["producer-seq"], headers["content-encoding"]],
+    ["application/vnd.tidegate.records", "return=minimal", "0", "0", undefined],
+  );
+  assert.match(headers["producer-id"], /^[0-9a-f]{32}-0$/);
+  const [first, second] = messages;
+  assert.deepEqual([first.partition(), first.timestamp(), first.keyString(), first.headers()], [0, 1234, "k", [["a", "ü"]]]);
+  assert.deepEqual([second.hasKey(), second.valueString(), second.headers()], [false, "w", []]);
+  assert.ok(second.timestamp() >= before && second.timestamp() <= Date.now());
+});
+
+test("a producer learns that partitions were added", async () => {
+  const topic = await makeTopic(fluvio);
+  const producer = await fluvio.topicProducerWithConfig(topic, { lingerMs: 0 });
+  await fluvio.admin().addPartitions(topic, 3);
+  const clock = Date.now;
+  Date.now = () => clock() + 60_000;
+  after(() => (Date.now = clock));
+  await until(async () => (await (await producer.send(null, "v")).wait()).partitionId === 2);
+  Date.now = clock;
+  await producer.close();
+});
+
+test("compressed batches arrive, whatever the compression", async () => {
+  const topic = await makeTopic(fluvio);
+  const text = "v".repeat(200_000); // several blocks of every format
+  for (const compression of ["none", "gzip", "snappy", "lz4", "zstd"]) {
+    const producer = await fluvio.topicProducerWithConfig(topic, { compression });
+    await producer.sendAll([[compression, text], [null, Uint8Array.of(0, 255)]]);
+    await producer.close();
+    const [large, small] = (await everything(topic)).slice(-2);
+    assert.deepEqual([large.keyString(), large.valueString() === text, ...small.value()], [compression, true, 0, 255]);
+  }
+});
+
+test("a codec that is given is the one that is used", async () => {
+  const topic = await makeTopic(fluvio);
   let calls = 0;
   const client = await connect({ codecs: { snappy: (body) => (calls++, body) } });
   const broken = await client.topicProducerWithConfig(topic, { compression: "snappy", lingerMs: 0 });
@@ -234,5 +313,18 @@ test("onBatch is told of each batch that was stored", async () => {
 test("an unknown topic fails when the producer is made", async () => {
   await assert.rejects(fluvio.topicProducer("no-such-topic"), (error) => error.kind === "TopicNotFound" && error.code === 2001 && error.status === 404);
   await assert.rejects(fluvio.topicProducer(""), kind("TopicNotFound"));
+});
+
+test("an address that does not answer, or not with TLS that is to be trusted, says what to do", async () => {
   await assert.rejects(connect({ url: "http://127.0.0.1:1" }), (error) => error.kind === "Socket" && error.retryable);
+  const home = mkdtempSync(`${tmpdir()}/tidegate-tls-`);
+  const options = ["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1", "-subj", "/CN=localhost", "-keyout", `${home}/key`, "-out", `${home}/cert`];
+  execFileSync("openssl", options, { stdio: "ignore" });
+  const server = https.createServer({ key: readFileSync(`${home}/key`), cert: readFileSync(`${home}/cert`) });
+  rmSync(home, { recursive: true });
+  await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
+  after(() => server.close());
+  const untrusted = (error) => error.kind === "Tls" && !error.retryable && /NODE_EXTRA_CA_CERTS/.test(error.message);
+  await assert.rejects(connect({ url: `https://localhost:${server.address().port}` }), untrusted);
+  await assert.rejects(connect({ url: URL_OF_GATEWAY.replace("http:", "https:") }), untrusted);
 });

@@ -69,16 +69,16 @@ test("a record's size is that of Fluvio's encoding", () => {
 });
 
 test("a batch ends where the next record would pass its size", () => {
-  const record = { json: "{}", keyBytes: -1, valueBytes: 10, timestampMs: 5 };
+  const record = { key: undefined, value: new Uint8Array(10), headers: new Uint8Array(), timestampMs: 5 };
   const size = BATCH_FIXED_BYTES + 2 * 17;
-  const batch = new Batch(record, 0);
+  const batch = new Batch(0, 5, 0, 0);
   batch.push(record);
   assert.ok(batch.fits(record, size));
   assert.ok(!batch.fits(record, size - 1));
   batch.push(record);
   assert.equal(batch.bytes, size);
   assert.ok(!batch.hasRoom(size));
-  assert.ok(new Batch(record, 0).fits({ ...record, valueBytes: 1e6 }, size));
+  assert.ok(new Batch(0, 5, 0, 0).fits({ ...record, value: new Uint8Array(1e6) }, size));
 });
 
 test("delays of the three strategies", () => {

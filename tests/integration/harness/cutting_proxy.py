@@ -7,12 +7,12 @@ import threading
 
 
 class Proxy:
-    """Forwards to (host, port). With cut_after, each connection is reset after so many bytes towards the client or the
-    server, chosen at random for each; `refuse` closes new connections at once."""
+    """Forwards to (host, port). With cut_after, each connection is reset after so many bytes in both directions together,
+    chosen at random for each or taken from an iterator; `refuse` closes new connections at once."""
 
     def __init__(self, host, port, cut_after=None, seed=7):
         self.target = (host, port)
-        self.cut_after = cut_after  # (least, most) bytes, or None
+        self.cut_after = cut_after  # (least, most) bytes, an iterator of bytes, or None
         self.refuse = False
         self.cuts = 0
         self._random = random.Random(seed)
@@ -49,12 +49,16 @@ class Proxy:
             except OSError:
                 near.close()
                 continue
-            least, most = self.cut_after or (0, 0)
-            budget = [self._random.randint(least, most)] if self.cut_after else None
+            budget = None if self.cut_after is None else [self._next_budget()]
             with self._lock:
                 self._sockets |= {near, far}
             for source, sink in ((near, far), (far, near)):
                 threading.Thread(target=self._forward, args=(source, sink, budget), daemon=True).start()
+
+    def _next_budget(self):
+        if isinstance(self.cut_after, tuple):
+            return self._random.randint(*self.cut_after)
+        return next(self.cut_after)
 
     def _forward(self, source, sink, budget):
         with contextlib.suppress(OSError):

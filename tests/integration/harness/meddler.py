@@ -1,11 +1,12 @@
 """A proxy that remembers requests and breaks connections where it is told to: before a request reaches the server, after
 the server answered but before the client hears of it, in the middle of the answer."""
 
-import json
 import re
 import socket
 import threading
 import urllib.parse
+
+from harness import packets
 
 BEFORE, AFTER, HALF = "before the server", "after the server", "in the middle of the answer"
 
@@ -91,7 +92,7 @@ class Meddler:
         if b"/produce " not in head.split(b"\r\n")[0]:
             return None
         self.headers.append(head.decode())
-        self.batches.append(json.loads(body)["messages"] if b"Content-Encoding" not in head else body)
+        self.batches.append(body if b"Content-Encoding" in head else [content for _, content in packets.read(body)])
         return self.plan.pop(0) if self.plan else None
 
     @staticmethod

@@ -11,6 +11,7 @@ from typing import Any
 
 from .config import FluvioConfig
 from .errors import ErrorKind, FluvioError
+from .metadata import fetch_topic
 from .topic_spec import TopicSpec
 from .transport import Transport, path_of
 
@@ -64,7 +65,7 @@ class TopicChanges:
 
 @dataclass(frozen=True)
 class ConsumerOffset:
-    """Where a named consumer is: the last offset it has seen. The server does not keep when: modified_time is None."""
+    """Where a named consumer is: the last offset it has seen. modified_time: when that was stored, in s since 1970."""
 
     consumer_id: str
     topic: str
@@ -112,7 +113,9 @@ class FluvioAdmin:
         """With one partition unless the spec says otherwise. TopicAlreadyExists when there is one of this name."""
         body = {"name": name, **(spec or TopicSpec()).to_json()}
         try:
-            status, _ = self._create(body)
+            response, _ = self._transport.request(
+                "POST", "/topics", body=json.dumps(body).encode(), headers={"Content-Type": "application/json"}
+            )
         except FluvioError as error:
             if error.kind is ErrorKind.INVALID_REQUEST:
                 raise FluvioError(
@@ -123,18 +126,13 @@ class FluvioAdmin:
                     topic=name,
                 ) from None
             raise error.about(name) from None
-        if status == 200:
+        if response.status == 200:
             raise FluvioError(
                 ErrorKind.TOPIC_ALREADY_EXISTS,
                 "there is a topic of this name and shape already",
                 topic=name,
-                http_status=status,
+                http_status=response.status,
             )
-
-    def _create(self, body: dict[str, Any]) -> tuple[int, Any]:
-        return self._transport.request(
-            "POST", "/topics", body=json.dumps(body).encode(), headers={"Content-Type": "application/json"}
-        )
 
     def create_topic_with_config(self, name: str, request: CommonCreateRequest, spec: TopicSpec) -> None:
         if not request.dry_run:
@@ -157,13 +155,7 @@ class FluvioAdmin:
             raise error.about(name) from None
 
     def all_topics(self) -> list[TopicMetadata]:
-        found, cursor = [], ""
-        while True:
-            page = self._transport.call("GET", f"/topics?page_size=1000{cursor}")
-            found += [_topic(shape) for shape in page["topics"]]
-            if not page.get("next_cursor"):
-                return found
-            cursor = "&cursor=" + urllib.parse.quote(page["next_cursor"], safe="")
+        return [_topic(shape) for shape in self._all_of("/topics", "topics")]
 
     def list_topics(self, filters: list[str]) -> list[TopicMetadata]:
         """Those of these names that exist, with their configuration; [] = all topics."""
@@ -182,12 +174,11 @@ class FluvioAdmin:
 
     def _describe(self, name: str) -> dict[str, Any] | None:
         try:
-            info: dict[str, Any] = self._transport.call("GET", path_of("topics", name))
-            return info
+            return fetch_topic(self._transport, name)
         except FluvioError as error:
             if error.kind is ErrorKind.TOPIC_NOT_FOUND:
                 return None
-            raise error.about(name) from None
+            raise
 
     def watch_topic(self) -> Iterator[TopicChanges]:
         """All topics first, then what has changed, looked for every second. Never ends by itself."""
@@ -218,22 +209,36 @@ class FluvioAdmin:
 
     def consumer_offsets(self) -> list[ConsumerOffset]:
         """Of all named consumers of all topics."""
-        found = []
-        for topic in self.all_topics():
-            try:
-                groups = self._transport.call("GET", path_of("topics", topic.name(), "groups"))["groups"]
-            except FluvioError as error:
-                if error.kind is ErrorKind.TOPIC_NOT_FOUND:
-                    continue  # deleted meanwhile
-                raise error.about(topic.name()) from None
-            for group in groups:
-                # The server stores the next offset, Fluvio shows the last seen.
-                found += [
-                    ConsumerOffset(group["group_id"], topic.name(), p["partition"], p["committed_offset"] - 1)
-                    for p in group["partitions"]
-                    if p["committed_offset"]
-                ]
-        return found
+        # The server stores the next offset, Fluvio shows the last seen; who has seen none has none.
+        return [
+            ConsumerOffset(
+                p["group_id"],
+                p["topic"],
+                p["partition"],
+                p["offset"] - 1,
+                None if p["committed_at"] is None else p["committed_at"] // 1000,
+            )
+            for p in self._all_of("/positions", "positions")
+            if p["offset"] > 0
+        ]
+
+    def set_consumer_offset(
+        self, consumer: str, topic: str, partition: int, offset: int, *, force: bool = False
+    ) -> int:
+        """As if the consumer had seen `offset` last. It never goes back, unless it is forced to. Where it is then."""
+        body = {"group_id": consumer, "offsets": [{"partition": partition, "offset": offset + 1}], "force": force}
+        try:
+            answer = self._transport.call("POST", path_of("topics", topic, "commit"), body)
+        except FluvioError as error:
+            raise error.about(topic, partition) from None
+        return int(answer["committed"][0]["offset"]) - 1
+
+    def delete_consumer_offset(self, consumer: str, topic: str, partition: int) -> None:
+        """Forgets where a consumer is in one partition."""
+        try:
+            self._transport.call("DELETE", path_of("topics", topic, "groups", consumer, "partitions", str(partition)))
+        except FluvioError as error:
+            raise error.about(topic, partition) from None
 
     def delete_consumer_offsets(self, consumer: str, topic: str) -> None:
         """Forgets where a consumer is in all partitions of a topic."""
@@ -242,27 +247,15 @@ class FluvioAdmin:
         except FluvioError as error:
             raise error.about(topic) from None
 
-    def delete_consumer_offset(self, consumer: str, topic: str, partition: int) -> None:
-        """Forgets where a consumer is in one partition."""
-        path = path_of("topics", topic, "groups", consumer)
-        try:
-            group = self._transport.call("GET", path)
-            others = [
-                {"partition": p["partition"], "offset": p["committed_offset"]}
-                for p in group["partitions"]
-                if p["partition"] != partition and p["committed_offset"] is not None
-            ]
-            if not 0 <= partition < len(group["partitions"]):
-                raise FluvioError(
-                    ErrorKind.PARTITION_NOT_FOUND,
-                    f"the topic has partitions 0 to {len(group['partitions']) - 1}",
-                    partition=partition,
-                )
-            # The server forgets a consumer only as a whole: what stays is stored anew.
-            self._transport.call("DELETE", path)
-            if others:
-                self._transport.call(
-                    "POST", path_of("topics", topic, "commit"), {"group_id": consumer, "offsets": others}
-                )
-        except FluvioError as error:
-            raise error.about(topic, partition) from None
+    # ---- what all of this needs ----
+
+    def _all_of(self, path: str, member: str) -> list[dict[str, Any]]:
+        """The entries of all pages of a list."""
+        found: list[dict[str, Any]] = []
+        cursor = ""
+        while True:
+            page = self._transport.get(f"{path}?page_size=1000{cursor}")
+            found += page[member]
+            if not page.get("next_cursor"):
+                return found
+            cursor = "&cursor=" + urllib.parse.quote(page["next_cursor"], safe="")

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import threading
 import time
-from base64 import b64encode
 from collections.abc import Callable
 
 from .errors import FluvioError
+from .packets import message_head
 
 RECORDS_MAX = 10_000  # of one request to the server
 FIXED_BYTES = 61  # Fluvio's header of a batch and the length of its list
@@ -16,43 +15,38 @@ FIXED_BYTES = 61  # Fluvio's header of a batch and the length of its list
 
 def _varint_bytes(value: int) -> int:
     """Of a zigzag varint; value >= 0."""
-    return max(1, ((value << 1).bit_length() + 6) // 7)
+    if value < 64:
+        return 1
+    if value < 8_192:
+        return 2
+    return ((value << 1).bit_length() + 6) // 7
 
 
-def record_bytes(key: bytes | None, value: bytes, age_ms: int, index: int) -> int:
+def content_bytes(key: bytes | None, value: bytes) -> int:
+    """What of a record's size is the same in every batch: attributes, key, value, the count of headers."""
+    size = len(value)
+    size += 3 + _varint_bytes(size)
+    return size if key is None else size + _varint_bytes(len(key)) + len(key)
+
+
+def record_bytes(content: int, age_ms: int, index: int) -> int:
     """What the record takes in a batch of Fluvio's, so that batches end where a Fluvio user expects them to."""
-    inner = 1 + _varint_bytes(age_ms) + _varint_bytes(index) + 1 + _varint_bytes(len(value)) + len(value) + 1
-    if key is not None:
-        inner += _varint_bytes(len(key)) + len(key)
+    inner = content + _varint_bytes(age_ms) + _varint_bytes(index)
     return _varint_bytes(inner) + inner
 
 
-def _message(key: bytes | None, value: bytes, timestamp_ms: int, partition: int) -> dict[str, object]:
-    """As JSON holds it: text where the bytes are text, else base64."""
-    message: dict[str, object] = {"partition": partition, "timestamp": timestamp_ms}
-    try:
-        message["value"] = value.decode()
-        if key is not None:
-            message["key"] = key.decode()
-    except UnicodeDecodeError:
-        message["encoding"] = "base64"
-        message["value"] = b64encode(value).decode()
-        if key is not None:
-            message["key"] = b64encode(key).decode()
-    return message
-
-
 class Batch:
-    """Filled under the producer's lock, then sent by one thread, then settled once: with offsets or with an error."""
+    """Filled under the producer's lock, then sent by one thread, then settled once: with the offset of its
+    first record or with an error."""
 
     def __init__(self, partition: int) -> None:
         self.partition = partition
         self.created_ms = int(time.time() * 1000)
         self.created_s = time.monotonic()
         self.bytes = FIXED_BYTES
-        self.offsets: list[int] = []
+        self.base_offset = -1
         self.error: FluvioError | None = None
-        self._records: list[tuple[bytes | None, bytes, int]] = []
+        self._parts: list[bytes] = []
         self._count = 0
         self._lock = threading.Lock()
         self._settled = threading.Event()
@@ -61,26 +55,29 @@ class Batch:
     def __len__(self) -> int:
         return self._count
 
-    def bytes_with(self, key: bytes | None, value: bytes, now_ms: int) -> int:
-        return self.bytes + record_bytes(key, value, max(0, now_ms - self.created_ms), self._count)
-
-    def add(self, key: bytes | None, value: bytes, timestamp_ms: int, bytes_then: int) -> int:
-        """The record's place in the batch."""
-        self._records.append((key, value, timestamp_ms))
-        self.bytes = bytes_then
-        self._count += 1
-        return self._count - 1
+    def add(
+        self, key: bytes | None, value: bytes, content: int, timestamp_ms: int | None, now_ms: int, bytes_max: int
+    ) -> int:
+        """The record's place in the batch; -1 when it would grow beyond bytes_max, which the first one may."""
+        index = self._count
+        size = self.bytes + record_bytes(content, max(0, now_ms - self.created_ms), index)
+        if index and (size > bytes_max or index == RECORDS_MAX):
+            return -1
+        head = message_head(self.partition, timestamp_ms or now_ms, key, len(value))
+        self._parts += (head, value) if key is None else (head, key, value)
+        self.bytes = size
+        self._count = index + 1
+        return index
 
     def body(self) -> bytes:
-        messages = [_message(key, value, ms, self.partition) for key, value, ms in self._records]
-        return json.dumps({"messages": messages}, ensure_ascii=False, separators=(",", ":")).encode()
+        return b"".join(self._parts)
 
     # ---- the outcome ----
 
-    def settle(self, offsets: list[int], error: FluvioError | None = None) -> None:
+    def settle(self, base_offset: int, error: FluvioError | None = None) -> None:
         with self._lock:
-            self.offsets, self.error = offsets, error
-            self._records = []
+            self.base_offset, self.error = base_offset, error
+            self._parts = []
             self._settled.set()
             callbacks, self._callbacks = self._callbacks, []
         for callback in callbacks:

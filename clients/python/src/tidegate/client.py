@@ -6,9 +6,10 @@ import asyncio
 
 from .admin import ConsumerOffset, FluvioAdmin
 from .config import FluvioConfig
-from .consumer import MultiplePartitionConsumer, PartitionConsumer, fetch_bounds, open_named
+from .consumer import MultiplePartitionConsumer, PartitionConsumer, open_named
 from .consumer_config import ConsumerConfigExt
 from .errors import ErrorKind, FluvioError
+from .metadata import fetch_partition_count, fetch_topic
 from .producer import TopicProducer
 from .producer_config import TopicProducerConfig
 from .stream import AsyncRecordStream, RecordStream
@@ -71,7 +72,7 @@ class Fluvio:
 
     def multi_partition_consumer(self, topic: str) -> MultiplePartitionConsumer:
         """All partitions of a topic."""
-        fetch_bounds(self._transport, topic)
+        fetch_topic(self._transport, topic)
         return MultiplePartitionConsumer(self._transport, {topic: []})
 
     def multi_topic_partition_consumer(self, selections: list[tuple[str, int]]) -> MultiplePartitionConsumer:
@@ -86,7 +87,7 @@ class Fluvio:
         return MultiplePartitionConsumer(self._transport, chosen)
 
     def _check_partition(self, topic: str, *partitions: int) -> None:
-        count = len(fetch_bounds(self._transport, topic))
+        count = fetch_partition_count(self._transport, topic)
         for partition in partitions:
             if not 0 <= partition < count:
                 raise FluvioError(
@@ -109,6 +110,13 @@ class Fluvio:
         """Of all named consumers: the last offset each has seen."""
         with self.admin() as admin:
             return admin.consumer_offsets()
+
+    def set_consumer_offset(
+        self, consumer: str, topic: str, partition: int, offset: int, *, force: bool = False
+    ) -> int:
+        """As if the consumer had seen `offset` last. It never goes back, unless it is forced to. Where it is then."""
+        with self.admin() as admin:
+            return admin.set_consumer_offset(consumer, topic, partition, offset, force=force)
 
     def delete_consumer_offset(self, consumer: str, topic: str, partition: int) -> None:
         with self.admin() as admin:

@@ -4,24 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Sequence
-from typing import Any
 
 from .consumer_config import ConsumerConfig, ConsumerConfigExt, StreamSettings
 from .errors import ErrorKind, FluvioError
+from .metadata import PartitionBounds, fetch_bounds
 from .positions import Positions
-from .record import Offset, PartitionBounds
-from .sources import BoundedSource, LiveSource, MergedSource, Source, tell_gap
+from .record import Offset
+from .sources import MergedSource, Source, StreamSource, tell_gap
 from .stream import AsyncRecordStream, RecordStream
 from .transport import Transport, path_of
-
-
-def fetch_bounds(transport: Transport, topic: str) -> list[PartitionBounds]:
-    """Of each partition, in order."""
-    try:
-        info: dict[str, Any] = transport.call("GET", path_of("topics", topic))
-    except FluvioError as error:
-        raise error.about(topic) from None
-    return [PartitionBounds(p["start_offset"], p["end_offset"]) for p in info["partition_info"]]
 
 
 def _find_starts(
@@ -46,6 +37,8 @@ def _find_starts(
                 f"offset {start} is beyond the end; the partition has {bounds[p].start} to {bounds[p].end - 1}",
                 topic=topic,
                 partition=p,
+                start_offset=bounds[p].start,
+                end_offset=bounds[p].end,
             )
         if start < bounds[p].start:
             tell_gap(settings, topic, p, start, bounds[p].start)
@@ -76,9 +69,7 @@ def open_source(
                 partition=p,
             )
     starts = _find_starts(transport, topic, wanted, bounds, offset, stored, settings)
-    if not settings.is_continuous:
-        return BoundedSource(transport, topic, starts, dict(enumerate(bounds)), settings)
-    return LiveSource(transport, topic, starts, bounds, settings)
+    return StreamSource(transport, topic, starts, bounds, settings)
 
 
 class MultiplePartitionConsumer:

@@ -45,7 +45,6 @@ class StreamSettings:
     """What the parts of a stream need to know."""
 
     is_continuous: bool = True
-    max_bytes: int = 1 << 20
     retry: RetryMode = field(default_factory=lambda: RetryMode.try_until(100))
     on_gap: OnGap | None = None
     refuses_gaps: bool = False  # what is gone is an error, not passed over
@@ -63,8 +62,7 @@ class ConsumerConfig:
         return self
 
     def max_bytes(self, max_bytes: int) -> ConsumerConfig:
-        """How much one request may bring, with disable_continuous; at most 16 MiB."""
-        self._settings = replace(self._settings, max_bytes=max(1, min(max_bytes, 16 << 20)))
+        """Without effect: the server sends pieces of at most 64 KiB, or one record, and waits until they are taken."""
         return self
 
     def smartmodule(self, *_: object, **__: object) -> ConsumerConfig:
@@ -128,7 +126,8 @@ class ConsumerConfigExtBuilder:
         return self._set_stream(is_continuous=not val)
 
     def max_bytes(self, max_bytes: int) -> ConsumerConfigExtBuilder:
-        return self._set_stream(max_bytes=max(1, min(max_bytes, 16 << 20)))
+        """Without effect, as in ConsumerConfig."""
+        return self
 
     def isolation(self, isolation: Isolation) -> ConsumerConfigExtBuilder:
         return self._set(isolation=isolation)

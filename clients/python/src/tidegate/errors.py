@@ -78,6 +78,8 @@ _KINDS = {
     "record_too_large": ErrorKind.MESSAGE_TOO_LARGE,
     "batch_too_large": ErrorKind.MESSAGE_TOO_LARGE,
     "payload_too_large": ErrorKind.MESSAGE_TOO_LARGE,
+    "offset_evicted": ErrorKind.OFFSET_EVICTED,
+    "offset_out_of_range": ErrorKind.OFFSET_OUT_OF_RANGE,
     "unsupported_media_type": ErrorKind.COMPRESSION,  # of all our requests only the coding can be refused
     "unauthorized": ErrorKind.PERMISSION_DENIED,
     "forbidden": ErrorKind.PERMISSION_DENIED,
@@ -105,6 +107,7 @@ class FluvioError(Exception):
     retryable    the same call may succeed later
     retry_after_s  how long the server asks to wait, None when it does not say
     next_available  of OFFSET_EVICTED: the first offset that is still there
+    start_offset, end_offset  of OFFSET_OUT_OF_RANGE: the first offset that is there, and the next one to be given out
     errors       of a flush: the error of each failed partition
     """
 
@@ -120,6 +123,8 @@ class FluvioError(Exception):
         retryable: bool = False,
         retry_after_s: float | None = None,
         next_available: int | None = None,
+        start_offset: int | None = None,
+        end_offset: int | None = None,
         errors: Mapping[int, FluvioError] | None = None,
     ) -> None:
         super().__init__(message)
@@ -133,6 +138,8 @@ class FluvioError(Exception):
         self.retryable = retryable
         self.retry_after_s = retry_after_s
         self.next_available = next_available
+        self.start_offset = start_offset
+        self.end_offset = end_offset
         self.errors: dict[int, FluvioError] = dict(errors or {})
 
     def __str__(self) -> str:
@@ -149,18 +156,9 @@ class FluvioError(Exception):
 
     def again(self) -> FluvioError:
         """A copy to raise once more: an exception that is raised twice collects the tracebacks of both."""
-        return FluvioError(
-            self.kind,
-            self.message,
-            http_status=self.http_status,
-            server_code=self.server_code,
-            topic=self.topic,
-            partition=self.partition,
-            retryable=self.retryable,
-            retry_after_s=self.retry_after_s,
-            next_available=self.next_available,
-            errors=self.errors,
-        )
+        copy = FluvioError(self.kind, self.message)
+        copy.__dict__.update(self.__dict__)
+        return copy
 
 
 #: Fluvio's Python client exports its error under this misspelt name.
@@ -182,14 +180,17 @@ def error_of_code(
 
 def error_of_reply(status: int, headers: Mapping[str, str], body: bytes) -> FluvioError:
     """The error of an answer with a status of 400 or more; something between us and the server may have written it."""
-    code, message = "", f"the server answered with status {status}"
+    code, message, detail = "", f"the server answered with status {status}", {}
     try:
-        parsed: Any = json.loads(body)
-        code, message = str(parsed["error"]["code"]), str(parsed["error"]["message"])
-    except (ValueError, KeyError, TypeError):
+        parsed: Any = json.loads(body)["error"]
+        code, message, detail = str(parsed["code"]), str(parsed["message"]), dict(parsed.get("detail") or {})
+    except (ValueError, KeyError, TypeError, AttributeError):
         pass
     after = headers.get("Retry-After", "")
     error = error_of_code(code, message, status=status, retry_after_s=float(after) if after.isdigit() else None)
     if not code and status in (401, 403):
         error = FluvioError(ErrorKind.PERMISSION_DENIED, message, http_status=status)
+    for name in ("partition", "next_available", "start_offset", "end_offset"):
+        if isinstance(detail.get(name), int):
+            setattr(error, name, detail[name])
     return error

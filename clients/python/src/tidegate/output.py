@@ -37,7 +37,7 @@ class ProduceOutput:
         self._is_used = True
         if self._batch.error is not None:
             raise self._batch.error.again()
-        return RecordMetadata(self._batch.offsets[self._index], self._batch.partition)
+        return RecordMetadata(self._batch.base_offset + self._index, self._batch.partition)
 
     def wait(self, timeout_ms: int | None = None) -> RecordMetadata | None:
         """Until the record is stored; None the second time. A timeout raises and may be waited for again."""

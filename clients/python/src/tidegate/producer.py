@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import operator
 import threading
 import time
 from collections import deque
 from collections.abc import Iterable
 
-from .batch import FIXED_BYTES, RECORDS_MAX, Batch, record_bytes
+from .batch import FIXED_BYTES, Batch, content_bytes, record_bytes
 from .config import FluvioConfig
 from .errors import ErrorKind, FluvioError
+from .metadata import fetch_partition_count
 from .output import ProduceOutput
 from .partitioner import SpecificPartitioner
 from .producer_config import TopicProducerConfig
 from .sender import Lane, Sender
-from .transport import Transport, path_of
+from .transport import Transport
 
 QUEUE_WAIT_S = 30.0
 CLOSE_DEADLINE_MS = 30_000
@@ -62,7 +64,7 @@ class TopicProducer:
         self._is_closed = False
         self._wants_refresh = False
         try:
-            count = self._fetch_partition_count()
+            count = fetch_partition_count(self._transport, self.topic)
             if isinstance(settings.partitioner, SpecificPartitioner):
                 self._check_partition(settings.partitioner.partition(None, b"", count), count)
         except BaseException:
@@ -79,15 +81,9 @@ class TopicProducer:
 
     # ---- metadata ----
 
-    def _fetch_partition_count(self) -> int:
-        try:
-            return int(self._transport.call("GET", path_of("topics", self.topic))["partitions"])
-        except FluvioError as error:
-            raise error.about(self.topic) from None
-
     def _refresh(self) -> None:
         try:
-            count = self._fetch_partition_count()
+            count = fetch_partition_count(self._transport, self.topic)
         except FluvioError:
             return  # sending says what is wrong
         with self._lock:
@@ -127,7 +123,10 @@ class TopicProducer:
         """When it would have to wait and may not: the record's partition."""
         key = None if raw_key is None else _to_bytes(raw_key)
         value = _to_bytes(raw_value)
-        least = FIXED_BYTES + record_bytes(key or None, value, 0, 0)
+        if timestamp_ms is not None and not 0 <= operator.index(timestamp_ms) < 1 << 63:
+            raise FluvioError(ErrorKind.CLIENT_CONFIG, f"timestamp_ms is ms since 1970, not {timestamp_ms}")
+        content = content_bytes(key or None, value)
+        least = FIXED_BYTES + record_bytes(content, 0, 0)
         if least > self._settings.max_request_size:
             raise FluvioError(
                 ErrorKind.RECORD_TOO_LARGE,
@@ -140,54 +139,54 @@ class TopicProducer:
             if partition is None:
                 partition = self._settings.partitioner.partition(key, value, count)
             self._check_partition(partition, count)
-            if self._wants_refresh is False and time.monotonic() - self._refreshed_s > REFRESH_S:
-                self._wants_refresh, self._refreshed_s = True, time.monotonic()
-                self._work.notify()
             p = self._partitions[partition]
             key = key or None
-            deadline_s = time.monotonic() + QUEUE_WAIT_S
+            deadline_s: float | None = None
             while True:
-                self._check_open()
                 if p.error is not None:
                     raise p.error.again()
-                now_ms = int(time.time() * 1000)
                 if p.open is not None:
-                    size = p.open.bytes_with(key, value, now_ms)
-                    if size <= self._settings.batch_size and len(p.open) < RECORDS_MAX:
+                    now_ms = int(time.time() * 1000)
+                    index = p.open.add(key, value, content, timestamp_ms, now_ms, self._settings.batch_size)
+                    if index >= 0:
                         break
                     self._shut(p)
-                if len(p.waiting) < self._settings.batch_queue_size:
-                    size = self._open(p, key, value)
-                    break
-                if not may_wait:
+                elif len(p.waiting) < self._settings.batch_queue_size:
+                    self._open(p)
+                elif not may_wait:
                     return partition
-                if not self._room.wait(deadline_s - time.monotonic()) and time.monotonic() >= deadline_s:
-                    raise FluvioError(
-                        ErrorKind.BATCH_QUEUE_WAIT_TIMEOUT,
-                        f"{len(p.waiting)} batches have waited for {QUEUE_WAIT_S:.0f} s; the server is "
-                        "slower than this producer",
-                        topic=self.topic,
-                        partition=partition,
-                        retryable=True,
-                    )
-            assert p.open is not None
+                else:
+                    deadline_s = deadline_s or time.monotonic() + QUEUE_WAIT_S
+                    self._wait_for_room(p, deadline_s)
             batch = p.open
-            index = batch.add(key, value, timestamp_ms or now_ms, size)
-            if size >= self._settings.batch_size:
+            if batch.bytes >= self._settings.batch_size:
                 self._shut(p)
             return ProduceOutput(batch, index)
+
+    def _wait_for_room(self, p: _Partition, deadline_s: float) -> None:
+        if not self._room.wait(deadline_s - time.monotonic()) and time.monotonic() >= deadline_s:
+            raise FluvioError(
+                ErrorKind.BATCH_QUEUE_WAIT_TIMEOUT,
+                f"{len(p.waiting)} batches have waited for {QUEUE_WAIT_S:.0f} s; the server is slower than this producer",
+                topic=self.topic,
+                partition=p.lane.partition,
+                retryable=True,
+            )
+        self._check_open()
 
     def _check_open(self) -> None:
         if self._is_closed:
             raise FluvioError(ErrorKind.PRODUCER_CLOSED, "the producer is closed", topic=self.topic)
 
-    def _open(self, p: _Partition, key: bytes | None, value: bytes) -> int:
-        """A new batch, and what it will take with this record."""
+    def _open(self, p: _Partition) -> None:
+        """A new batch."""
         p.open, p.is_due = Batch(p.lane.partition), False
         self._aging.append((p.open.created_s + self._settings.linger_ms / 1000, p, p.open))
-        if len(self._aging) == 1 or self._settings.linger_ms == 0:
+        if p.open.created_s - self._refreshed_s > REFRESH_S and not self._wants_refresh:
+            self._wants_refresh, self._refreshed_s = True, p.open.created_s
             self._work.notify()
-        return FIXED_BYTES + record_bytes(key, value, 0, 0)
+        elif len(self._aging) == 1 or self._settings.linger_ms == 0:
+            self._work.notify()
 
     def _shut(self, p: _Partition) -> None:
         """The open batch takes no more records."""
@@ -266,7 +265,7 @@ class TopicProducer:
         self._sender.stop()
         self._transport.close()
         for batch in lost:
-            batch.settle([], closed)
+            batch.settle(-1, closed)
         for thread in self._threads:
             if thread is not threading.current_thread():
                 thread.join()
@@ -284,12 +283,12 @@ class TopicProducer:
                 continue
             batch = p.in_flight
             assert batch is not None
-            offsets, error = self._sender.send(p.lane, batch)
+            base_offset, error = self._sender.send(p.lane, batch)
             with self._lock:
                 lost = self._finish(p, error)
-            batch.settle(offsets, error)
+            batch.settle(base_offset, error)
             for left in lost:
-                left.settle([], error)
+                left.settle(-1, error)
             self._sender.report(batch, error)
 
     def _next(self) -> _Partition | None:

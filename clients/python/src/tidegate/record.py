@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import enum
-from base64 import b64decode
 from dataclasses import dataclass
-from typing import Any
 
 from .errors import ErrorKind, FluvioError
+from .metadata import PartitionBounds
 
 
 class Record:
@@ -69,38 +68,11 @@ class Record:
         return f"Record({self._topic!r}, partition={self._partition}, offset={self._offset})"
 
 
-def record_of_json(topic: str, message: dict[str, Any]) -> Record:
-    key, value = message["key"], message["value"]
-    if message.get("encoding") == "base64":
-        raw_key = None if key is None else b64decode(key)
-        raw_value = b64decode(value)
-    else:
-        raw_key = None if key is None else key.encode()
-        raw_value = value.encode()
-    return Record(
-        topic,
-        message["partition"],
-        message["offset"],
-        raw_key,
-        raw_value,
-        message.get("timestamp") or -1,
-        [(name, text) for name, text in message.get("headers", ())],
-    )
-
-
 class _From(enum.Enum):
     ABSOLUTE = "absolute"
     BEGINNING = "from_beginning"
     END = "from_end"
     TIMESTAMP = "timestamp"
-
-
-@dataclass(frozen=True)
-class PartitionBounds:
-    """S and E of a partition: its first kept offset, and the next one to be given out."""
-
-    start: int
-    end: int
 
 
 @dataclass(frozen=True)

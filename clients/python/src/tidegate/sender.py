@@ -7,6 +7,7 @@ import threading
 import time
 import uuid
 
+from . import packets
 from .batch import Batch
 from .compression import compressor
 from .errors import ErrorKind, FluvioError
@@ -58,17 +59,14 @@ class Sender:
         """Ends waiting for a retry."""
         self._stopped.set()
 
-    def send(self, lane: Lane, batch: Batch) -> tuple[list[int], FluvioError | None]:
-        """The offsets of the records, or the error, which also stops the partition."""
+    def send(self, lane: Lane, batch: Batch) -> tuple[int, FluvioError | None]:
+        """The offset of the first record, or the error, which also stops the partition."""
         try:
-            offsets = self._send_until_stored(lane, self._encode(batch))
-            if len(offsets) != len(batch):
-                raise FluvioError(ErrorKind.PROTOCOL, f"{len(batch)} records were answered with {len(offsets)} offsets")
-            return offsets, None
+            return self._send_until_stored(lane, self._encode(batch), len(batch)), None
         except FluvioError as error:
-            return [], error.about(self._topic, lane.partition)
+            return -1, error.about(self._topic, lane.partition)
         except Exception as error:  # a defect, or no memory: nobody may wait for ever
-            return [], FluvioError(
+            return -1, FluvioError(
                 ErrorKind.GET_RECORD_METADATA,
                 f"the batch could not be sent: {error!r}",
                 topic=self._topic,
@@ -80,7 +78,7 @@ class Sender:
         return self._compress(body) if self._compress is not None else body
 
     def _headers(self, lane: Lane) -> dict[str, str]:
-        headers = {"Content-Type": "application/json"}
+        headers = {"Content-Type": packets.TYPE, "Prefer": "return=minimal"}
         if self._compress is not None:
             headers["Content-Encoding"] = self._settings.compression.value
         if self._is_idempotent:
@@ -89,19 +87,23 @@ class Sender:
             headers["Producer-Seq"] = str(lane.sequence)
         return headers
 
-    def _send_once(self, lane: Lane, body: bytes) -> list[int]:
+    def _send_once(self, lane: Lane, body: bytes, count: int) -> int:
         timeout_s = self._settings.timeout_ms / 1000 + NETWORK_S
         _, answer = self._transport.request(
             "POST", self._path, body=body, headers=self._headers(lane), timeout_s=timeout_s
         )
         try:
-            return [int(result["offset"]) for result in answer["results"]]
+            (stored,) = answer["partitions"]
+            if (stored["partition"], stored["count"]) != (lane.partition, count):
+                raise ValueError
+            return int(stored["offset"])
         except (KeyError, TypeError, ValueError):
             raise FluvioError(
-                ErrorKind.PROTOCOL, "the answer to a batch has no offsets; is it a Tidegate server?"
+                ErrorKind.PROTOCOL,
+                f"the answer to {count} records does not say where they are; is it a Tidegate server?",
             ) from None
 
-    def _send_until_stored(self, lane: Lane, body: bytes) -> list[int]:
+    def _send_until_stored(self, lane: Lane, body: bytes, count: int) -> int:
         policy = self._settings.retry_policy
         delays_ms = policy.delays_ms() if self._is_idempotent else iter(())
         end_s = time.monotonic() + policy.timeout_ms / 1000
@@ -109,9 +111,9 @@ class Sender:
         has_begun_anew = False
         while True:
             try:
-                offsets = self._send_once(lane, body)
+                base_offset = self._send_once(lane, body, count)
                 lane.sequence += 1
-                return offsets
+                return base_offset
             except FluvioError as error:
                 is_doubtful = is_doubtful or error.kind in _DOUBTFUL
                 if error.kind is ErrorKind.PRODUCER_SEQUENCE_GAP and not has_begun_anew:

@@ -1,4 +1,4 @@
-"""Where records come from: a bounded read of what is there, or a live stream that connects again by itself.
+"""Where records come from: a stream of packets that connects again by itself, or several of them at once.
 
 A source gives lists of records: fetch() waits for the next one, None is the end; abort() ends a fetch() of another
 thread; close() lets go of everything.
@@ -6,19 +6,18 @@ thread; close() lets go of everything.
 
 from __future__ import annotations
 
-import json
 import queue
 import threading
 from collections.abc import Sequence
 from typing import Any, Protocol
 
+from . import packets
 from .consumer_config import StreamSettings
 from .errors import ErrorKind, FluvioError, error_of_code
-from .record import PartitionBounds, Record, record_of_json
+from .metadata import PartitionBounds, fetch_bounds
+from .record import Record
 from .transport import LiveResponse, Transport, path_of
 
-PAGE_RECORDS = 10_000
-LINES = "application/x-ndjson"
 SILENCE_S = 45.0  # the server says something every 15 s
 FIRST_WAIT_S, WAIT_FACTOR, WAIT_MAX_S = 1.0, 1.1, 30.0
 
@@ -43,61 +42,12 @@ def tell_gap(settings: StreamSettings, topic: str, partition: int, first: int, b
         settings.on_gap(topic, partition, first, beyond)
 
 
-class BoundedSource:
-    """The records from `starts` to the ends of `bounds`, a partition after the other."""
+class StreamSource:
+    """One connection for all partitions of a topic. After a break it goes on where each partition is.
 
-    def __init__(
-        self,
-        transport: Transport,
-        topic: str,
-        starts: dict[int, int],
-        bounds: dict[int, PartitionBounds],
-        settings: StreamSettings,
-    ) -> None:
-        self._transport = transport
-        self._topic = topic
-        self._settings = settings
-        self._left = [(p, starts[p], bounds[p].end) for p in sorted(starts) if starts[p] < bounds[p].end]
-        self._is_aborted = False
-
-    def fetch(self) -> list[Record] | None:
-        while self._left and not self._is_aborted:
-            partition, position, end = self._left[0]
-            page = self._read(partition, position)
-            records = [record_of_json(self._topic, m) for m in page["messages"] if m["offset"] < end]
-            following = int(page["next_offset"])
-            if following >= end or following <= position:
-                self._left.pop(0)
-            else:
-                self._left[0] = (partition, following, end)
-            for gap in page.get("gaps", ()):
-                tell_gap(self._settings, self._topic, partition, gap["from_offset"], gap["to_offset"])
-            if records:
-                return records
-        return None
-
-    def _read(self, partition: int, position: int) -> dict[str, Any]:
-        body = {
-            "partition": partition,
-            "offset": position,
-            "max_messages": PAGE_RECORDS,
-            "max_bytes": self._settings.max_bytes,
-        }
-        try:
-            answer: dict[str, Any] = self._transport.call("POST", path_of("topics", self._topic, "consume"), body)
-            return answer
-        except FluvioError as error:
-            raise error.about(self._topic, partition) from None
-
-    def abort(self) -> None:
-        self._is_aborted = True
-
-    def close(self) -> None:
-        self.abort()
-
-
-class LiveSource:
-    """One connection for all partitions. After a break it goes on where each partition is."""
+    starts: the first offset wanted of each partition that is wanted. Unless it is continuous, the stream ends with the
+    last record before the ends of `bounds`.
+    """
 
     def __init__(
         self,
@@ -113,31 +63,40 @@ class LiveSource:
         self._next = dict(starts)
         # Partitions that nobody asked for are on the connection, too, unless it is for one: from their ends on.
         self._beside = {p: b.end for p, b in enumerate(bounds) if p not in starts}
-        self._has_all = not self._beside
+        self._ends = None if settings.is_continuous else {p: bounds[p].end for p in starts}
         self._response: LiveResponse | None = None
         self._rest = b""
         self._stopped = threading.Event()
         self._failures = 0
         self._wait_s = 0.0
         self._failure: FluvioError | None = None  # raised once the records before it are given
-        self._connect()
+        if not self._is_complete():
+            self._connect()
+
+    def _is_complete(self) -> bool:
+        return self._ends is not None and all(self._next[p] >= end for p, end in self._ends.items())
 
     # ---- the connection ----
 
     def _path(self) -> str:
-        path = path_of("topics", self._topic, "stream")
+        path = path_of("topics", self._topic, "stream") + "?strict=true"
         if len(self._next) == 1:
             ((partition, offset),) = self._next.items()
-            return f"{path}?partition={partition}&offset={offset}"
+            return f"{path}&partition={partition}&offset={offset}"
         both = {**self._beside, **self._next}
-        return f"{path}?offset=" + ",".join(str(both[p]) for p in sorted(both))
+        return f"{path}&offset=" + ",".join(str(both[p]) for p in sorted(both))
 
     def _connect(self) -> None:
-        try:
-            self._response = self._transport.open_stream(self._path(), LINES, SILENCE_S)
-        except FluvioError as error:
-            raise error.about(self._topic) from None
-        self._rest = b""
+        """What retention took since the offsets were looked up is a gap, as it is later."""
+        while True:
+            try:
+                self._response = self._transport.open_stream(self._path(), packets.TYPE, SILENCE_S)
+                self._rest = b""
+                return
+            except FluvioError as error:
+                if error.kind is not ErrorKind.OFFSET_EVICTED or error.partition is None or not error.next_available:
+                    raise error.about(self._topic) from None
+                self._skip(error.partition, 0, error.next_available)
 
     def _disconnect(self) -> None:
         if self._response is not None:
@@ -163,6 +122,7 @@ class LiveSource:
                 return False
             self._wait_s = min(max(self._wait_s * WAIT_FACTOR, FIRST_WAIT_S), WAIT_MAX_S)
             try:
+                self._look_for_new_partitions()
                 self._connect()
                 return True
             except FluvioError as failure:
@@ -170,13 +130,19 @@ class LiveSource:
                     raise
                 error = failure
 
+    def _look_for_new_partitions(self) -> None:
+        """Who reads all partitions reads those that were added, too."""
+        if self._ends is None and not self._beside:
+            for p, bounds in enumerate(fetch_bounds(self._transport, self._topic)):
+                self._next.setdefault(p, bounds.start)
+
     # ---- records ----
 
     def fetch(self) -> list[Record] | None:
         while not self._stopped.is_set():
             if self._failure is not None:
                 raise self._failure
-            if self._response is None:
+            if self._response is None or self._is_complete():
                 return None
             try:
                 data = self._response.read_some()
@@ -187,46 +153,63 @@ class LiveSource:
                 if self._stopped.is_set() or not self._connect_again(error):
                     return None
                 continue
-            records = self._take_lines(data)
+            records = self._take(self._rest + data)
             if records:
                 return records
         return None
 
-    def _take_lines(self, data: bytes) -> list[Record]:
-        lines = (self._rest + data).split(b"\n")
-        self._rest = lines.pop()
-        records = []
-        for line in lines:
-            if not line:
-                continue  # a heartbeat
-            message = json.loads(line)
-            if "event" in message:
-                try:
-                    self._take_event(message)
-                except FluvioError as error:
-                    self._failure = error
-                    break
-                continue
-            partition, offset = message["partition"], message["offset"]
-            if partition in self._beside:
-                self._beside[partition] = offset + 1
-            elif offset >= self._next.get(partition, 0):
-                self._next[partition] = offset + 1
-                records.append(record_of_json(self._topic, message))
+    def _take(self, data: bytes) -> list[Record]:
+        """The records of whole packets; what is left of `data` waits for the rest of its packet."""
+        records: list[Record] = []
+        at = 0
+        try:
+            while (following := packets.end_of(data, at)) is not None:
+                if data[at + 4] == packets.MESSAGE:
+                    record = packets.record_of(self._topic, data, at, following)
+                    if self._is_wanted(record.partition(), record.offset()):
+                        records.append(record)
+                else:
+                    self._take_other(data[at + 4], data[at + 5 : following])
+                at = following
+        except FluvioError as error:
+            self._failure = error
+        self._rest = data[at:]
         self._failures, self._wait_s = 0, 0.0
         return records
 
+    def _go_on(self, partition: int, beyond: int) -> int:
+        """Whatever comes before `beyond` is done with; where the partition was. A partition that nobody asked for is
+        always there already."""
+        positions = self._beside if partition in self._beside else self._next
+        position = positions.get(partition, 0)  # 0: made since the offsets were looked up
+        if beyond > position:
+            positions[partition] = beyond
+        return beyond if positions is self._beside else position
+
+    def _is_wanted(self, partition: int, offset: int) -> bool:
+        """Not when it was given before."""
+        if offset < self._go_on(partition, offset + 1):
+            return False
+        return self._ends is None or offset < self._ends.get(partition, 0)
+
+    def _take_other(self, kind: int, body: bytes) -> None:
+        if kind == packets.GAP:
+            self._skip(*packets.gap_of(body))
+        elif kind == packets.CAUGHT_UP:
+            for partition, end in packets.ends_of(body).items():
+                self._go_on(partition, end)
+        elif kind == packets.EVENT:
+            self._take_event(packets.event_of(body))
+
+    def _skip(self, partition: int, first: int, beyond: int) -> None:
+        """[first, beyond) is gone."""
+        first = max(first, self._go_on(partition, beyond))
+        if first < beyond:
+            tell_gap(self._settings, self._topic, partition, first, beyond)
+
     def _take_event(self, event: dict[str, Any]) -> None:
         kind = event["event"]
-        if kind == "gap":
-            partition, beyond = event["partition"], event["to_offset"]
-            if partition in self._beside:
-                self._beside[partition] = beyond
-                return
-            first = max(self._next.get(partition, 0), event["from_offset"])
-            self._next[partition] = max(beyond, self._next.get(partition, 0))
-            tell_gap(self._settings, self._topic, partition, first, beyond)
-        elif kind == "error":
+        if kind == "error":
             error = error_of_code(event["code"], event["message"]).about(self._topic)
             if event["code"] not in ("throttled", "unavailable", "not_ready", "shutting_down", "timeout", "no_memory"):
                 raise error

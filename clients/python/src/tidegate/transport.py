@@ -16,6 +16,7 @@ from .config import FluvioConfig
 from .errors import ErrorKind, FluvioError, error_of_reply
 
 IDLE_CONNECTIONS_MAX = 8
+REMEMBERED_MAX = 64
 REQUEST_TIMEOUT_S = 30.0
 
 
@@ -31,7 +32,7 @@ def _error_of_io(config: FluvioConfig, error: Exception) -> FluvioError:
             f"the certificate of {config.endpoint} was refused: {error.verify_message}; "
             "name its CA with set_tls_file_paths",
         )
-    if isinstance(error, ssl.SSLError):
+    if isinstance(error, ssl.SSLError) and not isinstance(error, (ssl.SSLEOFError, ssl.SSLZeroReturnError)):
         return FluvioError(ErrorKind.TLS, f"TLS with {config.endpoint} failed: {error.reason or error}")
     if isinstance(error, TimeoutError):
         return FluvioError(ErrorKind.SOCKET, f"{config.endpoint} did not answer in time", retryable=True)
@@ -112,6 +113,7 @@ class Transport:
         self._lock = threading.Lock()
         self._idle: list[http.client.HTTPConnection] = []
         self._busy: set[http.client.HTTPConnection] = set()
+        self._remembered: dict[str, tuple[str, Any]] = {}  # path -> ETag and answer of get()
         self._is_closed = False
 
     # ---- connections ----
@@ -189,8 +191,8 @@ class Transport:
         body: bytes | None = None,
         headers: Mapping[str, str] | None = None,
         timeout_s: float = REQUEST_TIMEOUT_S,
-    ) -> tuple[int, Any]:
-        """Status and JSON of a success; anything else is a FluvioError."""
+    ) -> tuple[http.client.HTTPResponse, Any]:
+        """A success and its JSON, None of a 304; anything else is a FluvioError."""
         connection = None
         try:
             connection = self._take()
@@ -215,8 +217,10 @@ class Transport:
             self._keep(connection)
         if response.status >= 400:
             raise error_of_reply(response.status, response.headers, data)
+        if response.status == 304:
+            return response, None
         try:
-            return response.status, json.loads(data)
+            return response, json.loads(data)
         except ValueError:
             raise FluvioError(
                 ErrorKind.PROTOCOL,
@@ -230,6 +234,18 @@ class Transport:
         headers = {} if body is None else {"Content-Type": "application/json"}
         return self.request(method, path, body=data, headers=headers)[1]
 
+    def get(self, path: str) -> Any:
+        """JSON that nobody changes: what is still as it was the last time is not sent again."""
+        tag, known = self._remembered.get(path, ("", None))
+        response, answer = self.request("GET", path, headers={"If-None-Match": tag} if tag else None)
+        if response.status == 304:
+            return known
+        tag = response.headers.get("ETag", "")
+        with self._lock:
+            if tag and (path in self._remembered or len(self._remembered) < REMEMBERED_MAX):
+                self._remembered[path] = tag, answer
+        return answer
+
     def open_stream(self, path: str, accept: str, silence_s: float) -> LiveResponse:
         """A connection of its own; silence for longer than silence_s is an error."""
         connection = None
@@ -240,11 +256,18 @@ class Transport:
             connection.request("GET", self.config.prefix + path, headers=self._headers({"Accept": accept}))
             response = connection.getresponse()
             if response.status != 200:
-                data = response.read()
-                connection.close()
-                raise error_of_reply(response.status, response.headers, data)
+                raise error_of_reply(response.status, response.headers, response.read())
+            if response.headers.get_content_type() != accept:
+                raise FluvioError(
+                    ErrorKind.PROTOCOL,
+                    f"{self.config.endpoint} answered with {response.headers.get_content_type()} in the place of a "
+                    "stream; is it a Tidegate server?",
+                    http_status=response.status,
+                )
             return LiveResponse(connection, response, sock, self.config)
-        except (OSError, http.client.HTTPException) as error:
+        except BaseException as error:
             if connection is not None:
                 connection.close()
-            raise _error_of_io(self.config, error) from error
+            if isinstance(error, (OSError, http.client.HTTPException)):
+                raise _error_of_io(self.config, error) from error
+            raise

@@ -1,0 +1,45 @@
+// Sends numbers to a topic and reads them at the same time, until standard input ends; then everything that was sent must
+// have been stored and read once, in order. Writes `acknowledged N` on the way.
+//   node test/steady.mjs URL TOPIC
+import assert from "node:assert/strict";
+import { setTimeout as sleep } from "node:timers/promises";
+import Fluvio from "../dist/esm/index.js";
+import { until } from "./harness.mjs";
+
+const [url, topic] = process.argv.slice(2);
+const fluvio = await Fluvio.connect({ url });
+const retry = { strategy: "fixed", initialDelayMs: 100, maxRetries: 600 };
+let acknowledged = 0;
+const onBatch = ({ records }) => console.log(`acknowledged ${(acknowledged += records)}`);
+const producer = await fluvio.topicProducerWithConfig(topic, { lingerMs: 5, retry, onBatch });
+const stream = await fluvio.consumerWithConfig({ topic });
+const read = [];
+const reading = (async () => {
+  for await (const record of stream) {
+    read.push(record);
+  }
+})();
+
+let isOver = false;
+process.stdin.on("end", () => (isOver = true)).resume();
+let sent = 0;
+while (!isOver) {
+  await producer.send(null, String(sent++));
+  if (sent % 20 === 0) {
+    await sleep(1);
+  }
+}
+await producer.close();
+await until(() => read.length >= sent);
+await stream.close();
+await reading;
+
+const stored = await (await fluvio.allPartitionsConsumer(topic)).fetch();
+for (const records of [read, stored]) {
+  const numbers = records.map((record) => Number(record.valueString()));
+  assert.deepEqual([...numbers].sort((a, b) => a - b), Array.from({ length: sent }, (_, n) => n));
+  for (const partition of new Set(records.map((record) => record.partition()))) {
+    const own = numbers.filter((_, n) => records[n].partition() === partition);
+    assert.deepEqual(own, [...own].sort((a, b) => a - b));
+  }
+}
