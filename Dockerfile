@@ -14,6 +14,7 @@ COPY cmake cmake
 COPY migrations migrations
 COPY sql sql
 COPY src src
+COPY clients/c clients/c
 RUN cmake --preset release -DTIDEGATE_TESTS=OFF \
 	&& cmake --build --preset release --target tidegate \
 	&& strip build/release/tidegate

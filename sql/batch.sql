@@ -63,7 +63,7 @@ SELECT h.next_offset, h.next_byte, h.cap_floor, h.ttl_floor, h.is_closed, h.is_e
        CASE WHEN t.ttl_ms > 0 THEN (extract(epoch FROM clock_timestamp()) * 1000)::bigint - t.ttl_ms ELSE 0 END AS expired_before_ms,
        b.last_offset, b.base_offset, b.base_byte, b.committed_ms, b.bytes, b.keys, b.vals, b.ts, b.headers, b.tags, b.nodes, b.metas,
        b.appends,
-       h.source_floor, h.is_dest, b.hops::int
+       h.source_floor, h.is_dest, b.hops::int, t.dedupe_node
 FROM tidegate.head h
 JOIN tidegate.topic t ON t.topic_id = h.topic_id
 LEFT JOIN LATERAL (
@@ -94,7 +94,7 @@ SELECT h.next_offset, h.next_byte, h.cap_floor, h.ttl_floor, h.is_closed, h.is_e
        CASE WHEN t.ttl_ms > 0 THEN (extract(epoch FROM clock_timestamp()) * 1000)::bigint - t.ttl_ms ELSE 0 END AS expired_before_ms,
        b.last_offset, b.base_offset, b.base_byte, b.committed_ms, b.bytes, b.keys, b.vals, b.ts, b.headers, b.tags, b.nodes, b.metas,
        b.appends,
-       h.source_floor, h.is_dest, b.hops::int,
+       h.source_floor, h.is_dest, b.hops::int, t.dedupe_node,
        EXISTS (SELECT FROM tidegate.ephemeral_mark m WHERE m.topic_id = $1 AND m.partition = $2) AS has_mark
 FROM tidegate.head h
 JOIN tidegate.topic t ON t.topic_id = h.topic_id

@@ -20,17 +20,31 @@ WITH RECURSIVE chain AS (
 SELECT parent_id, fork_offset, fork_byte FROM chain ORDER BY level DESC
 
 -- name: durable_state
--- An append is an access as well. $1 bigint topic_id
-SELECT coalesce(d.expires_ms <= n.now_ms OR a.access_ms + d.ttl_s * 1000 <= n.now_ms, false) AS is_expired,
-       coalesce(d.is_deleted, false), h.is_closed,
-       EXISTS (SELECT FROM tidegate.durable_stream c WHERE c.parent_id = h.topic_id) AS has_forks,
-       coalesce(n.now_ms - a.access_ms > least(d.ttl_s * 100, 1000), false) AS wants_touch,
-       h.next_offset, h.next_byte, coalesce(d.parent_id, 0)
-FROM tidegate.head h
-LEFT JOIN tidegate.durable_stream d ON d.topic_id = h.topic_id
-CROSS JOIN LATERAL (SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint AS now_ms) n
-CROSS JOIN LATERAL (SELECT greatest(d.last_access_ms, h.last_ms) AS access_ms) a
-WHERE h.topic_id = $1 AND h.partition = 0
+-- An append is an access as well. One that has ended is still read if a fork of it, or of one that has ended too, has not:
+-- that is looked for only below what has ended. $1 bigint topic_id
+WITH RECURSIVE clock AS MATERIALIZED (SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint AS now_ms),
+stream AS MATERIALIZED (
+    SELECT h.topic_id, h.is_closed, h.next_offset, h.next_byte, d.parent_id, d.ttl_s,
+           n.now_ms - greatest(d.last_access_ms, h.last_ms) AS idle_ms, coalesce(d.is_deleted, false) AS is_deleted,
+           coalesce(d.expires_ms <= n.now_ms OR greatest(d.last_access_ms, h.last_ms) + d.ttl_s * 1000 <= n.now_ms, false)
+               AS is_expired
+    FROM clock n CROSS JOIN tidegate.head h LEFT JOIN tidegate.durable_stream d ON d.topic_id = h.topic_id
+    WHERE h.topic_id = $1 AND h.partition = 0),
+reader AS (
+    SELECT topic_id, is_deleted OR is_expired AS has_ended FROM stream
+    UNION ALL
+    SELECT d.topic_id, d.is_deleted OR coalesce(d.expires_ms <= n.now_ms
+                       OR greatest(d.last_access_ms, h.last_ms) + d.ttl_s * 1000 <= n.now_ms, false)
+    FROM clock n CROSS JOIN reader r
+    JOIN tidegate.durable_stream d ON d.parent_id = r.topic_id
+    JOIN tidegate.head h ON h.topic_id = d.topic_id AND h.partition = 0
+    WHERE r.has_ended)
+SELECT s.is_expired, s.is_deleted, s.is_closed,
+       EXISTS (SELECT FROM tidegate.durable_stream c WHERE c.parent_id = s.topic_id) AS has_forks,
+       EXISTS (SELECT FROM reader WHERE NOT has_ended) AS is_read,
+       coalesce(s.idle_ms > least(s.ttl_s * 100, 1000), false) AS wants_touch,
+       s.next_offset, s.next_byte, coalesce(s.parent_id, 0)
+FROM stream s
 
 -- name: durable_touch
 -- $1 bigint topic_id
@@ -66,7 +80,16 @@ WHERE due_ms <= (extract(epoch FROM clock_timestamp()) * 1000)::bigint AND NOT i
 UPDATE tidegate.durable_stream d
 SET due_ms = coalesce(d.expires_ms, greatest(d.last_access_ms, h.last_ms) + d.ttl_s * 1000)
 FROM tidegate.head h
-WHERE d.topic_id = $1 AND h.topic_id = $1 AND h.partition = 0
+WHERE d.topic_id = $1 AND h.topic_id = $1 AND h.partition = 0 AND d.due_ms IS NOT NULL
+
+-- name: durable_find_remains
+-- Of a stream and its forks at any depth, those without forks: they go first. $1 bigint topic_id, $2 bigint limit
+WITH RECURSIVE remains AS (
+    SELECT $1::bigint AS topic_id
+    UNION ALL
+    SELECT d.topic_id FROM remains r JOIN tidegate.durable_stream d ON d.parent_id = r.topic_id)
+SELECT r.topic_id FROM remains r
+WHERE NOT EXISTS (SELECT FROM tidegate.durable_stream c WHERE c.parent_id = r.topic_id) LIMIT $2
 
 -- name: durable_find_orphans
 -- Softly deleted streams whose forks have gone by another way than this dialect's. $1 bigint limit

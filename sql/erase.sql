@@ -1,6 +1,6 @@
 -- Deleting single records: their elements become NULL, a row without a live record goes. All of it under the head's lock.
--- Tags are looked up one by one (OFFSET 0 keeps the planner from joining): it cannot know how few they are, and would read
--- the whole index of a topic with a million tags for one of them.
+-- Rows and tags are looked up one by one (OFFSET 0 keeps the planner from joining), or between the first and the last of them: it
+-- cannot know how few they are, and would read the whole index of a topic with a million of them for one.
 
 -- name: erase_find_equal
 -- $1 bigint topic_id, $2 int partition, $3 bytea tag, $4 bigint from, $5 bigint below, $6 bigint limit
@@ -56,7 +56,8 @@ WHERE b.base_offset <= w.record_offset ORDER BY b.last_offset LIMIT $4
 WITH after AS MATERIALIZED (
     SELECT b.last_offset, x.*
     FROM unnest($3::bigint[], $4::bytea[]) AS w(last_offset, mask)
-    JOIN tidegate.batch b ON b.topic_id = $1 AND b.partition = $2 AND b.last_offset = w.last_offset
+    CROSS JOIN LATERAL (SELECT l.* FROM tidegate.batch l
+                        WHERE l.topic_id = $1 AND l.partition = $2 AND l.last_offset = w.last_offset OFFSET 0) b
     CROSS JOIN LATERAL (
         SELECT array_agg(u.v ORDER BY u.element) AS vals,
                array_agg(u.k ORDER BY u.element) FILTER (WHERE b.keys IS NOT NULL) AS keys,
@@ -82,13 +83,17 @@ WITH after AS MATERIALIZED (
                         AS i(v, k, h, g, n, m, element)) e) u) x
     WHERE x.erased > 0),
 gone AS (
-    DELETE FROM tidegate.batch b USING after a
-    WHERE b.topic_id = $1 AND b.partition = $2 AND b.last_offset = a.last_offset AND a.kept = 0),
+    DELETE FROM tidegate.batch
+    WHERE topic_id = $1 AND partition = $2 AND last_offset >= (SELECT min(last_offset) FROM after)
+      AND last_offset <= (SELECT max(last_offset) FROM after)
+      AND last_offset = ANY (ARRAY(SELECT last_offset FROM after WHERE kept = 0))),
 thinned AS (
-    UPDATE tidegate.batch b SET vals = a.vals, keys = a.keys, headers = a.headers, tags = a.tags, nodes = a.nodes, metas = a.metas,
-        records = a.records::int, bytes = b.bytes - a.erased_bytes::int
-    FROM after a
-    WHERE b.topic_id = $1 AND b.partition = $2 AND b.last_offset = a.last_offset AND a.kept > 0),
+    UPDATE tidegate.batch b SET (vals, keys, headers, tags, nodes, metas, records, bytes) = (
+        SELECT a.vals, a.keys, a.headers, a.tags, a.nodes, a.metas, a.records::int, b.bytes - a.erased_bytes::int
+        FROM after a WHERE a.last_offset = b.last_offset)
+    WHERE topic_id = $1 AND partition = $2 AND last_offset >= (SELECT min(last_offset) FROM after)
+      AND last_offset <= (SELECT max(last_offset) FROM after)
+      AND last_offset = ANY (ARRAY(SELECT last_offset FROM after WHERE kept > 0))),
 untagged AS (
     DELETE FROM tidegate.batch_tag WHERE ctid = ANY (ARRAY(
         SELECT t.place
@@ -135,7 +140,8 @@ WHERE b.base_offset <= w.record_offset ORDER BY b.last_offset LIMIT $4
 WITH after AS MATERIALIZED (
     SELECT b.last_offset, x.*
     FROM unnest($3::bigint[], $4::bytea[]) AS w(last_offset, mask)
-    JOIN tidegate.batch_ephemeral b ON b.topic_id = $1 AND b.partition = $2 AND b.last_offset = w.last_offset
+    CROSS JOIN LATERAL (SELECT l.* FROM tidegate.batch_ephemeral l
+                        WHERE l.topic_id = $1 AND l.partition = $2 AND l.last_offset = w.last_offset OFFSET 0) b
     CROSS JOIN LATERAL (
         SELECT array_agg(u.v ORDER BY u.element) AS vals,
                array_agg(u.k ORDER BY u.element) FILTER (WHERE b.keys IS NOT NULL) AS keys,
@@ -161,13 +167,17 @@ WITH after AS MATERIALIZED (
                         AS i(v, k, h, g, n, m, element)) e) u) x
     WHERE x.erased > 0),
 gone AS (
-    DELETE FROM tidegate.batch_ephemeral b USING after a
-    WHERE b.topic_id = $1 AND b.partition = $2 AND b.last_offset = a.last_offset AND a.kept = 0),
+    DELETE FROM tidegate.batch_ephemeral
+    WHERE topic_id = $1 AND partition = $2 AND last_offset >= (SELECT min(last_offset) FROM after)
+      AND last_offset <= (SELECT max(last_offset) FROM after)
+      AND last_offset = ANY (ARRAY(SELECT last_offset FROM after WHERE kept = 0))),
 thinned AS (
-    UPDATE tidegate.batch_ephemeral b SET vals = a.vals, keys = a.keys, headers = a.headers, tags = a.tags, nodes = a.nodes, metas = a.metas,
-        records = a.records::int, bytes = b.bytes - a.erased_bytes::int
-    FROM after a
-    WHERE b.topic_id = $1 AND b.partition = $2 AND b.last_offset = a.last_offset AND a.kept > 0),
+    UPDATE tidegate.batch_ephemeral b SET (vals, keys, headers, tags, nodes, metas, records, bytes) = (
+        SELECT a.vals, a.keys, a.headers, a.tags, a.nodes, a.metas, a.records::int, b.bytes - a.erased_bytes::int
+        FROM after a WHERE a.last_offset = b.last_offset)
+    WHERE topic_id = $1 AND partition = $2 AND last_offset >= (SELECT min(last_offset) FROM after)
+      AND last_offset <= (SELECT max(last_offset) FROM after)
+      AND last_offset = ANY (ARRAY(SELECT last_offset FROM after WHERE kept > 0))),
 untagged AS (
     DELETE FROM tidegate.batch_tag WHERE ctid = ANY (ARRAY(
         SELECT t.place

@@ -54,3 +54,8 @@ SELECT t.tag FROM tidegate.batch_tag t
 JOIN tidegate.head h ON h.topic_id = t.topic_id AND h.partition = t.partition
 WHERE t.topic_id = $1 AND t.partition = 0 AND t.record_offset >= greatest(h.cap_floor, h.ttl_floor, h.source_floor)
 GROUP BY t.tag HAVING count(*) > $2::bigint ORDER BY t.tag
+
+-- name: httpmq_subjects_matching
+-- Subjects of messages that are there. $1 bigint topic_id, $2 text regular expression
+SELECT DISTINCT t.tag FROM tidegate.batch_tag t
+WHERE t.topic_id = $1 AND t.partition = 0 AND convert_from(t.tag, 'UTF8') ~ $2 ORDER BY t.tag

@@ -10,7 +10,8 @@ SELECT c.name, c.is_pull, c.max_inflight, c.max_deliver, c.ack_wait_ns, c.filter
        c.deliver_subject, c.created_ms, c.delivered_c, c.scanned, c.floor_c, c.floor_s, c.delivered_ms, c.acked_ms,
        c.generation, c.last_member, greatest(h.cap_floor, h.ttl_floor, h.source_floor) AS lost_below,
        (extract(epoch FROM clock_timestamp()) * 1000)::bigint AS now_ms,
-       coalesce((SELECT s.max_msgs_per_subject > 0 FROM tidegate.httpmq_stream s WHERE s.topic_id = c.topic_id), false) AS has_holes
+       coalesce((SELECT s.max_msgs_per_subject > 0 FROM tidegate.httpmq_stream s WHERE s.topic_id = c.topic_id), false) AS has_holes,
+       c.pending, c.redelivered, c.due_ms
 FROM tidegate.httpmq_consumer c JOIN tidegate.head h ON h.topic_id = c.topic_id AND h.partition = 0
 WHERE c.topic_id = $1 AND ($2::text IS NULL OR c.name = $2) ORDER BY c.name
 
@@ -31,7 +32,7 @@ VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11::bigint, $11::bigint,
 -- $6 text delivery_group, $7 notes, $8 deliver_subject
 WITH due AS (UPDATE tidegate.httpmq_pending SET deadline_ms = 0 WHERE topic_id = $1 AND consumer = $2)
 UPDATE tidegate.httpmq_consumer SET max_inflight = $3, max_deliver = $4, ack_wait_ns = $5, delivery_group = $6, notes = $7,
-    deliver_subject = $8
+    deliver_subject = $8, due_ms = 0
 WHERE topic_id = $1 AND name = $2
 
 -- name: httpmq_consumer_delete
@@ -43,11 +44,17 @@ DELETE FROM tidegate.httpmq_consumer WHERE topic_id = $1 AND name = $2
 UPDATE tidegate.httpmq_consumer SET generation = generation + 1 WHERE topic_id = $1 AND name = $2 RETURNING generation
 
 -- name: httpmq_consumer_advance
--- $1 bigint topic_id, $2 text name, $3 bigint delivered_c, $4 bigint scanned, $5 boolean something was sent, $6 bigint member
+-- $1 bigint topic_id, $2 text name, $3 bigint delivered_c, $4 bigint scanned, $5 boolean something was sent, $6 bigint member,
+-- $7 bigint messages that were not pending before, $8 bigint messages that were sent once before, $9 bigint due_ms
 UPDATE tidegate.httpmq_consumer SET delivered_c = $3, scanned = $4,
     delivered_ms = CASE WHEN $5 THEN (extract(epoch FROM clock_timestamp()) * 1000)::bigint ELSE delivered_ms END,
-    last_member = CASE WHEN $5 THEN $6 ELSE last_member END
+    last_member = CASE WHEN $5 THEN $6 ELSE last_member END,
+    pending = pending + $7, redelivered = redelivered + $8, due_ms = $9
 WHERE topic_id = $1 AND name = $2
+
+-- name: httpmq_consumer_wait
+-- Nothing is due before. $1 bigint topic_id, $2 text name, $3 bigint due_ms
+UPDATE tidegate.httpmq_consumer SET due_ms = $3 WHERE topic_id = $1 AND name = $2
 
 -- name: httpmq_consumer_waiting
 -- Stored messages behind a sequence: all, those with a subject, and those whose subject matches. $1 bigint topic_id,
@@ -70,12 +77,10 @@ JOIN tidegate.head h ON h.topic_id = t.topic_id AND h.partition = t.partition
 WHERE t.topic_id = $1 AND t.partition = 0 AND t.record_offset >= greatest(h.cap_floor, h.ttl_floor, h.source_floor)
   AND convert_from(t.tag, 'UTF8') ~ $2
 
--- name: httpmq_pending_counts
--- All, those delivered more than once, those that are due, and when the next one is. $1 bigint topic_id, $2 text consumer
-SELECT count(p.sequence), count(*) FILTER (WHERE p.sends > 1), count(*) FILTER (WHERE p.deadline_ms <= n.now_ms),
-       coalesce(min(p.deadline_ms) FILTER (WHERE p.deadline_ms > n.now_ms), 0)
-FROM (SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint AS now_ms) n
-LEFT JOIN tidegate.httpmq_pending p ON p.topic_id = $1 AND p.consumer = $2
+-- name: httpmq_pending_count_due
+-- Those that are due, and when the next one is. $1 bigint topic_id, $2 text consumer, $3 bigint now_ms
+SELECT count(*) FILTER (WHERE deadline_ms <= $3), coalesce(min(deadline_ms) FILTER (WHERE deadline_ms > $3), 0)
+FROM tidegate.httpmq_pending WHERE topic_id = $1 AND consumer = $2
 
 -- name: httpmq_pending_over
 -- Those that are not sent again: delivered as often as may be, or their message is gone. $1 bigint topic_id, $2 text consumer,
@@ -104,38 +109,60 @@ ON CONFLICT (topic_id, consumer, sequence) DO UPDATE SET last_c = excluded.last_
 
 -- name: httpmq_pending_settle
 -- Messages that are done with leave, and the floor follows: contracts of the dialect, section 6. A row comes back when there
--- were any; is_full: no further message could be delivered before. $1 bigint topic_id, $2 text consumer, $3 bigint[] sequences,
--- $4 boolean they were acknowledged
+-- were any; is_full: no further message could be delivered before. The range keeps the planner, which cannot know how few they
+-- are, from reading all that is pending. $1 bigint topic_id, $2 text consumer, $3 bigint[] sequences, $4 boolean they were
+-- acknowledged
 WITH gone AS (
-    DELETE FROM tidegate.httpmq_pending WHERE topic_id = $1 AND consumer = $2 AND sequence = ANY ($3::bigint[]) RETURNING first_c),
+    DELETE FROM tidegate.httpmq_pending WHERE topic_id = $1 AND consumer = $2 AND sequence = ANY ($3::bigint[])
+      AND sequence >= (SELECT min(s) FROM unnest($3::bigint[]) AS u(s)) AND sequence <= (SELECT max(s) FROM unnest($3::bigint[]) AS u(s))
+    RETURNING sequence, first_c, sends),
+total AS (SELECT count(*) AS messages, count(*) FILTER (WHERE sends > 1) AS redelivered FROM gone),
 rest AS (
     SELECT p.sequence, p.first_c FROM tidegate.httpmq_pending p
-    WHERE p.topic_id = $1 AND p.consumer = $2 AND p.sequence <> ALL ($3::bigint[]) ORDER BY p.sequence LIMIT 1)
-UPDATE tidegate.httpmq_consumer c SET
+    WHERE p.topic_id = $1 AND p.consumer = $2 AND p.sequence <> ALL ($3::bigint[])
+      AND p.sequence > (SELECT c.floor_s FROM tidegate.httpmq_consumer c WHERE c.topic_id = $1 AND c.name = $2)
+    ORDER BY p.sequence LIMIT 1)
+UPDATE tidegate.httpmq_consumer c SET pending = c.pending - t.messages, redelivered = c.redelivered - t.redelivered,
     acked_ms = CASE WHEN $4 THEN (extract(epoch FROM clock_timestamp()) * 1000)::bigint ELSE c.acked_ms END,
-    floor_c = CASE WHEN NOT EXISTS (SELECT FROM rest) THEN c.delivered_c
+    floor_c = CASE WHEN c.pending = t.messages THEN c.delivered_c
                    WHEN EXISTS (SELECT FROM gone g WHERE g.first_c = c.floor_c + 1) THEN (SELECT r.first_c - 1 FROM rest r)
                    ELSE c.floor_c END,
-    floor_s = CASE WHEN NOT EXISTS (SELECT FROM rest) THEN c.scanned
+    floor_s = CASE WHEN c.pending = t.messages THEN c.scanned
                    WHEN EXISTS (SELECT FROM gone g WHERE g.first_c = c.floor_c + 1) THEN (SELECT r.sequence - 1 FROM rest r)
                    ELSE c.floor_s END
-WHERE c.topic_id = $1 AND c.name = $2 AND EXISTS (SELECT FROM gone)
-RETURNING (SELECT count(*) FROM (SELECT FROM tidegate.httpmq_pending p WHERE p.topic_id = $1 AND p.consumer = $2
-                                 LIMIT c.max_inflight) n) >= c.max_inflight AS is_full, c.floor_c, c.floor_s
+FROM total t
+WHERE c.topic_id = $1 AND c.name = $2 AND t.messages > 0
+RETURNING c.pending + t.messages >= c.max_inflight AS is_full, c.floor_c, c.floor_s, c.pending, c.redelivered,
+    (SELECT array_agg(g.sequence) FROM gone g) AS sequences
+
+-- name: httpmq_pending_nack
+-- The last delivery of a message ends before its time. $1 bigint topic_id, $2 text consumer, $3 bigint sequence,
+-- $4 bigint consumer sequence, $5 bigint ms until it comes again
+WITH nacked AS (
+    UPDATE tidegate.httpmq_pending
+    SET deadline_ms = CASE WHEN $5::bigint = 0 THEN 0 ELSE (extract(epoch FROM clock_timestamp()) * 1000)::bigint + $5 END
+    WHERE topic_id = $1 AND consumer = $2 AND sequence = $3 AND last_c = $4
+    RETURNING deadline_ms)
+UPDATE tidegate.httpmq_consumer c SET due_ms = least(c.due_ms, n.deadline_ms) FROM nacked n WHERE c.topic_id = $1 AND c.name = $2
 
 -- name: httpmq_pending_undo
 -- Deliveries that reached nobody: the last one of a message that was never delivered before is taken back whole, others become
 -- due at once. $1 bigint topic_id, $2 text consumer, $3 bigint[] sequences, $4 bigint[] consumer sequences
-UPDATE tidegate.httpmq_pending p SET deadline_ms = 0, sends = p.sends - 1
-FROM unnest($3::bigint[], $4::bigint[]) AS u(sequence, last_c)
-WHERE p.topic_id = $1 AND p.consumer = $2 AND p.sequence = u.sequence AND p.last_c = u.last_c
-RETURNING p.sequence, p.last_c, p.sends
+WITH undone AS (
+    UPDATE tidegate.httpmq_pending p SET deadline_ms = 0, sends = p.sends - 1
+    FROM unnest($3::bigint[], $4::bigint[]) AS u(sequence, last_c)
+    WHERE p.topic_id = $1 AND p.consumer = $2 AND p.sequence = u.sequence AND p.last_c = u.last_c
+    RETURNING p.sequence, p.last_c, p.sends),
+counted AS (
+    UPDATE tidegate.httpmq_consumer SET due_ms = 0, redelivered = redelivered - (SELECT count(*) FROM undone WHERE sends = 1)
+    WHERE topic_id = $1 AND name = $2 AND EXISTS (SELECT FROM undone))
+SELECT sequence, last_c, sends FROM undone
 
 -- name: httpmq_pending_forget
 -- The consumer's newest delivery never was. $1 bigint topic_id, $2 text consumer, $3 bigint sequence, $4 bigint consumer sequence
 WITH gone AS (DELETE FROM tidegate.httpmq_pending WHERE topic_id = $1 AND consumer = $2 AND sequence = $3
               AND last_c = $4 AND sends = 0 RETURNING sequence)
-UPDATE tidegate.httpmq_consumer c SET delivered_c = c.delivered_c - 1, scanned = g.sequence - 1 FROM gone g
+UPDATE tidegate.httpmq_consumer c SET delivered_c = c.delivered_c - 1, scanned = g.sequence - 1, pending = c.pending - 1 FROM gone g
 WHERE c.topic_id = $1 AND c.name = $2
 
 -- name: httpmq_member_seen
@@ -145,10 +172,20 @@ VALUES ($1, $2, $3, (extract(epoch FROM clock_timestamp()) * 1000)::bigint)
 ON CONFLICT (topic_id, consumer, member) DO UPDATE SET seen_ms = excluded.seen_ms
 
 -- name: httpmq_member_others
--- Other members that were seen lately; what was not is forgotten with the next one that leaves. $1 bigint topic_id,
+-- Whether another member was seen lately; what was not is forgotten with the next one that leaves. $1 bigint topic_id,
 -- $2 text consumer, $3 bigint member, $4 bigint not seen for so many ms
-SELECT count(*) FROM tidegate.httpmq_member WHERE topic_id = $1 AND consumer = $2 AND member <> $3
-  AND seen_ms >= (extract(epoch FROM clock_timestamp()) * 1000)::bigint - $4::bigint
+SELECT EXISTS (SELECT FROM tidegate.httpmq_member WHERE topic_id = $1 AND consumer = $2 AND member <> $3
+  AND seen_ms >= (extract(epoch FROM clock_timestamp()) * 1000)::bigint - $4::bigint)
+
+-- name: httpmq_members_mark
+-- Members of many consumers are there; those of a deleted one are left out. $1 bigint[] topic_ids, $2 text[] consumers,
+-- $3 bigint[] members
+INSERT INTO tidegate.httpmq_member (topic_id, consumer, member, seen_ms)
+SELECT u.topic_id, u.consumer, u.member, (extract(epoch FROM clock_timestamp()) * 1000)::bigint
+FROM unnest($1::bigint[], $2::text[], $3::bigint[]) AS u(topic_id, consumer, member)
+JOIN tidegate.httpmq_consumer c ON c.topic_id = u.topic_id AND c.name = u.consumer
+ORDER BY u.topic_id, u.consumer, u.member
+ON CONFLICT (topic_id, consumer, member) DO UPDATE SET seen_ms = excluded.seen_ms
 
 -- name: httpmq_member_leave
 -- $1 bigint topic_id, $2 text consumer, $3 bigint member, $4 bigint not seen for so many ms

@@ -93,6 +93,14 @@ UNION ALL
  WHERE lease_until_ms <= (extract(epoch FROM clock_timestamp()) * 1000)::bigint AND tell_ms IS NULL
  ORDER BY lease_until_ms LIMIT $1)
 
+-- name: subscription_next_due
+-- In how many milliseconds a retry or the end of a lease is next; NULL: not at all.
+SELECT least(
+    (SELECT s.tell_ms FROM tidegate.subscription s WHERE s.tell_ms > n.now_ms AND s.tell_until_ms IS NULL ORDER BY s.tell_ms LIMIT 1),
+    (SELECT s.lease_until_ms FROM tidegate.subscription s WHERE s.lease_until_ms > n.now_ms AND s.tell_ms IS NULL
+     ORDER BY s.lease_until_ms LIMIT 1)) - n.now_ms
+FROM (SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint AS now_ms) n
+
 -- name: subscription_find_missed
 -- The next $2 bigint subscriptions after $1 bigint, and whether one is idle although something is known to be pending.
 SELECT s.subscription_id, s.wake_id IS NULL AND EXISTS (

@@ -30,11 +30,13 @@ EXCEPTIONS = {("cli/bench/rawlog.c", "sql"), ("cli/bench/case_fleet.c", "sql")}
 # Headers of libraries, and the directories that may include them.
 LIBRARIES = [
     (re.compile(r"^(libpq-fe\.h|libpq/.*|postgres_ext\.h|pg_config.*\.h|postgresql/.*)$"), {"db"}),
-    (re.compile(r"^(jwt\.h|sodium\.h|sodium/.*|openssl/.*)$"), {"auth"}),
+    (re.compile(r"^(jwt\.h|sodium\.h|sodium/.*)$"), {"auth"}),
+    (re.compile(r"^openssl/.*$"), {"auth", "http"}),
     (re.compile(r"^(microhttpd\.h|nghttp2/.*|nghttp2\.h)$"), {"http"}),
     (re.compile(r"^(jansson\.h|jansson_config\.h)$"), {"api", "auth", "cli"}),
     (re.compile(r"^(zlib\.h|zstd.*\.h|lz4.*\.h|snappy.*\.h|wslay/.*)$"), {"http"}),
     (re.compile(r"^curl/.*$"), {"api", "cli"}),
+    (re.compile(r"^tidegate\.h$"), {"cli"}),  # clients/c, by its public header alone
 ]
 
 # A header that a directory keeps to itself.

@@ -5,8 +5,10 @@
 #include "api/durable/keep.h"
 #include "api/durable/stream.h"
 #include "api/durable/subscription/subscriptions.h"
+#include "api/httpmq/ack_desk.h"
 #include "api/httpmq/catalog.h"
 #include "api/httpmq/httpmq.h"
+#include "api/httpmq/members.h"
 #include "api/probe.h"
 #include "api/pump.h"
 #include "api/streaming/streaming.h"
@@ -25,9 +27,11 @@ bool api_init(api *a, err *e)
 	atomic_init(&a->keyless, 0);
 	atomic_init(&a->is_stopping, false);
 	a->httpmq = httpmq_catalog_new();
+	a->httpmq_acks = httpmq_ack_desk_new(a->log);
+	a->httpmq_members = httpmq_members_new(a);
 	a->topics = topics_hub_new(a);
 	if (a->pumps == NULL || a->durable == NULL || a->durable_keeper == NULL || a->touched == NULL ||
-		a->topics == NULL || a->httpmq == NULL) {
+		a->topics == NULL || a->httpmq == NULL || a->httpmq_acks == NULL || a->httpmq_members == NULL) {
 		return err_set(e, ERR_NO_MEMORY, "no memory to start with");
 	}
 	if (!clerk_new(a, &a->clerk, e)) {
@@ -52,8 +56,12 @@ void api_dispose(api *a)
 	shared_map *catalog = a->httpmq;
 	a->httpmq = NULL;
 	shared_map_free(catalog);
+	httpmq_ack_desk_free(a->httpmq_acks);
+	a->httpmq_acks = NULL;
 	clerk_free(a->clerk);
 	pump_set_free(a->pumps);
+	httpmq_members_free(a->httpmq_members);
+	a->httpmq_members = NULL;
 	durable_keeper_free(a->durable_keeper);
 	shared_map_free(a->durable);
 	touch_book_free(a->touched);

@@ -23,6 +23,7 @@ struct shared_map;
 struct pump_set;
 struct touch_book;
 struct topics_hub;
+struct httpmq_ack_desk;
 
 /* The channel whose payloads belong to api_on_watch_notify(). */
 #define API_WATCH_CHANNEL "tidegate_watch"
@@ -46,12 +47,14 @@ typedef struct api {
 	struct pump_set *pumps;     /* whoever waits for new records */
 	struct shared_map *durable; /* DURABLE_STREAMS_KNOWN */
 	struct durable_keeper *durable_keeper;
-	struct clerk *clerk;                 /* sees to their subscriptions */
-	_Atomic(struct topics_hub *) topics; /* what the live connections of the topics dialect share */
-	_Atomic(struct shared_map *) httpmq; /* which stream captures a subject */
-	struct touch_book *touched;          /* when topics were last read */
-	int64_t started_ms;                  /* clock_now_ms() when it began */
-	atomic_uint_least32_t keyless;       /* round robin of records without a key: the next one's number */
+	struct clerk *clerk;                   /* sees to their subscriptions */
+	_Atomic(struct topics_hub *) topics;   /* what the live connections of the topics dialect share */
+	_Atomic(struct shared_map *) httpmq;   /* which stream captures a subject */
+	struct httpmq_ack_desk *httpmq_acks;   /* that wait */
+	struct httpmq_members *httpmq_members; /* of delivery groups, served here */
+	struct touch_book *touched;            /* when topics were last read */
+	int64_t started_ms;                    /* clock_now_ms() when it began */
+	atomic_uint_least32_t keyless;         /* round robin of records without a key: the next one's number */
 	atomic_bool is_stopping;
 	atomic_bool is_ready; /* api_init() is done */
 } api;

@@ -82,11 +82,18 @@ static bool find_topic_param(const char *pattern, size_t *index)
 	return false;
 }
 
+static bool check_unknown(const http_exchange *x, const auth_principal *p, err *e)
+{
+	const http_dialect *d = http_request_dialect(x);
+	return d == NULL || d->unknown_scopes == NULL || http_request_path_exists(x) ||
+		   check_scopes(p, d->unknown_scopes(http_request_raw_path(x)), e);
+}
+
 static bool check_route(const http_exchange *x, const http_route *route, const auth_principal *p, err *e)
 {
 	size_t index;
 	if (route == NULL) {
-		return true;
+		return check_unknown(x, p, e);
 	}
 	if (!check_scopes(p, route->scopes, e)) {
 		return false;
@@ -232,13 +239,19 @@ static void resolved(void *context, const auth_principal *p, const err *e)
 	}
 }
 
+static bool needs_credential(const http_exchange *x)
+{
+	const http_route *route = http_request_route(x);
+	return route == NULL || !(route->is_open || (route->is_probe && !api_of(x)->config->probe_auth));
+}
+
 void gate_request(http_exchange *x)
 {
 	err e;
 	const http_route *route = http_request_route(x);
 	const auth_principal *p = NULL;
 	auth *a = api_of(x)->auth;
-	if (route != NULL && route->is_open) {
+	if (!needs_credential(x)) {
 		http_admit(x);
 		return;
 	}

@@ -5,7 +5,8 @@
  * an empty one counts as none. Routes that are open pass without a look. Then, in this order: the credential (401, with
  * WWW-Authenticate), the route's scopes (403), and the name in the path (403): a pattern's `{topic}` or `{topic...}` is
  * a name that the key's prefixes must cover. Names from bodies and queries are the handler's to check, with
- * gate_check_name(). A request without a route (gate_unknown of its dialect) only needs a valid credential.
+ * gate_check_name(). A request without a route (gate_unknown of its dialect) needs a valid credential, and the
+ * scopes that its dialect has for unknown paths.
  *
  * Then what its key and its tenant may use (auth/limit): 429 with the name of the limit. A request without a known
  * caller counts for nobody.

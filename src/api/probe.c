@@ -5,8 +5,8 @@
 
 static const http_route routes[] = {
 	{.method = HTTP_GET, .pattern = "/", .name = "welcome", .handler = probe_welcome, .is_open = true},
-	{.method = HTTP_GET, .pattern = "/healthz", .name = "health", .handler = probe_health, .is_open = true},
-	{.method = HTTP_GET, .pattern = "/readyz", .name = "ready", .handler = probe_ready, .is_open = true},
+	{.method = HTTP_GET, .pattern = "/healthz", .name = "health", .handler = probe_health, .is_probe = true},
+	{.method = HTTP_GET, .pattern = "/readyz", .name = "ready", .handler = probe_ready, .is_probe = true},
 	{.method = HTTP_GET, .pattern = "/metrics", .name = "metrics", .handler = probe_metrics, .scopes = AUTH_SCOPE_READ},
 };
 

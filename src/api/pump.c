@@ -4,7 +4,10 @@
 
 #include <pthread.h>
 
-enum { RETRY_MS = 100 };
+enum {
+	RETRY_MS = 100,
+	REFUSED_MS = 1000, /* the database may be away for long */
+};
 
 typedef enum pump_state {
 	STATE_IDLE,          /* waits for a kick */
@@ -170,8 +173,14 @@ static void finish(pump *p)
 static void refuse_job(void *context, const err *e)
 {
 	pump *p = context;
-	p->body.refuse(p->body.context, e);
-	finish(p);
+	if (p->body.refuse(p->body.context, e) == PUMP_DONE) {
+		finish(p);
+		return;
+	}
+	pthread_mutex_lock(&p->lock);
+	p->state = STATE_IDLE;
+	arm(p, clock_now_ms() + REFUSED_MS);
+	pthread_mutex_unlock(&p->lock);
 }
 
 static void run_job(void *context, log_conn *conn)

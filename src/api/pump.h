@@ -4,7 +4,7 @@
  *
  * The body runs as a job on a reader thread. A kick asks for a run; kicks that come while one is queued or running lead
  * to one more run afterwards. The body ends the pump by returning PUMP_DONE; when no job can be had, `refuse` is called
- * instead, as its last call. Neither is called again afterwards.
+ * instead, which ends the pump likewise, or has it try again in a second. Neither is called after a PUMP_DONE.
  *
  * Owns     its watch and its timer. By reference count: one for the pump itself until it is done, one for the creator.
  * Threads  new, kick, ref, unref: any, also from watch, timer and stream callbacks. watch, kick_at: the body only.
@@ -26,7 +26,7 @@ typedef enum pump_next {
 
 typedef struct pump_body {
 	pump_next (*run)(void *context, log_conn *conn);
-	void (*refuse)(void *context, const err *e);
+	pump_next (*refuse)(void *context, const err *e);
 	void *context;
 } pump_body;
 

@@ -78,6 +78,7 @@ bool auth_new(const auth_options *options, auth **out, err *e)
 	a->mode = options->mode;
 	a->cache_ms = options->cache_ms;
 	a->jwt = options->jwt;
+	a->listed = options->listed;
 	a->log = options->log;
 	make_metrics(a, options->metrics);
 	randombytes_buf(a->digest_key, sizeof a->digest_key);
@@ -121,7 +122,7 @@ static int64_t state_max_age_ms(const auth *a)
 /* Caller holds the lock. */
 static bool is_required(const auth *a)
 {
-	return a->mode == AUTH_REQUIRED || (a->mode == AUTH_AUTO && (a->has_keys || a->jwt != NULL));
+	return a->mode == AUTH_REQUIRED || (a->mode == AUTH_AUTO && (a->has_keys || a->jwt != NULL || a->listed != NULL));
 }
 
 /* Caller holds the lock. May make the state due: kick() afterwards. */
@@ -215,7 +216,7 @@ static void log_start(auth *a)
 	bool asks = auth_is_required(a);
 	if (asks && a->jwt != NULL) {
 		SLOG(a->log, SLOG_INFO, "auth", "every request needs an API key or a token");
-	} else if (asks && !a->has_keys) {
+	} else if (asks && !a->has_keys && a->listed == NULL) {
 		SLOG(a->log, SLOG_WARN, "auth", "an API key is required and none exists: make one with `tidegate key create`");
 	} else if (asks) {
 		SLOG(a->log, SLOG_INFO, "auth", "every request needs an API key");
@@ -249,17 +250,25 @@ bool auth_start(auth *a, err *e)
 
 /* ---- judging from memory ---- */
 
-auth_reason auth_read_credential(const auth *a, str text, lookup *out, bool *is_token)
+auth_reason auth_read_credential(const auth *a, str text, auth_credential *out)
 {
 	str key_id;
 	if (text.len == 0) {
 		return AUTH_REASON_MISSING;
 	}
-	*is_token = a->jwt != NULL && text.len <= AUTH_CREDENTIAL_MAX && auth_jwt_is_token(text);
-	if (*is_token) {
+	if (text.len > AUTH_CREDENTIAL_MAX) {
+		return AUTH_REASON_MALFORMED;
+	}
+	out->listed = a->listed != NULL ? auth_listed_find(a->listed, text) : NULL;
+	if (out->listed != NULL) {
+		out->kind = AUTH_KIND_LISTED;
 		return AUTH_REASON_GRANTED;
 	}
-	if (text.len > AUTH_CREDENTIAL_MAX || !str_starts_with(text, AUTH_KEY_PREFIX)) {
+	if (a->jwt != NULL && auth_jwt_is_token(text)) {
+		out->kind = AUTH_KIND_TOKEN;
+		return AUTH_REASON_GRANTED;
+	}
+	if (!str_starts_with(text, AUTH_KEY_PREFIX)) {
 		return AUTH_REASON_MALFORMED;
 	}
 	switch (auth_key_parse(text, &key_id)) {
@@ -270,9 +279,10 @@ auth_reason auth_read_credential(const auth *a, str text, lookup *out, bool *is_
 	case AUTH_KEY_TYPO:
 		return AUTH_REASON_TYPO;
 	}
-	memcpy(out->key_id, key_id.ptr, AUTH_KEY_ID_LENGTH);
-	out->key_id[AUTH_KEY_ID_LENGTH] = '\0';
-	auth_key_hash(text, out->hash);
+	out->kind = AUTH_KIND_KEY;
+	memcpy(out->lookup.key_id, key_id.ptr, AUTH_KEY_ID_LENGTH);
+	out->lookup.key_id[AUTH_KEY_ID_LENGTH] = '\0';
+	auth_key_hash(text, out->lookup.hash);
 	return AUTH_REASON_GRANTED;
 }
 
@@ -334,8 +344,7 @@ auth_verdict auth_check(auth *a, str text, err *e, const auth_principal **out)
 	auth_verdict verdict = AUTH_PENDING;
 	int64_t now_ms = clock_now_ms();
 	auth_digest digest = auth_digest_of(a, text);
-	lookup ignored;
-	bool is_token;
+	auth_credential ignored;
 	pthread_mutex_lock(&a->lock);
 	auth_posture now = auth_current_posture(a, now_ms);
 	if (now == POSTURE_OPEN) {
@@ -351,7 +360,7 @@ auth_verdict auth_check(auth *a, str text, err *e, const auth_principal **out)
 		auth_kick(a);
 	}
 	if (verdict == AUTH_PENDING && now == POSTURE_REQUIRED) {
-		auth_reason reason = auth_read_credential(a, text, &ignored, &is_token);
+		auth_reason reason = auth_read_credential(a, text, &ignored);
 		verdict = reason == AUTH_REASON_GRANTED ? AUTH_PENDING : auth_refuse(a, reason, STR_NONE, e);
 	}
 	return verdict;

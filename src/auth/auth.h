@@ -8,9 +8,9 @@
  *   }
  *
  * Modes    required: a valid credential, always. off: never; every caller is the default tenant (development mode).
- *          auto: development mode until the first API key exists in the database, and never back while the process
- *          runs: revoking the last key must not open the server. While it is not known whether one exists, nobody
- *          gets in.
+ *          auto: development mode until the first API key exists, in the database or the configuration, and never back
+ *          while the process runs: revoking the last key must not open the server. While it is not known whether one
+ *          exists, nobody gets in.
  * Cache    a verified key is trusted for cache_ms, a refused one for a shorter while; both are bounded. Revocation
  *          comes by auth_on_notify(); without it a revoked key works for cache_ms at most. What is cached needs no
  *          database.
@@ -31,6 +31,7 @@
 
 struct db_pool;
 struct auth_jwt;
+struct auth_listed;
 
 typedef struct auth auth;
 
@@ -52,7 +53,8 @@ typedef struct auth_options {
 	auth_mode mode;
 	uint32_t cache_ms;    /* 0: every request asks the database */
 	struct auth_jwt *jwt; /* takes tokens too, and asks for a credential always (but for mode off); NULL: keys only */
-	const limit_set *limits; /* of tenants that have none of their own; NULL: none */
+	const struct auth_listed *listed; /* keys of the configuration, borrowed; makes auto ask, too; NULL: none */
+	const limit_set *limits;          /* of tenants that have none of their own; NULL: none */
 	slog *log;
 	metric_registry *metrics;
 } auth_options;

@@ -1,6 +1,7 @@
 #include "auth/jwt_keys.h"
 
 #include "base/clock.h"
+#include "base/file_state.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -14,17 +15,9 @@
 #include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 enum { LOOK_MS = 1000, EC_COORDINATE_BYTES = 32, NUMBER_BYTES_MAX = 1024, RSA_BITS_MIN = 2048, GROUP_NAME_MAX = 32 };
-
-/* What tells one version of a file from the next. */
-typedef struct file_state {
-	struct timespec modified;
-	off_t bytes;
-	ino_t inode;
-} file_state;
 
 typedef struct counted_set {
 	jwt_key_set set;   /* first */
@@ -341,29 +334,12 @@ static counted_set *read_all(const jwt_keys *k, err *e)
 	return s;
 }
 
-static file_state look_at(const char *path)
-{
-	struct stat st;
-	if (stat(path, &st) != 0) {
-		return (file_state){.bytes = -1};
-	}
-	return (file_state){.modified = st.st_mtim, .bytes = st.st_size, .inode = st.st_ino};
-}
-
-static bool is_same(const file_state *a, const file_state *b)
-{
-	return a->modified.tv_sec == b->modified.tv_sec && a->modified.tv_nsec == b->modified.tv_nsec &&
-		   a->bytes == b->bytes && a->inode == b->inode;
-}
-
 /* Caller holds the lock. */
 static bool note_changes(jwt_keys *k)
 {
 	bool has_changed = false;
 	for (size_t i = 0; i < k->file_count; i++) {
-		file_state now = look_at(k->files[i]);
-		has_changed = has_changed || !is_same(&now, &k->states[i]);
-		k->states[i] = now;
+		has_changed = file_state_note(&k->states[i], k->files[i]) || has_changed;
 	}
 	return has_changed;
 }

@@ -191,39 +191,56 @@ out:
 	return ok;
 }
 
-bool lookup_read_token(db_conn *c, limit_book *book, const auth_jwt_claims *claims, auth_cached *found, err *e)
+/* Somebody without a row of their own: *p, completed by their tenant's row. `unknown` is why, when there is none. */
+static bool read_by_tenant(db_conn *c, limit_book *book, auth_principal *p, auth_reason unknown, auth_cached *found,
+						   err *e)
 {
-	db_params p;
+	db_params params;
 	db_result *r = NULL;
-	char key_id[TOKEN_ID_BYTES];
-	db_params_init(&p);
-	db_param_str(&p, claims->tenant);
-	if (!db_run(c, &SQL_TENANT_FIND, &p, &r, e)) {
-		return err_frame(e, "looking up a token's tenant");
-	}
-	*found = (auth_cached){.reason = AUTH_REASON_TOKEN_TENANT};
 	bool ok = true;
+	db_params_init(&params);
+	db_param_str(&params, p->tenant);
+	if (!db_run(c, &SQL_TENANT_FIND, &params, &r, e)) {
+		return err_frame(e, "looking up a credential's tenant");
+	}
+	*found = (auth_cached){.reason = unknown};
 	if (db_rows(r) == 1) {
-		snprintf(key_id, sizeof key_id, "jwt:%.*s", STR_ARG(claims->subject));
-		auth_principal principal = {.tenant_id = db_i64(r, 0, 0),
-									.tenant = claims->tenant,
-									.key_id = str_from_c(key_id),
-									.scopes = claims->scopes,
-									.prefixes = claims->prefixes,
-									.prefix_count = claims->prefix_count,
-									.auto_create = lookup_choice(r, 0, 2),
-									.expires_ms = claims->ends_s * 1000,
-									.is_token = true};
-		int64_t left_s = claims->ends_s - (int64_t)time(NULL);
-		principal.deadline_ms = clock_now_ms() + (left_s > 0 ? left_s : 0) * 1000;
-		/* No row keeps a token's last use. */
+		p->tenant_id = db_i64(r, 0, 0);
+		p->auto_create = lookup_choice(r, 0, 2);
+		p->is_unstored = true;
+		/* No row keeps the last use. */
 		*found = (auth_cached){.reason = AUTH_REASON_GRANTED,
-							   .principal = make_principal(book, &principal, db_str(r, 0, 3)),
+							   .principal = make_principal(book, p, db_str(r, 0, 3)),
 							   .touch_ms = INT64_MAX};
 		ok = found->principal != NULL || err_set(e, ERR_NO_MEMORY, "out of memory");
 	}
 	db_result_free(r);
 	return ok;
+}
+
+bool lookup_read_token(db_conn *c, limit_book *book, const auth_jwt_claims *claims, auth_cached *found, err *e)
+{
+	char key_id[TOKEN_ID_BYTES];
+	int64_t left_s = claims->ends_s - (int64_t)time(NULL);
+	snprintf(key_id, sizeof key_id, "jwt:%.*s", STR_ARG(claims->subject));
+	auth_principal p = {.tenant = claims->tenant,
+						.key_id = str_from_c(key_id),
+						.scopes = claims->scopes,
+						.prefixes = claims->prefixes,
+						.prefix_count = claims->prefix_count,
+						.expires_ms = claims->ends_s * 1000,
+						.deadline_ms = clock_now_ms() + (left_s > 0 ? left_s : 0) * 1000};
+	return read_by_tenant(c, book, &p, AUTH_REASON_TOKEN_TENANT, found, e);
+}
+
+bool lookup_read_listed(db_conn *c, limit_book *book, const auth_listed_key *key, auth_cached *found, err *e)
+{
+	auth_principal p = {.tenant = STR("default"),
+						.key_id = key->id,
+						.scopes = key->scopes,
+						.prefixes = key->prefixes,
+						.prefix_count = key->prefix_count};
+	return read_by_tenant(c, book, &p, AUTH_REASON_UNKNOWN, found, e);
 }
 
 bool lookup_write_used(db_conn *c, const str *key_ids, size_t count, err *e)

@@ -10,6 +10,7 @@
 #include "auth/cache.h"
 #include "auth/jwt.h"
 #include "auth/limit_book.h"
+#include "auth/listed.h"
 #include "db/conn.h"
 
 enum { LOOKUP_MAX = 256, LOOKUP_TOUCH_MS = 60000 };
@@ -35,6 +36,9 @@ bool lookup_read_keys(db_conn *c, limit_book *book, lookup *const lookups[], siz
 /* Whom a verified token stands for, or that its tenant does not exist. *found as in a lookup. */
 bool lookup_read_token(db_conn *c, limit_book *book, const auth_jwt_claims *claims, auth_cached *found,
 					   err *e) MUST_CHECK;
+/* Whom a key of the configuration stands for: the default tenant. *found as in a lookup. */
+bool lookup_read_listed(db_conn *c, limit_book *book, const auth_listed_key *key, auth_cached *found,
+						err *e) MUST_CHECK;
 /* Writes that these keys are in use. */
 bool lookup_write_used(db_conn *c, const str *key_ids, size_t count, err *e) MUST_CHECK;
 

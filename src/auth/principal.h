@@ -30,7 +30,8 @@ typedef struct auth_principal {
 	auth_choice auto_create;
 	int64_t expires_ms;                 /* since the Unix epoch by the database's clock; 0 = never */
 	int64_t deadline_ms;                /* the same moment on clock_now_ms(); 0 = never */
-	bool is_token;                      /* from a JSON Web Token; key_id is "jwt:" and its subject */
+	bool is_unstored;                   /* no row of the database: a JSON Web Token, key_id is "jwt:" and its subject;
+										   or a key of the configuration, "listed:…" */
 	bool is_development;                /* no credential was asked for: the default tenant, everything allowed */
 	struct limit_account *account;      /* what it uses (auth/limit); NULL: nobody counts */
 	struct auth_principal_block *block; /* private: the reference count; NULL for a copy in an arena */

@@ -21,13 +21,22 @@ enum { AUTH_DIGEST_KEY_BYTES = 32 };
 
 typedef enum auth_posture { POSTURE_OPEN, POSTURE_REQUIRED, POSTURE_UNKNOWN } auth_posture;
 
+typedef enum auth_kind { AUTH_KIND_KEY, AUTH_KIND_LISTED, AUTH_KIND_TOKEN } auth_kind;
+
+/* What a credential is, before anybody is asked. */
+typedef struct auth_credential {
+	auth_kind kind;
+	lookup lookup;                 /* KEY: which row to look for */
+	const auth_listed_key *listed; /* LISTED */
+} auth_credential;
+
 /* A credential that is to be looked up. */
 typedef struct auth_waiter {
 	struct auth_waiter *next;
-	auth_reason reason; /* GRANTED: it has the right form, and lookup says what to look for */
+	auth_reason reason; /* GRANTED: it has the right form */
 	auth_digest digest;
-	lookup lookup;
-	char *token; /* malloc'd; NULL: it is a key */
+	auth_credential credential;
+	char *token; /* malloc'd; NULL unless it is one */
 	auth_resolved *done;
 	void *context;
 } auth_waiter;
@@ -35,7 +44,8 @@ typedef struct auth_waiter {
 struct auth {
 	struct db_pool *pool;
 	auth_mode mode;
-	struct auth_jwt *jwt; /* borrowed; NULL: keys only */
+	struct auth_jwt *jwt;      /* borrowed; NULL: keys only */
+	const auth_listed *listed; /* borrowed; NULL: none */
 	uint32_t cache_ms;
 	limit_book *limits;
 	slog *log;
@@ -71,9 +81,8 @@ auth_posture auth_current_posture(auth *a, int64_t now_ms);
 void auth_take_state(auth *a, const lookup_state *state);
 /* Caller holds the lock. A use of a key is written down once in a while. */
 void auth_note_use(auth *a, auth_cached *used, int64_t now_ms);
-/* Of what kind and form a credential is, before anybody is asked; the one place that tells kinds apart. GRANTED: it has
- * the form of a token (*is_token), or of a key, and *out says which row to look for. */
-auth_reason auth_read_credential(const auth *a, str text, lookup *out, bool *is_token);
+/* Of what kind and form a credential is; the one place that tells kinds apart. GRANTED: *out is filled. */
+auth_reason auth_read_credential(const auth *a, str text, auth_credential *out);
 auth_digest auth_digest_of(const auth *a, str text);
 /* Fills *e and counts. */
 auth_verdict auth_refuse(auth *a, auth_reason reason, str key_id, err *e);

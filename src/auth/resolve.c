@@ -22,8 +22,8 @@ void auth_resolve(auth *a, str text, auth_resolved *done, void *context)
 	}
 	w->done = done;
 	w->context = context;
-	bool is_token = false;
-	w->reason = auth_read_credential(a, text, &w->lookup, &is_token);
+	w->reason = auth_read_credential(a, text, &w->credential);
+	bool is_token = w->reason == AUTH_REASON_GRANTED && w->credential.kind == AUTH_KIND_TOKEN;
 	w->token = is_token ? strndup(text.ptr, text.len) : NULL;
 	if (is_token && w->token == NULL) {
 		free(w);
@@ -103,7 +103,7 @@ static void answer(auth *a, auth_waiter *w, const auth_principal *principal, con
 static void answer_found(auth *a, auth_waiter *w)
 {
 	err e;
-	const auth_cached *found = &w->lookup.found;
+	const auth_cached *found = &w->credential.lookup.found;
 	if (found->reason != AUTH_REASON_GRANTED) {
 		auth_refuse(a, found->reason, str_from_c(found->key_id), &e);
 		w->done(w->context, NULL, &e);
@@ -127,7 +127,7 @@ static void answer_all(auth *a, auth_waiter *first, const auth_principal *princi
 /* Into the cache, unless a notification came since the row was read. */
 static void keep(auth *a, auth_waiter *w, uint64_t generation)
 {
-	auth_cached *found = &w->lookup.found;
+	auth_cached *found = &w->credential.lookup.found;
 	int64_t now_ms = clock_now_ms();
 	bool is_granted = found->reason == AUTH_REASON_GRANTED;
 	uint32_t keep_ms = is_granted || a->cache_ms < AUTH_REFUSED_MS ? a->cache_ms : AUTH_REFUSED_MS;
@@ -150,7 +150,7 @@ static void keep(auth *a, auth_waiter *w, uint64_t generation)
 static bool resolve_token(const auth *a, db_conn *c, auth_waiter *w, err *e)
 {
 	auth_jwt_claims claims;
-	auth_cached *found = &w->lookup.found;
+	auth_cached *found = &w->credential.lookup.found;
 	found->reason = auth_jwt_verify(a->jwt, str_from_c(w->token), &claims);
 	if (found->reason != AUTH_REASON_GRANTED) {
 		return true;
@@ -158,6 +158,20 @@ static bool resolve_token(const auth *a, db_conn *c, auth_waiter *w, err *e)
 	bool ok = lookup_read_token(c, a->limits, &claims, found, e);
 	auth_jwt_claims_dispose(&claims);
 	return ok;
+}
+
+/* One waiter that is not refused; the keys of the database were read for all. */
+static bool resolve_one(const auth *a, db_conn *c, auth_waiter *w, bool has_read, err *e)
+{
+	switch (w->credential.kind) {
+	case AUTH_KIND_LISTED:
+		return lookup_read_listed(c, a->limits, w->credential.listed, &w->credential.lookup.found, e);
+	case AUTH_KIND_TOKEN:
+		return resolve_token(a, c, w, e);
+	case AUTH_KIND_KEY:
+		break;
+	}
+	return has_read;
 }
 
 /* Every waiter has a reason to be refused, or a key to look for, or a token to verify. */
@@ -168,20 +182,19 @@ static void run_lookups(auth *a, db_conn *c, const work *job)
 	err e;
 	auth_waiter *next;
 	for (auth_waiter *w = job->first; w != NULL; w = w->next) {
-		w->lookup.found.reason = w->reason;
-		if (w->reason == AUTH_REASON_GRANTED && w->token == NULL) {
-			lookups[count++] = &w->lookup;
+		w->credential.lookup.found.reason = w->reason;
+		if (w->reason == AUTH_REASON_GRANTED && w->credential.kind == AUTH_KIND_KEY) {
+			lookups[count++] = &w->credential.lookup;
 		}
 	}
 	bool has_read = count == 0 || lookup_read_keys(c, a->limits, lookups, count, &e);
 	for (auth_waiter *w = job->first; w != NULL; w = next) {
 		next = w->next;
-		bool ok = w->token != NULL ? resolve_token(a, c, w, &e) : has_read;
-		if (w->reason == AUTH_REASON_GRANTED && !ok) {
-			answer(a, w, NULL, &e);
-			continue;
-		}
 		if (w->reason == AUTH_REASON_GRANTED) {
+			if (!resolve_one(a, c, w, has_read, &e)) {
+				answer(a, w, NULL, &e);
+				continue;
+			}
 			keep(a, w, job->generation);
 		}
 		answer_found(a, w);

@@ -14,7 +14,7 @@ struct auth_watch {
 	auth_watch *previous;
 	int references; /* the caller's, and the job's */
 	bool is_development;
-	bool is_token;
+	bool is_unstored;
 	bool is_due;
 	bool is_told; /* on_end was called, or is being called */
 	bool is_calling;
@@ -54,7 +54,7 @@ static void unmark(auth_watch *w)
 void auth_watch_mark(auth *a, str key_id)
 {
 	for (auth_watch *w = a->watches; w != NULL; w = w->next) {
-		if (!w->is_development && !w->is_token &&
+		if (!w->is_development && !w->is_unstored &&
 			(key_id.len == 0 || str_equal(str_from_c(w->lookup.key_id), key_id))) {
 			mark(w);
 		}
@@ -82,7 +82,7 @@ auth_watch *auth_watch_start(auth *a, const auth_principal *p, void (*on_end)(vo
 	w->auth = a;
 	w->references = 1;
 	w->is_development = p->is_development;
-	w->is_token = p->is_token;
+	w->is_unstored = p->is_unstored;
 	w->on_end = on_end;
 	w->context = context;
 	w->expires_ms = p->expires_ms;
@@ -94,8 +94,8 @@ auth_watch *auth_watch_start(auth *a, const auth_principal *p, void (*on_end)(vo
 		w->next->previous = w;
 	}
 	a->watches = w;
-	/* A token's end is known from the start: it is the caller's to keep. */
-	if (!p->is_token && (!w->is_development || auth_current_posture(a, clock_now_ms()) != POSTURE_OPEN)) {
+	/* What has no row has an end that is known from the start, or none: it is the caller's to keep. */
+	if (!p->is_unstored && (!w->is_development || auth_current_posture(a, clock_now_ms()) != POSTURE_OPEN)) {
 		mark(w);
 		a->wants_watches = true;
 	}

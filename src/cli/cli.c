@@ -4,16 +4,19 @@
 #include <stdio.h>
 #include <string.h>
 
-static const cli_command *const COMMANDS[] = {&CLI_DEV,   &CLI_SERVE, &CLI_MIGRATE, &CLI_TENANT, &CLI_KEY,
-											  &CLI_TOKEN, &CLI_BENCH, &CLI_CONFIG,  &CLI_VERSION};
+const cli_command *const CLI_COMMANDS[] = {
+	&CLI_DEV,     &CLI_SERVE,     &CLI_MIGRATE,     &CLI_TENANT, &CLI_KEY,       &CLI_TOKEN,    &CLI_CONFIG,
+	&CLI_TOPIC,   &CLI_PRODUCE,   &CLI_CONSUME,     &CLI_TAIL,   &CLI_PARTITION, &CLI_CONSUMER, &CLI_GROUP,
+	&CLI_PROFILE, &CLI_BENCHMARK, &CLI_COMPLETIONS, &CLI_BENCH,  &CLI_VERSION,   NULL,
+};
 
-enum { COMMAND_COUNT = sizeof COMMANDS / sizeof COMMANDS[0], NAME_MAX_LETTERS = 32 };
+enum { COMMAND_COUNT = sizeof CLI_COMMANDS / sizeof CLI_COMMANDS[0] - 1, NAME_MAX_LETTERS = 32 };
 
 static const cli_command *find_command(str name)
 {
 	for (size_t i = 0; i < COMMAND_COUNT; i++) {
-		if (str_equal(name, str_from_c(COMMANDS[i]->name))) {
-			return COMMANDS[i];
+		if (str_equal(name, str_from_c(CLI_COMMANDS[i]->name))) {
+			return CLI_COMMANDS[i];
 		}
 	}
 	return NULL;
@@ -26,7 +29,7 @@ static void write_usage(FILE *to)
 		  "Commands:\n",
 		  to);
 	for (size_t i = 0; i < COMMAND_COUNT; i++) {
-		fprintf(to, "  %-10s %s\n", COMMANDS[i]->name, COMMANDS[i]->summary);
+		fprintf(to, "  %-12s %s\n", CLI_COMMANDS[i]->name, CLI_COMMANDS[i]->summary);
 	}
 	fputs("\n`tidegate COMMAND --help` tells more about one of them.\n", to);
 }
@@ -67,7 +70,7 @@ static const cli_command *nearest_command(str name)
 		return NULL;
 	}
 	for (size_t i = 0; i < COMMAND_COUNT; i++) {
-		const cli_command *candidate = COMMANDS[i];
+		const cli_command *candidate = CLI_COMMANDS[i];
 		size_t away = distance(name, str_from_c(candidate->name));
 		if (away < least && away < strlen(candidate->name)) {
 			least = away;
@@ -123,6 +126,28 @@ static bool asks_for_help(int argc, char **argv)
 	return false;
 }
 
+/* The call that is left behind the verb. */
+static int run_verb(cli_call *call)
+{
+	char message[256];
+	buf names;
+	for (const cli_verb *verb = call->command->verbs; verb->name != NULL; verb++) {
+		if (call->argc > 1 && strcmp(call->argv[1], verb->name) == 0) {
+			call->argc--;
+			call->argv++;
+			return verb->run(call);
+		}
+	}
+	buf_init(&names, sizeof message);
+	for (const cli_verb *verb = call->command->verbs; verb->name != NULL; verb++) {
+		const char *gap = verb == call->command->verbs ? "" : verb[1].name != NULL ? ", " : " or ";
+		buf_printf(&names, "%s%s", gap, verb->name);
+	}
+	snprintf(message, sizeof message, "say first what to do: %.*s", STR_ARG(buf_str(&names)));
+	buf_dispose(&names);
+	return cli_fail(call, CLI_USAGE, message);
+}
+
 int cli_main(int argc, char **argv, char *const *environment)
 {
 	if (argc < 2) {
@@ -144,7 +169,7 @@ int cli_main(int argc, char **argv, char *const *environment)
 		return show_help(name);
 	}
 	cli_call call = {.command = command, .argc = argc - 1, .argv = argv + 1, .environment = environment};
-	return command->run(&call);
+	return command->run != NULL ? command->run(&call) : run_verb(&call);
 }
 
 int cli_fail(const cli_call *call, int status, const char *message)

@@ -26,31 +26,60 @@ typedef struct cli_call {
 	char *const *environment;
 } cli_call;
 
+/* One of the things that a command can do, named by its first argument: the `create` of `topic create`. */
+typedef struct cli_verb {
+	const char *name;
+	int (*run)(cli_call *call); /* argv[0] is the verb; returns the exit status */
+} cli_verb;
+
 struct cli_command {
 	const char *name;
 	const char *summary;        /* for the list: lower case, no full stop */
 	const char *help;           /* what --help prints: synopsis, options, an example */
-	int (*run)(cli_call *call); /* returns the exit status */
+	int (*run)(cli_call *call); /* returns the exit status; NULL = the command is a choice of verbs */
+	const cli_verb *verbs;      /* up to one without a name */
 };
 
 extern const cli_command CLI_BENCH;
+extern const cli_command CLI_BENCHMARK;
+extern const cli_command CLI_COMPLETIONS;
 extern const cli_command CLI_CONFIG;
+extern const cli_command CLI_CONSUME;
+extern const cli_command CLI_CONSUMER;
 extern const cli_command CLI_DEV;
+extern const cli_command CLI_GROUP;
 extern const cli_command CLI_KEY;
 extern const cli_command CLI_MIGRATE;
+extern const cli_command CLI_PARTITION;
+extern const cli_command CLI_PRODUCE;
+extern const cli_command CLI_PROFILE;
 extern const cli_command CLI_SERVE;
+extern const cli_command CLI_TAIL;
 extern const cli_command CLI_TENANT;
 extern const cli_command CLI_TOKEN;
+extern const cli_command CLI_TOPIC;
 extern const cli_command CLI_VERSION;
+
+extern const cli_command *const CLI_COMMANDS[]; /* all of them, then NULL */
 
 /* The whole program: argv as from main(). Returns the exit status. */
 int cli_main(int argc, char **argv, char *const *environment);
 
-/* An option of a command: `--name VALUE` or `--name=VALUE` sets *value, `--name` alone sets *flag. One of the two is
- * NULL. */
+enum { CLI_LIST_MAX = 1024 };
+
+/* The values of an option that may be given several times. */
+typedef struct cli_list {
+	size_t count;
+	const char *values[CLI_LIST_MAX];
+} cli_list;
+
+/* An option of a command: `--name VALUE` or `--name=VALUE` sets *value, or adds to *list; `--name` alone sets *flag.
+ * One of the three is not NULL. With a letter, `-x VALUE`, `-xVALUE` and `-x` are the same; flags may share a dash. */
 typedef struct cli_option {
 	const char *name; /* without dashes: "data" */
+	char letter;      /* 0 = none */
 	const char **value;
+	cli_list *list;
 	bool *flag;
 } cli_option;
 

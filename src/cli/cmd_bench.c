@@ -88,26 +88,26 @@ static int run(cli_call *call)
 	buf out;
 	arguments a = {0};
 	bench_options o = bench_options_default();
-	const cli_option options[] = {{"url", &a.url, NULL},
-								  {"api-key", &a.api_key, NULL},
-								  {"peer-url", &a.peer_url, NULL},
-								  {"database-url", &a.database_url, NULL},
-								  {"server-pid", &a.server_pid, NULL},
-								  {"only", &a.only, NULL},
-								  {"seconds", &a.seconds, NULL},
-								  {"value-bytes", &a.value_bytes, NULL},
-								  {"key-bytes", &a.key_bytes, NULL},
-								  {"batch-connections", &a.batch_connections, NULL},
-								  {"readers", &a.readers, NULL},
-								  {"watchers", &a.watchers, NULL},
-								  {"long", &a.long_millions, NULL},
-								  {"long-minutes", &a.long_minutes, NULL},
-								  {"pgbench", &a.pgbench, NULL},
-								  {"random-values", NULL, &a.random_values},
-								  {"keep-topics", NULL, &a.keeps_topics},
-								  {"strict", NULL, &a.is_strict},
-								  {"json", NULL, &a.as_json},
-								  {"markdown", NULL, &a.as_markdown}};
+	const cli_option options[] = {{.name = "url", .value = &a.url},
+								  {.name = "api-key", .value = &a.api_key},
+								  {.name = "peer-url", .value = &a.peer_url},
+								  {.name = "database-url", .value = &a.database_url},
+								  {.name = "server-pid", .value = &a.server_pid},
+								  {.name = "only", .value = &a.only},
+								  {.name = "seconds", .value = &a.seconds},
+								  {.name = "value-bytes", .value = &a.value_bytes},
+								  {.name = "key-bytes", .value = &a.key_bytes},
+								  {.name = "batch-connections", .value = &a.batch_connections},
+								  {.name = "readers", .value = &a.readers},
+								  {.name = "watchers", .value = &a.watchers},
+								  {.name = "long", .value = &a.long_millions},
+								  {.name = "long-minutes", .value = &a.long_minutes},
+								  {.name = "pgbench", .value = &a.pgbench},
+								  {.name = "random-values", .flag = &a.random_values},
+								  {.name = "keep-topics", .flag = &a.keeps_topics},
+								  {.name = "strict", .flag = &a.is_strict},
+								  {.name = "json", .flag = &a.as_json},
+								  {.name = "markdown", .flag = &a.as_markdown}};
 
 	buf_init(&out, REPORT_BYTES_MAX);
 	if (!cli_parse(call, options, sizeof options / sizeof options[0], NULL, NULL, &e) || !take_arguments(&a, &o, &e)) {
@@ -144,10 +144,11 @@ const cli_command CLI_BENCH = {
 		"  batch    produce, 1000 records per request, one partition, against appends of 1000 through libpq\n"
 		"  consume  read from the start, 1000 a page, with one reader and with several\n"
 		"  watch    from produce to SSE event, with 1, 100 and 1000 watchers\n"
-		"  topics   write 100 records a request from 16 writers, and read 1, 256 and 1000 records, over /v0\n"
+		"  topics   write 1 and 100 records a request, read 1, 256 and 1000 of them, and watch, over /v0\n"
 		"  queue    claim and acknowledge jobs, 50 workers, one and ten at a time\n"
 		"  idle     memory of a server with many idle SSE watchers\n"
 		"  durable  durable streams: append, read, event streams; against the server at --peer-url\n"
+		"  httpmq   httpmq: publish, deliver, acknowledge\n"
 		"  workers  from produce on one worker to SSE events on others; starts its own (as does keys)\n"
 		"  keys     produce with an API key, among ten thousand, against the same without\n"
 		"  long     produce and consume before and after a long mixed load (only with --long)\n\n"

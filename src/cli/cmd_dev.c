@@ -4,8 +4,7 @@
 #include "cli/service.h"
 
 /* The ports that the clients of each dialect expect; every port serves every dialect. */
-#define DEV_LISTEN     "127.0.0.1:5470,127.0.0.1:4000,127.0.0.1:4437,127.0.0.1:3000,127.0.0.1:3001"
-#define DEFAULT_LISTEN "127.0.0.1:5470"
+#define DEV_LISTEN "127.0.0.1:5470,127.0.0.1:4000,127.0.0.1:4437,127.0.0.1:3000,127.0.0.1:3001"
 
 typedef struct dev {
 	const char *data;
@@ -59,7 +58,8 @@ static bool keep_database(void *context, err *e)
 
 static bool choose_settings(config *settings, const char *url, err *e)
 {
-	if (str_equal(settings->listen, STR(DEFAULT_LISTEN)) && !config_set(settings, STR("listen"), STR(DEV_LISTEN), e)) {
+	bool is_usual = settings->listen.len == 0 || config_is_default(settings, STR("listen"));
+	if (is_usual && !config_set(settings, STR("listen"), STR(DEV_LISTEN), e)) {
 		return false;
 	}
 	/* What runs on this machine is called on this machine. */
@@ -75,10 +75,9 @@ static int run(cli_call *call)
 	int status = CLI_FAILED;
 	config *settings = NULL;
 	dev d = {.data = POSTGRES_DIRECTORY};
-	const char *port_file = NULL;
 	err e = {0};
-	const cli_option options[] = {{"data", &d.data, NULL}, {"port-file", &port_file, NULL}};
-	if (!cli_parse(call, options, 2, &settings, NULL, &e)) {
+	const cli_option options[] = {{.name = "data", .value = &d.data}};
+	if (!cli_parse(call, options, 1, &settings, NULL, &e)) {
 		status = cli_fail(call, CLI_USAGE, e.message);
 		goto out;
 	}
@@ -89,7 +88,7 @@ static int run(cli_call *call)
 		goto out;
 	}
 	const service_options service = {
-		.config = settings, .port_file = port_file, .on_ready = print_welcome, .keep = keep_database, .context = &d};
+		.config = settings, .on_ready = print_welcome, .keep = keep_database, .context = &d};
 	status = service_run(&service, &e) ? CLI_OK : cli_fail(call, CLI_FAILED, e.message);
 out:
 	postgres_stop(d.database);

@@ -257,10 +257,11 @@ static int run(cli_call *call)
 	err e;
 	char actor[CLI_ACTOR_MAX];
 	key_call k = {.call = call, .by = cli_database_actor(actor)};
-	const cli_option options[OPTION_COUNT] = {{"tenant", &k.tenant, NULL},   {"name", &k.name, NULL},
-											  {"scopes", &k.scopes, NULL},   {"prefix", &k.prefix, NULL},
-											  {"expires", &k.expires, NULL}, {"overlap", &k.overlap, NULL},
-											  {"json", NULL, &k.as_json}};
+	const cli_option options[OPTION_COUNT] = {
+		{.name = "tenant", .value = &k.tenant},   {.name = "name", .value = &k.name},
+		{.name = "scopes", .value = &k.scopes},   {.name = "prefix", .value = &k.prefix},
+		{.name = "expires", .value = &k.expires}, {.name = "overlap", .value = &k.overlap},
+		{.name = "json", .flag = &k.as_json}};
 
 	buf_init(&k.out, OUTPUT_MAX_BYTES);
 	if (!cli_parse(call, options, OPTION_COUNT, &settings, &positional_count, &e) ||

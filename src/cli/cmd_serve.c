@@ -4,15 +4,13 @@ static int run(cli_call *call)
 {
 	int status = CLI_FAILED;
 	config *settings = NULL;
-	const char *port_file = NULL;
 	err e = {0};
-	const cli_option options[] = {{"port-file", &port_file, NULL}};
-	if (!cli_parse(call, options, 1, &settings, NULL, &e)) {
+	if (!cli_parse(call, NULL, 0, &settings, NULL, &e)) {
 		status = cli_fail(call, CLI_USAGE, e.message);
 		goto out;
 	}
 	service_block_signals();
-	service_options service = {.config = settings, .port_file = port_file};
+	const service_options service = {.config = settings};
 	status = service_run(&service, &e) ? CLI_OK : cli_fail(call, CLI_FAILED, e.message);
 out:
 	config_free(settings);

@@ -194,8 +194,9 @@ static int run(cli_call *call)
 	err e;
 	char actor[CLI_ACTOR_MAX];
 	tenant_call t = {.call = call, .by = cli_database_actor(actor)};
-	const cli_option options[] = {
-		{"auto-create", &t.auto_create, NULL}, {"limits", &t.limits, NULL}, {"json", NULL, &t.as_json}};
+	const cli_option options[] = {{.name = "auto-create", .value = &t.auto_create},
+								  {.name = "limits", .value = &t.limits},
+								  {.name = "json", .flag = &t.as_json}};
 
 	buf_init(&t.out, OUTPUT_MAX_BYTES);
 	if (!cli_parse(call, options, sizeof options / sizeof options[0], &settings, &positional_count, &e) ||

@@ -82,11 +82,11 @@ static int run(cli_call *call)
 	jwt_grant grant;
 	str prefixes[AUTH_PREFIXES_MAX];
 	buf out;
-	const cli_option options[] = {{"tenant", &t.tenant, NULL},
-								  {"subject", &t.subject, NULL},
-								  {"scopes", &t.scopes, NULL},
-								  {"prefix", &t.prefix, NULL},
-								  {"expires", &t.expires, NULL}};
+	const cli_option options[] = {{.name = "tenant", .value = &t.tenant},
+								  {.name = "subject", .value = &t.subject},
+								  {.name = "scopes", .value = &t.scopes},
+								  {.name = "prefix", .value = &t.prefix},
+								  {.name = "expires", .value = &t.expires}};
 
 	buf_init(&out, OUTPUT_MAX_BYTES);
 	if (!cli_parse(call, options, sizeof options / sizeof options[0], &settings, &positional_count, &e) ||

@@ -37,23 +37,6 @@ static bool refuse(err *e, const argument *a, const char *why)
 	return err_set(e, ERR_INVALID_REQUEST, "option --%.*s %s", STR_ARG(str_take(a->name, OPTION_NAME_MAX)), why);
 }
 
-static bool take_option(const cli_call *call, const cli_option *option, const argument *a, int *at, err *e)
-{
-	if (option->flag != NULL) {
-		if (a->has_value) {
-			return refuse(e, a, "takes no value");
-		}
-		*option->flag = true;
-		return true;
-	}
-	const char *value = take_value(call, a, at);
-	if (value == NULL) {
-		return refuse(e, a, "needs a value");
-	}
-	*option->value = value;
-	return true;
-}
-
 /* The setting that an option's name stands for; its spelling goes into `space`. */
 static bool find_setting(str name, char space[OPTION_NAME_MAX], str *key, bool *is_switch)
 {
@@ -78,6 +61,33 @@ typedef struct pass {
 	int positional_count;
 	bool is_last;
 } pass;
+
+static bool take_option(const pass *p, const cli_option *option, const argument *a, int *at, err *e)
+{
+	if (option->flag != NULL) {
+		if (a->has_value) {
+			return refuse(e, a, "takes no value");
+		}
+		*option->flag = true;
+		return true;
+	}
+	const char *value = take_value(p->call, a, at);
+	if (value == NULL) {
+		return refuse(e, a, "needs a value");
+	}
+	if (option->list == NULL) {
+		*option->value = value;
+		return true;
+	}
+	if (!p->is_last) {
+		return true;
+	}
+	if (option->list->count == CLI_LIST_MAX) {
+		return refuse(e, a, "is given too often");
+	}
+	option->list->values[option->list->count++] = value;
+	return true;
+}
 
 static bool take_setting(pass *p, const argument *a, int *at, err *e)
 {
@@ -106,17 +116,52 @@ static bool take_argument(pass *p, int *at, err *e)
 
 	for (size_t i = 0; i < p->option_count; i++) {
 		if (str_equal(a.name, str_from_c(p->options[i].name))) {
-			return take_option(p->call, &p->options[i], &a, at, e);
+			return take_option(p, &p->options[i], &a, at, e);
 		}
 	}
 	if (!p->has_settings) {
 		return refuse(e, &a, "is not known");
 	}
 	if (str_equal(a.name, STR("config"))) {
-		const cli_option file = {"config", &p->config_path, NULL};
-		return take_option(p->call, &file, &a, at, e);
+		const cli_option file = {.name = "config", .value = &p->config_path};
+		return take_option(p, &file, &a, at, e);
 	}
 	return take_setting(p, &a, at, e);
+}
+
+static const cli_option *find_letter(const pass *p, char letter)
+{
+	for (size_t i = 0; i < p->option_count; i++) {
+		if (p->options[i].letter == letter) {
+			return &p->options[i];
+		}
+	}
+	return NULL;
+}
+
+/* One argument that begins with a single dash: flags, and at its end perhaps an option with its value. */
+static bool take_letters(pass *p, int *at, err *e)
+{
+	const char *text = p->call->argv[*at];
+
+	for (const char *letter = text + 1; *letter != '\0'; letter++) {
+		const cli_option *option = find_letter(p, *letter);
+		if (option == NULL) {
+			return err_set(e, ERR_INVALID_REQUEST, "option -%c is not known", *letter);
+		}
+		argument a = {.name = str_from_c(option->name)};
+		if (option->flag == NULL && letter[1] != '\0') {
+			a.value = str_from_c(letter + 1);
+			a.has_value = true;
+		}
+		if (!take_option(p, option, &a, at, e)) {
+			return false;
+		}
+		if (option->flag == NULL) {
+			break;
+		}
+	}
+	return true;
 }
 
 static bool walk(pass *p, err *e)
@@ -131,9 +176,7 @@ static bool walk(pass *p, err *e)
 			}
 		} else if (strcmp(text, "--") == 0) {
 			is_over = true;
-		} else if (text[1] != '-') {
-			return err_set(e, ERR_INVALID_REQUEST, "there is no option %.64s; options begin with two dashes", text);
-		} else if (!take_argument(p, &i, e)) {
+		} else if (!(text[1] == '-' ? take_argument(p, &i, e) : take_letters(p, &i, e))) {
 			return false;
 		}
 	}

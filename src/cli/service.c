@@ -12,13 +12,14 @@
 #include "auth/auth.h"
 #include "auth/guard.h"
 #include "auth/jwt.h"
+#include "auth/listed.h"
 #include "base/clock.h"
 #include "base/timer.h"
 #include "db/migrate.h"
 #include "db/pool.h"
 #include "http/server.h"
 
-enum { LISTEN_MAX = 32, TIMERS_MAX = 200000, DATABASE_WAIT_MS = 500, KEEP_INTERVAL_MS = 1000 };
+enum { LISTEN_MAX = 32, PATH_BYTES_MAX = 4096, TIMERS_MAX = 200000, DATABASE_WAIT_MS = 500, KEEP_INTERVAL_MS = 1000 };
 
 typedef struct service {
 	const service_options *options;
@@ -28,12 +29,14 @@ typedef struct service {
 	timer *timer;
 	db_pool *pool;
 	auth_jwt *jwt;
+	auth_listed *listed;
 	auth *auth;
 	log_engine *engine;
 	api api;
 	http_server *http;
-	str listen[LISTEN_MAX];
+	str listen[LISTEN_MAX]; /* those with TLS last */
 	size_t listen_count;
+	size_t tls_listen_count; /* of them */
 	const http_dialect *dialects[API_DIALECTS_MAX];
 	size_t dialect_count;
 } service;
@@ -142,18 +145,45 @@ static bool prepare_schema(service *s, err *e)
 	}
 }
 
-static bool split_listen(service *s, err *e)
+static bool split_listen(service *s, const char *setting, str rest, err *e)
 {
-	str rest = s->config->listen;
-	for (bool has_more = true; has_more;) {
+	for (bool has_more = rest.len > 0; has_more;) {
 		str address;
 		has_more = str_split(rest, ',', &address, &rest);
 		address = str_trim(address);
 		if (address.len == 0 || s->listen_count == LISTEN_MAX) {
 			return err_set(e, ERR_INVALID_REQUEST,
-						   "listen: give 1 to %d addresses like 127.0.0.1:5470, comma-separated", LISTEN_MAX);
+						   "%s: give addresses like 127.0.0.1:5470, comma-separated; at most %d in all", setting,
+						   LISTEN_MAX);
 		}
 		s->listen[s->listen_count++] = address;
+	}
+	return true;
+}
+
+static bool choose_listeners(service *s, err *e)
+{
+	const config *c = s->config;
+	if (!split_listen(s, "listen", c->listen, e)) {
+		return false;
+	}
+	size_t plain_count = s->listen_count;
+	if (!split_listen(s, "tls_listen", c->tls_listen, e)) {
+		return false;
+	}
+	s->tls_listen_count = s->listen_count - plain_count;
+	bool has_both_files = c->tls_certificate_file.len > 0 && c->tls_key_file.len > 0;
+	bool has_a_file = c->tls_certificate_file.len > 0 || c->tls_key_file.len > 0;
+	if (s->listen_count == 0) {
+		return err_set(e, ERR_INVALID_REQUEST, "nothing to serve on: give listen or tls_listen an address");
+	}
+	if (s->tls_listen_count > 0 && !has_both_files) {
+		return err_set(e, ERR_INVALID_REQUEST, "tls_listen needs tls_certificate_file and tls_key_file");
+	}
+	if (s->tls_listen_count == 0 && has_a_file) {
+		return err_set(
+			e, ERR_INVALID_REQUEST,
+			"tls_certificate_file and tls_key_file are for tls_listen, which is empty: no address would have TLS");
 	}
 	return true;
 }
@@ -211,12 +241,13 @@ static bool start_auth(service *s, err *e)
 	const config *c = s->config;
 	err unknown;
 	const limit_set limits = read_limits(c);
-	if (!start_tokens(s, e)) {
+	if (!start_tokens(s, e) || (c->api_keys.len > 0 && !auth_listed_new(c->api_keys, &s->listed, e))) {
 		return false;
 	}
 	auth_options options = {.pool = s->pool,
 							.cache_ms = (uint32_t)c->credential_cache_ms,
 							.jwt = s->jwt,
+							.listed = s->listed,
 							.limits = &limits,
 							.log = s->log,
 							.metrics = s->metrics};
@@ -274,11 +305,34 @@ static bool start_engine(service *s, err *e)
 	return log_engine_new(&options, &s->engine, e);
 }
 
+/* As many descriptors as the limits of the configuration may need. */
+static void raise_descriptor_limit(service *s)
+{
+	struct rlimit limit;
+	/* With TLS a connection has a pair of sockets besides the client's. */
+	int64_t per_connection = s->tls_listen_count > 0 ? 3 : 1;
+	rlim_t wanted = (rlim_t)(per_connection * s->config->max_connections + s->config->max_streams + 256);
+	if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= wanted) {
+		return;
+	}
+	limit.rlim_cur = limit.rlim_max < wanted ? limit.rlim_max : wanted;
+	if (setrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur < wanted) {
+		SLOG(s->log, SLOG_DEBUG, "service",
+			 "fewer open files are allowed than max_connections and max_streams may need",
+			 F_INT("allowed", limit.rlim_cur), F_INT("wanted", wanted));
+	}
+}
+
 static bool start_http(service *s, err *e)
 {
 	const config *c = s->config;
+	size_t plain_count = s->listen_count - s->tls_listen_count;
 	http_server_options options = {.listen = s->listen,
-								   .listen_count = s->listen_count,
+								   .listen_count = plain_count,
+								   .tls_listen = s->listen + plain_count,
+								   .tls_listen_count = s->tls_listen_count,
+								   .tls_certificate_file = c->tls_certificate_file,
+								   .tls_key_file = c->tls_key_file,
 								   .threads = (uint32_t)c->http_threads,
 								   .stream_threads = (uint32_t)c->stream_threads,
 								   .max_connections = (uint32_t)c->max_connections,
@@ -308,24 +362,9 @@ static bool start_http(service *s, err *e)
 	if (!api_init(&s->api, e)) {
 		return false;
 	}
+	raise_descriptor_limit(s);
 	s->http = http_server_new(&options, e);
 	return s->http != NULL && http_server_start(s->http, e);
-}
-
-/* As many descriptors as the limits of the configuration may need. */
-static void raise_descriptor_limit(service *s)
-{
-	struct rlimit limit;
-	rlim_t wanted = (rlim_t)(s->config->max_connections + s->config->max_streams + 256);
-	if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= wanted) {
-		return;
-	}
-	limit.rlim_cur = limit.rlim_max < wanted ? limit.rlim_max : wanted;
-	if (setrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur < wanted) {
-		SLOG(s->log, SLOG_DEBUG, "service",
-			 "fewer open files are allowed than max_connections and max_streams may need",
-			 F_INT("allowed", limit.rlim_cur), F_INT("wanted", wanted));
-	}
 }
 
 /* ---- ready ---- */
@@ -339,11 +378,14 @@ static str host_of(str address)
 	return at > 1 ? str_take(address, at - 1) : STR("0.0.0.0");
 }
 
-static bool write_port_file(const char *path, const service *s, const uint16_t *ports, err *e)
+static bool write_port_file(const service *s, const uint16_t *ports, err *e)
 {
-	char temporary[4096];
-	int n = snprintf(temporary, sizeof temporary, "%s.new", path);
-	FILE *file = n > 0 && (size_t)n < sizeof temporary ? fopen(temporary, "we") : NULL;
+	char path[PATH_BYTES_MAX];
+	char temporary[PATH_BYTES_MAX];
+	int n = snprintf(path, sizeof path, "%.*s", STR_ARG(s->config->port_file));
+	int m = snprintf(temporary, sizeof temporary, "%.*s.new", STR_ARG(s->config->port_file));
+	bool fits = n > 0 && n < PATH_BYTES_MAX && m < PATH_BYTES_MAX;
+	FILE *file = fits ? fopen(temporary, "we") : NULL;
 	bool ok = file != NULL;
 	for (size_t i = 0; ok && i < s->listen_count; i++) {
 		ok = fprintf(file, "%.*s:%u\n", STR_ARG(host_of(s->listen[i])), (unsigned)ports[i]) > 0;
@@ -352,7 +394,7 @@ static bool write_port_file(const char *path, const service *s, const uint16_t *
 		ok = false;
 	}
 	if (!ok || rename(temporary, path) != 0) {
-		return err_set(e, ERR_UNAVAILABLE, "cannot write the port file %s", path);
+		return err_set(e, ERR_UNAVAILABLE, "cannot write the port file %.*s", STR_ARG(s->config->port_file));
 	}
 	return true;
 }
@@ -362,13 +404,15 @@ static bool announce(service *s, err *e)
 	uint16_t ports[LISTEN_MAX];
 	for (size_t i = 0; i < s->listen_count; i++) {
 		ports[i] = http_server_port(s->http, i);
-		SLOG(s->log, SLOG_INFO, "service", "listening", F_STR("host", host_of(s->listen[i])), F_INT("port", ports[i]));
+		bool is_tls = i >= s->listen_count - s->tls_listen_count;
+		SLOG(s->log, SLOG_INFO, "service", "listening", F_STR("host", host_of(s->listen[i])), F_INT("port", ports[i]),
+			 F_STR("scheme", is_tls ? STR("https") : STR("http")));
 	}
 	if (!auth_is_required(s->auth)) {
 		SLOG(s->log, SLOG_INFO, "service", "development mode: no credential is asked for",
 			 F_STR("auth", s->config->auth));
 	}
-	if (s->options->port_file != NULL && !write_port_file(s->options->port_file, s, ports, e)) {
+	if (s->config->port_file.len > 0 && !write_port_file(s, ports, e)) {
 		return false;
 	}
 	if (s->options->on_ready != NULL) {
@@ -407,6 +451,7 @@ static bool stop(service *s)
 	db_pool_free(s->pool);
 	auth_free(s->auth);
 	auth_jwt_free(s->jwt);
+	auth_listed_free(s->listed);
 	SLOG(s->log, SLOG_INFO, "service", all_done ? "stopped" : "stopped; some connections had to be cut",
 		 F_INT("pid", getpid()));
 	if (s->metrics != NULL) {
@@ -427,8 +472,7 @@ bool service_run(const service_options *options, err *e)
 		err_set(e, ERR_NO_MEMORY, "out of memory");
 		goto out;
 	}
-	raise_descriptor_limit(&s);
-	ok = split_listen(&s, e) && api_dialects(s.config->dialects, s.dialects, &s.dialect_count, e) &&
+	ok = choose_listeners(&s, e) && api_dialects(s.config->dialects, s.dialects, &s.dialect_count, e) &&
 		 start_database(&s, e) && start_auth(&s, e) && start_engine(&s, e) && start_http(&s, e) && announce(&s, e);
 	if (ok) {
 		while (ok && !stop_was_asked(s.options->keep != NULL ? KEEP_INTERVAL_MS : -1)) {

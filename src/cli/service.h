@@ -16,7 +16,6 @@
 
 typedef struct service_options {
 	const config *config;
-	const char *port_file; /* host:port of each listener, a line each, is written there when all is ready; or NULL */
 	/* Called once when requests are answered; the ports are those really bound, in the order of the listen setting. */
 	void (*on_ready)(void *context, const uint16_t *ports, size_t count);
 	/* Called every second while serving or waiting for the database; false ends the service. NULL: nothing to do. */

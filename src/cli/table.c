@@ -4,8 +4,8 @@
 
 enum { TABLE_MAX_BYTES = 64 << 20 };
 
-/* UTF-8: every byte that does not continue a character begins one. */
-static size_t count_characters(str text)
+/* Every byte that does not continue a character begins one. */
+size_t table_characters(str text)
 {
 	size_t count = 0;
 	for (size_t i = 0; i < text.len; i++) {
@@ -35,7 +35,7 @@ void table_add(table *t, str cell)
 {
 	str shown = cell.len > 0 ? cell : STR("-");
 	size_t *width = &t->widths[t->cells % t->columns];
-	size_t characters = count_characters(shown);
+	size_t characters = table_characters(shown);
 	*width = characters > *width ? characters : *width;
 	for (size_t i = 0; i < shown.len; i++) {
 		buf_append_byte(&t->texts, (unsigned char)shown.ptr[i] < 0x20 ? ' ' : shown.ptr[i]);
@@ -56,7 +56,7 @@ void table_print(const table *t, buf *out)
 		size_t column = i % t->columns;
 		bool is_last = column + 1 == t->columns;
 		buf_append_str(out, cell);
-		for (size_t n = count_characters(cell); !is_last && n < t->widths[column] + 2; n++) {
+		for (size_t n = table_characters(cell); !is_last && n < t->widths[column] + 2; n++) {
 			buf_append_byte(out, ' ');
 		}
 		if (is_last) {

@@ -26,4 +26,7 @@ void table_dispose(table *t);
 void table_add(table *t, str cell);
 void table_print(const table *t, buf *out);
 
+/* How many columns a UTF-8 text takes, when no character is wide. */
+size_t table_characters(str text);
+
 #endif

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "config/alias.h"
 #include "config/table.h"
 
 enum { CONFIG_TEXTS_MAX = 1 << 20, CONFIG_FILE_MAX = 1 << 20, CONFIG_QUOTE_MAX = 80 };
@@ -261,26 +262,45 @@ static const config_key *key_of_variable(str variable)
 	return find_key((str){name, variable.len});
 }
 
-static bool read_environment(config *c, char *const *environment, err *e)
+static const config_key *key_of_alias(str variable)
+{
+	str name = config_alias_find(variable);
+	return name.len > 0 ? find_key(name) : NULL;
+}
+
+static bool set_from_variable(config *c, const config_key *key, str variable, str value, err *e)
+{
+	place at = {.source = CONFIG_ENVIRONMENT};
+	snprintf(at.text, sizeof at.text, "environment variable %.*s", STR_ARG(variable));
+	return set_value(c, key, str_trim(value), &at, e);
+}
+
+static bool read_variables(config *c, char *const *environment, const config_key *(*key_of)(str variable), err *e)
 {
 	for (; environment != NULL && *environment != NULL; environment++) {
-		place at = {.source = CONFIG_ENVIRONMENT};
 		str variable;
 		str value;
 
 		if (!str_split(str_from_c(*environment), '=', &variable, &value)) {
 			continue;
 		}
-		const config_key *key = key_of_variable(variable);
-		if (key == NULL) {
-			continue;
-		}
-		snprintf(at.text, sizeof at.text, "environment variable %.*s", STR_ARG(variable));
-		if (!set_value(c, key, str_trim(value), &at, e)) {
+		const config_key *key = key_of(variable);
+		if (key != NULL && !set_from_variable(c, key, variable, value, e)) {
 			return false;
 		}
 	}
 	return true;
+}
+
+/* What other names say first, so that a setting's own variable wins. */
+static bool read_environment(config *c, char *const *environment, err *e)
+{
+	char listen[CONFIG_ALIAS_LISTEN_BYTES];
+	if (config_alias_listen(environment, listen) &&
+		!set_from_variable(c, find_key(STR("listen")), STR("TOPICS_HOST"), str_from_c(listen), e)) {
+		return false;
+	}
+	return read_variables(c, environment, key_of_alias, e) && read_variables(c, environment, key_of_variable, e);
 }
 
 bool config_load(const char *path, char *const *environment, config **out, err *e)

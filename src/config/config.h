@@ -3,8 +3,8 @@
  *
  * A setting is a line `key = value` of the file ('#' at the beginning of a line or after a blank starts a comment), or
  * the environment variable TIDEGATE_<KEY> in upper case, which wins over the file; the command line wins over both
- * (config_set). A key may stand in the file once; variables of other names are left alone. config/keys.h has the one
- * table of keys: name, kind, default, range, help. config/tidegate.conf and docs/configuration.md list each of them;
+ * (config_set). A key may stand in the file once; variables of other names are left alone, but for those of
+ * config/alias. config/keys.h has the one table of keys: name, kind, default, range, help. config/tidegate.conf and docs/configuration.md list each of them;
  * tests compare.
  *
  * Owns     every text in it, until config_free().

@@ -13,9 +13,15 @@
 #define CONFIG_KEYS(X) \
 	X(TEXT, database_url, "", "Postgres connection string or URI; several hosts and target_session_attrs are fine") \
 	X(TEXT, listen, "127.0.0.1:5470", "addresses to serve on, comma-separated; port 0 takes any free port") \
+	X(TEXT, tls_listen, "", "addresses to serve on with TLS, comma-separated; empty: none") \
+	X(TEXT, tls_certificate_file, "", "the certificate for tls_listen in PEM, then those between it and a root; read again when it changes") \
+	X(TEXT, tls_key_file, "", "its private key in PEM, without a passphrase; read again when it changes") \
+	X(TEXT, port_file, "", "host:port of each listener is written to this file, a line each, once requests are answered; empty: nowhere") \
 	X(TEXT, dialects, "all", "dialects to serve, comma-separated: all, streaming, topics, durable, httpmq, httpmq-management, httpmq-dataplane, admin") \
 	X(CHOICE, auth, "auto", "auto|required|off", "auto: required as soon as one API key exists; off: every caller is the default tenant") \
+	X(TEXT, api_keys, "", "API keys of the tenant default besides those in the database: secret[:scopes[:prefixes]],…, scopes joined by +, prefixes by |; this worker alone knows them") \
 	X(SWITCH, allow_public_without_auth, false, "serve on a non-loopback address although no credential is asked for") \
+	X(SWITCH, probe_auth, false, "/healthz, /readyz, /v0/health and /v0/ready ask for a credential too") \
 	X(NUMBER, credential_cache_ms, 10000, 0, 600000, "how long a verified key is trusted without a look at the database; revocation is pushed anyway") \
 	X(TEXT, jwt_keys, "", "files with the keys that sign JSON Web Tokens, comma-separated: *.json a JWK set, *.secret a shared secret, else PEM; empty: no tokens") \
 	X(TEXT, jwt_issuer, "", "the `iss` that tokens must have; empty: any") \
@@ -83,6 +89,7 @@
 	X(NUMBER, topics_max_node_bytes, 128, 1, 1024, "/v0: a node's name; beyond, 400") \
 	X(NUMBER, topics_max_inflight_per_key, 1000, 0, 1000000, "/v0: requests of one key that one worker answers at a time; beyond, 429; 0 = no limit") \
 	X(NUMBER, topics_max_limit, 1000, 1, 10000, "/v0: records of one diff; a larger limit counts as this one") \
+	X(NUMBER, topics_max_claim, 1000, 1, 1000, "/v0: jobs of one claim or work stream, more counts as this; jobs named by one ack, nack or extend; beyond, 400") \
 	X(NUMBER, topics_max_watch_topics, 256, 1, 10000, "/v0: topics of one watch session or WebSocket; beyond, 400") \
 	X(NUMBER, topics_max_watch_sessions, 10000, 0, 10000000, "/v0: watch sessions of a tenant; beyond, 429; 0 = no limit") \
 	X(NUMBER, topics_watch_session_ttl_ms, 300000, 1000, 86400000, "/v0: a watch session without a stream is forgotten after this") \

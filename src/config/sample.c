@@ -137,6 +137,17 @@ static void write_masked_url(buf *out, str url)
 	buf_append_str(out, url);
 }
 
+static void write_text(buf *out, const config_key *key, str value)
+{
+	if (str_ends_with(str_from_c(key->name), STR("_url"))) {
+		write_masked_url(out, value);
+	} else if (str_equal(str_from_c(key->name), STR("api_keys"))) {
+		buf_append_str(out, value.len > 0 ? STR("***") : value);
+	} else {
+		buf_append_str(out, value);
+	}
+}
+
 static void write_value(buf *out, const config *c, const config_key *key)
 {
 	const void *value = (const char *)c + key->place;
@@ -144,11 +155,7 @@ static void write_value(buf *out, const config *c, const config_key *key)
 	switch (key->kind) {
 	case CONFIG_KIND_TEXT:
 	case CONFIG_KIND_CHOICE:
-		if (str_ends_with(str_from_c(key->name), STR("_url"))) {
-			write_masked_url(out, *(const str *)value);
-		} else {
-			buf_append_str(out, *(const str *)value);
-		}
+		write_text(out, key, *(const str *)value);
 		break;
 	case CONFIG_KIND_NUMBER:
 		buf_append_i64(out, *(const int64_t *)value);

@@ -17,23 +17,21 @@ enum {
 	LISTENERS_MAX = 32,
 	EVENTS_MAX = 128,
 	ACCEPTS_PER_TURN = 64, /* of one listener, then the others have their turn */
-	PREFACE_BYTES = 24,
 	REFUSAL_LINGER_MS = 1000,
 	PAUSE_MS = 100, /* without descriptors */
 };
 
-static const char PREFACE[] = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
-
-#define REFUSAL_BODY                                                                                                   \
+#define REFUSAL(status, length, body)                                                                                  \
+	"HTTP/1.1 " status "\r\nContent-Type: application/json\r\nContent-Length: " length                                 \
+	"\r\nConnection: close\r\n\r\n" body
+#define FULL_BODY                                                                                                      \
 	"{\"error\":{\"code\":\"unavailable\",\"message\":\"the server has too many connections; try again shortly\"}}"
+#define PLAIN_BODY "{\"error\":{\"code\":\"invalid_request\",\"message\":\"this port speaks TLS; use https\"}}"
 
-static const char REFUSAL[] = "HTTP/1.1 503 Service Unavailable\r\n"
-							  "Content-Type: application/json\r\n"
-							  "Content-Length: 99\r\n"
-							  "Retry-After: 1\r\n"
-							  "Connection: close\r\n"
-							  "\r\n" REFUSAL_BODY;
-_Static_assert(sizeof REFUSAL_BODY - 1 == 99, "the Content-Length above");
+static const char FULL[] = REFUSAL("503 Service Unavailable\r\nRetry-After: 1", "99", FULL_BODY);
+static const char PLAIN[] = REFUSAL("400 Bad Request", "80", PLAIN_BODY);
+_Static_assert(sizeof FULL_BODY - 1 == 99, "the Content-Length above");
+_Static_assert(sizeof PLAIN_BODY - 1 == 80, "the Content-Length above");
 
 typedef enum pending_kind { PENDING_LISTENER, PENDING_WAKE, PENDING_SILENT, PENDING_REFUSED } pending_kind;
 
@@ -44,8 +42,8 @@ typedef struct pending {
 	struct pending *next;
 	struct pending *prev;
 	int64_t deadline_ms;
-	struct sockaddr_storage address;
-	socklen_t address_len;
+	bool is_tls; /* LISTENER and SILENT */
+	peer from;   /* SILENT */
 } pending;
 
 typedef struct pending_list {
@@ -119,49 +117,7 @@ static void give_up(acceptor *a, pending_list *list, pending *p)
 	server_connection_closed(a->options.server);
 }
 
-/* ---- telling protocols apart ---- */
-
-typedef enum peek { PEEK_NOTHING, PEEK_GONE, PEEK_HTTP1, PEEK_HTTP2 } peek;
-
-static peek peek_at(int fd)
-{
-	char bytes[PREFACE_BYTES];
-	ssize_t got = recv(fd, bytes, sizeof bytes, MSG_PEEK | MSG_DONTWAIT);
-	if (got < 0) {
-		return errno == EAGAIN || errno == EINTR ? PEEK_NOTHING : PEEK_GONE;
-	}
-	if (got == 0) {
-		return PEEK_GONE;
-	}
-	if (memcmp(bytes, PREFACE, (size_t)got) != 0) {
-		return PEEK_HTTP1;
-	}
-	/* "PR…" alone may still become either. */
-	return got == PREFACE_BYTES ? PEEK_HTTP2 : PEEK_NOTHING;
-}
-
-/* True when the connection was handed over or closed. */
-static bool settle(acceptor *a, int fd, const struct sockaddr_storage *address, socklen_t address_len)
-{
-	acceptor_protocol protocol = PROTOCOL_HTTP1;
-	switch (peek_at(fd)) {
-	case PEEK_NOTHING:
-		return false;
-	case PEEK_GONE:
-		close(fd);
-		server_connection_closed(a->options.server);
-		return true;
-	case PEEK_HTTP1:
-		break;
-	case PEEK_HTTP2:
-		protocol = PROTOCOL_HTTP2;
-		break;
-	}
-	a->options.take[protocol](a->options.server, fd, (const struct sockaddr *)address, address_len);
-	return true;
-}
-
-/* ---- accepting ---- */
+/* ---- waiting, and turning away ---- */
 
 static pending *keep(acceptor *a, pending_kind kind, int fd, int64_t deadline_ms)
 {
@@ -179,14 +135,15 @@ static pending *keep(acceptor *a, pending_kind kind, int fd, int64_t deadline_ms
 	return p;
 }
 
-static void refuse(acceptor *a, int fd, int64_t now_ms)
+/* Answers without having read, and stays for a moment: closing with unread bytes would reset the connection under the
+ * answer. */
+static void refuse(acceptor *a, int fd, str answer)
 {
-	metric_add(a->options.server->stats.refused[REFUSED_CONNECTIONS], 1);
-	(void)!send(fd, REFUSAL, sizeof REFUSAL - 1, MSG_NOSIGNAL | MSG_DONTWAIT);
+	(void)!send(fd, answer.ptr, answer.len, MSG_NOSIGNAL | MSG_DONTWAIT);
 	shutdown(fd, SHUT_WR);
 	drop_input(fd);
-	/* Closing with unread bytes would reset the connection under the answer. */
-	pending *p = a->refused.count < REFUSALS_MAX ? keep(a, PENDING_REFUSED, fd, now_ms + REFUSAL_LINGER_MS) : NULL;
+	int64_t until_ms = clock_now_ms() + REFUSAL_LINGER_MS;
+	pending *p = a->refused.count < REFUSALS_MAX ? keep(a, PENDING_REFUSED, fd, until_ms) : NULL;
 	if (p != NULL) {
 		list_append(&a->refused, p);
 	} else {
@@ -195,14 +152,48 @@ static void refuse(acceptor *a, int fd, int64_t now_ms)
 	}
 }
 
-static void welcome(acceptor *a, int fd, const struct sockaddr_storage *address, socklen_t address_len, int64_t now_ms)
+/* ---- telling protocols apart ---- */
+
+/* True when the connection was handed over or turned away. */
+static bool settle(acceptor *a, int fd, peer from, bool is_tls)
+{
+	http_server *server = a->options.server;
+	char bytes[PROTOCOL_PREFIX_BYTES];
+	ssize_t got = recv(fd, bytes, sizeof bytes, MSG_PEEK | MSG_DONTWAIT);
+	if (got < 0 && (errno == EAGAIN || errno == EINTR)) {
+		return false;
+	}
+	if (got <= 0) {
+		close(fd);
+		server_connection_closed(server);
+		return true;
+	}
+	protocol spoken = protocol_tell((str){bytes, (size_t)got});
+	if (spoken == PROTOCOL_UNDECIDED) {
+		return false;
+	}
+	if (is_tls && spoken != PROTOCOL_TLS) {
+		metric_add(server->stats.refused[REFUSED_MALFORMED], 1);
+		refuse(a, fd, (str){PLAIN, sizeof PLAIN - 1});
+	} else {
+		/* TLS where none is expected is a malformed request. */
+		server_take(server, !is_tls && spoken == PROTOCOL_TLS ? PROTOCOL_HTTP1 : spoken, fd, from);
+	}
+	return true;
+}
+
+/* ---- accepting ---- */
+
+static void welcome(acceptor *a, int fd, peer from, bool is_tls, int64_t now_ms)
 {
 	http_server *server = a->options.server;
 	if (!server_connection_opened(server)) {
-		refuse(a, fd, now_ms);
+		metric_add(server->stats.refused[REFUSED_CONNECTIONS], 1);
+		/* Who expects TLS would not understand the words. */
+		refuse(a, fd, is_tls ? STR("") : (str){FULL, sizeof FULL - 1});
 		return;
 	}
-	if (settle(a, fd, address, address_len)) {
+	if (settle(a, fd, from, is_tls)) {
 		return;
 	}
 	pending *p = keep(a, PENDING_SILENT, fd, now_ms + server->options.header_timeout_ms);
@@ -211,8 +202,8 @@ static void welcome(acceptor *a, int fd, const struct sockaddr_storage *address,
 		server_connection_closed(server);
 		return;
 	}
-	p->address = *address;
-	p->address_len = address_len;
+	p->from = from;
+	p->is_tls = is_tls;
 	list_append(&a->silent, p);
 }
 
@@ -231,7 +222,9 @@ static void accept_some(acceptor *a, const pending *listener, int64_t now_ms)
 		socklen_t address_len = sizeof address;
 		int fd = accept4(listener->fd, (struct sockaddr *)&address, &address_len, SOCK_NONBLOCK | SOCK_CLOEXEC);
 		if (fd >= 0) {
-			welcome(a, fd, &address, address_len, now_ms);
+			peer from;
+			peer_set(&from, (const struct sockaddr *)&address);
+			welcome(a, fd, from, listener->is_tls, now_ms);
 			continue;
 		}
 		if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
@@ -263,7 +256,7 @@ static void handle(acceptor *a, pending *p, uint32_t events, int64_t now_ms)
 		break;
 	case PENDING_SILENT:
 		epoll_ctl(a->epoll_fd, EPOLL_CTL_DEL, p->fd, NULL);
-		if (settle(a, p->fd, &p->address, p->address_len)) {
+		if (settle(a, p->fd, p->from, p->is_tls)) {
 			list_remove(&a->silent, p);
 			free(p);
 		} else {
@@ -357,7 +350,7 @@ static void *run(void *context)
 
 /* ---- listening ---- */
 
-bool acceptor_listen(acceptor *a, str address, err *e)
+bool acceptor_listen(acceptor *a, str address, bool is_tls, err *e)
 {
 	if (a->listener_count == LISTENERS_MAX) {
 		return err_set(e, ERR_UNAVAILABLE, "cannot listen on more than %d addresses", LISTENERS_MAX);
@@ -367,7 +360,7 @@ bool acceptor_listen(acceptor *a, str address, err *e)
 		return false;
 	}
 	pending *p = &a->listeners[a->listener_count];
-	*p = (pending){.kind = PENDING_LISTENER, .fd = fd};
+	*p = (pending){.kind = PENDING_LISTENER, .fd = fd, .is_tls = is_tls};
 	struct epoll_event event = {.events = EPOLLIN, .data.ptr = p};
 	if (epoll_ctl(a->epoll_fd, EPOLL_CTL_ADD, fd, &event) != 0) {
 		close(fd);

@@ -15,28 +15,21 @@
 
 #include "base/err.h"
 
-#include <sys/socket.h>
-
 typedef struct acceptor acceptor;
 typedef struct http_server http_server;
 
 enum { REFUSALS_MAX = 256 };
 
-/* What to do with a connection of one protocol. Takes the socket. */
-typedef void acceptor_take(http_server *server, int fd, const struct sockaddr *address, socklen_t address_len);
-
-typedef enum acceptor_protocol { PROTOCOL_HTTP1, PROTOCOL_HTTP2, PROTOCOL_COUNT } acceptor_protocol;
-
 typedef struct acceptor_options {
 	http_server *server;
-	acceptor_take *take[PROTOCOL_COUNT];
 	void (*tick)(http_server *server, int64_t now_ms); /* every tick_ms */
 	uint32_t tick_ms;
 } acceptor_options;
 
 bool acceptor_new(const acceptor_options *options, acceptor **out, err *e) MUST_CHECK;
-/* Binds and listens on "host:port"; ERR_UNAVAILABLE names the address. Before acceptor_start(). */
-bool acceptor_listen(acceptor *a, str address, err *e) MUST_CHECK;
+/* Binds and listens on "host:port"; ERR_UNAVAILABLE names the address. With `is_tls` clients have to speak TLS there, and
+ * otherwise are told so. Before acceptor_start(). */
+bool acceptor_listen(acceptor *a, str address, bool is_tls, err *e) MUST_CHECK;
 uint16_t acceptor_port(const acceptor *a, size_t index);
 bool acceptor_start(acceptor *a, err *e) MUST_CHECK;
 /* Closes the listeners and what was not handed over yet; the periodic work goes on. Waits until that is done. */

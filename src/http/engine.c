@@ -123,7 +123,7 @@ void engine_release(const engine *e, void *hold)
 }
 
 http_stream *engine_open(engine *e, int fd, char *head, size_t head_bytes, bool is_chunked,
-						 const http_stream_options *options, void *hold)
+						 const http_stream_options *options, void *hold, peer_tls *tls)
 {
 	http_stream *s = stream_new(e, fd, head, head_bytes, options);
 	if (s == NULL) {
@@ -136,6 +136,7 @@ http_stream *engine_open(engine *e, int fd, char *head, size_t head_bytes, bool 
 	}
 	s->is_chunked = is_chunked;
 	s->hold = hold;
+	s->tls = peer_tls_ref(tls);
 	if (options->first != NULL) {
 		(void)stream_enqueue(s, options->first, 0);
 	}

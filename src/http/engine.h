@@ -20,6 +20,7 @@
 #define TIDEGATE_HTTP_ENGINE_H
 
 #include "base/metric.h"
+#include "http/peer.h"
 #include "http/stream.h"
 
 typedef struct engine engine;
@@ -40,10 +41,10 @@ typedef struct engine_options {
 } engine_options;
 
 bool engine_new(const engine_options *options, engine **out, err *e) MUST_CHECK;
-/* Takes fd and the hold. `head` (malloc'd, may be NULL) goes out first. Returns NULL, with fd and head released, when out of memory
- * or stopped. */
+/* Takes fd and the hold, and a reference to `tls` (NULL: none). `head` (malloc'd, may be NULL) goes out first. Returns NULL,
+ * with fd and head released, when out of memory or stopped. */
 http_stream *engine_open(engine *e, int fd, char *head, size_t head_bytes, bool is_chunked,
-						 const http_stream_options *options, void *hold);
+						 const http_stream_options *options, void *hold, peer_tls *tls);
 /* A place for one more stream; engine_open() uses it up, engine_unreserve() gives it back. */
 bool engine_reserve(engine *e);
 void engine_unreserve(engine *e);

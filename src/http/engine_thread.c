@@ -2,11 +2,9 @@
 #include "http/engine_impl.h"
 
 #include <errno.h>
-#include <linux/sockios.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
-#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -92,14 +90,15 @@ static void report_closed(http_stream *s, http_stream_end_reason reason)
 	atomic_fetch_sub_explicit(&e->stream_count, 1, memory_order_release);
 }
 
-/* The other end was reset, or has not taken what was written: a client that closes with unread bytes resets. */
-static bool socket_has_lost(int fd)
+static bool has_lost(const http_stream *s)
 {
-	int error = 0;
-	int unread = 0;
-	socklen_t len = sizeof error;
-	return (getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &len) == 0 && error != 0) ||
-		   (ioctl(fd, SIOCOUTQ, &unread) == 0 && unread > 0);
+	bool tls_has_lost = s->tls != NULL && atomic_load_explicit(&s->tls->has_lost, memory_order_acquire);
+	return s->is_broken || stream_has_output(s) || socket_has_lost(s->fd) || tls_has_lost;
+}
+
+static void set_lost(http_stream *s)
+{
+	atomic_store_explicit(&s->has_lost, true, memory_order_relaxed);
 }
 
 static void close_socket(engine_thread *t, http_stream *s, http_stream_end_reason reason)
@@ -108,7 +107,9 @@ static void close_socket(engine_thread *t, http_stream *s, http_stream_end_reaso
 	pthread_mutex_lock(&s->lock);
 	atomic_store_explicit(&s->is_over, true, memory_order_release);
 	s->phase = STREAM_CLOSED;
-	s->has_lost = s->has_lost || s->is_broken || stream_has_output(s) || socket_has_lost(s->fd);
+	if (has_lost(s)) {
+		set_lost(s);
+	}
 	stream_drop_output(s);
 	/* Explicitly: the transport may still hold a descriptor of the same socket, which would keep it in epoll. */
 	epoll_ctl(t->epoll_fd, EPOLL_CTL_DEL, s->fd, NULL);
@@ -192,7 +193,9 @@ static input take_input(engine_thread *t, http_stream *s, bool is_open)
 		} else if (got < 0 && errno == EAGAIN) {
 			return INPUT_NONE;
 		} else if (got == 0 || errno != EINTR) {
-			s->has_lost = s->has_lost || got < 0;
+			if (got < 0) {
+				set_lost(s);
+			}
 			return INPUT_END;
 		}
 	}
@@ -258,7 +261,7 @@ static void handle(engine_thread *t, http_stream *s, uint32_t events, int64_t no
 	phase = s->phase;
 	pthread_mutex_unlock(&s->lock);
 	if (result == FLUSH_BROKEN) {
-		s->has_lost = true;
+		set_lost(s);
 		close_socket(t, s, HTTP_STREAM_CLIENT_GONE);
 		return;
 	}

@@ -165,6 +165,16 @@ size_t http_request_header_count(const http_exchange *x, str name)
 	return count;
 }
 
+bool http_request_header_at(const http_exchange *x, size_t index, str *name, str *value)
+{
+	if (index >= x->header_count) {
+		return false;
+	}
+	*name = x->headers[index].name;
+	*value = x->headers[index].value;
+	return true;
+}
+
 bool http_request_query(const http_exchange *x, str name, str *value)
 {
 	return target_query_find(x->arena, x->query, name, value) > 0;
@@ -191,8 +201,13 @@ str http_request_peer(const http_exchange *x)
 	if (text == NULL) {
 		return STR_NONE;
 	}
-	x->transport->format_peer(x, text);
+	peer_format(x->transport->peer(x), text);
 	return str_from_c(text);
+}
+
+bool http_request_is_secure(const http_exchange *x)
+{
+	return x->transport->peer(x)->tls != NULL;
 }
 
 str http_request_id(const http_exchange *x)
@@ -208,6 +223,11 @@ const http_route *http_request_route(const http_exchange *x)
 const http_dialect *http_request_dialect(const http_exchange *x)
 {
 	return x->match.dialect;
+}
+
+bool http_request_path_exists(const http_exchange *x)
+{
+	return x->match.allowed != 0;
 }
 
 arena *http_arena(http_exchange *x)

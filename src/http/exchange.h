@@ -42,6 +42,8 @@ str http_request_param(const http_exchange *x, size_t index);
  * present but empty has a non-NULL ptr. Of several lines of one name the first counts. */
 str http_request_header(const http_exchange *x, str name);
 size_t http_request_header_count(const http_exchange *x, str name);
+/* Every line, in the order sent, for index 0, 1, …; false behind the last one. Over HTTP/2 names are in lower case. */
+bool http_request_header_at(const http_exchange *x, size_t index, str *name, str *value);
 /* Form-decoded value of the first `name` in the query; false when absent. A broken escape is kept as it is. */
 bool http_request_query(const http_exchange *x, str name, str *value);
 size_t http_request_query_count(const http_exchange *x, str name);
@@ -49,10 +51,12 @@ size_t http_request_query_count(const http_exchange *x, str name);
 str http_request_body(const http_exchange *x);
 /* Media type before any ';', trimmed; STR_NONE without a Content-Type. */
 str http_request_media_type(const http_exchange *x);
-str http_request_peer(const http_exchange *x); /* "127.0.0.1:1234", for logs */
-str http_request_id(const http_exchange *x);   /* X-Request-Id as sent (when sane) or a generated one */
+str http_request_peer(const http_exchange *x);       /* "127.0.0.1:1234", for logs */
+bool http_request_is_secure(const http_exchange *x); /* came over TLS to this process */
+str http_request_id(const http_exchange *x);         /* X-Request-Id as sent (when sane) or a generated one */
 const http_route *http_request_route(const http_exchange *x);
 const http_dialect *http_request_dialect(const http_exchange *x);
+bool http_request_path_exists(const http_exchange *x); /* a route takes it, perhaps with another method */
 arena *http_arena(http_exchange *x);
 void *http_app(const http_exchange *x);          /* http_server_options.app */
 int64_t http_started_us(const http_exchange *x); /* clock_now_us() when the headers were complete */

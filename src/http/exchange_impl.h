@@ -15,11 +15,12 @@
 
 #include "http/content.h"
 #include "http/exchange.h"
+#include "http/peer.h"
 #include "http/table.h"
 
 #include <stdatomic.h>
 
-enum { HEADERS_INLINE = 24, HEADERS_MAX = 256, SERVER_HEADERS_MAX = 10, REQUEST_ID_MAX = 128, PEER_TEXT_MAX = 56 };
+enum { HEADERS_INLINE = 24, HEADERS_MAX = 256, SERVER_HEADERS_MAX = 10, REQUEST_ID_MAX = 128 };
 
 typedef struct http_server http_server;
 
@@ -50,8 +51,7 @@ typedef struct http_transport {
 	/* A descriptor of the connection's own, for the stream engine: from then on the transport must neither read from
 	 * nor write to the socket. -1: none to be had. Any thread, within a turn. */
 	int (*detach)(http_exchange *x);
-	/* "127.0.0.1:1234" into `text`, PEER_TEXT_MAX bytes. */
-	void (*format_peer)(const http_exchange *x, char *text);
+	const peer *(*peer)(const http_exchange *x);
 	bool (*peer_is_gone)(const http_exchange *x);
 	/* The transport writes the reply's head and delimits its body: what is written to a detached descriptor is the body
 	 * alone. */

@@ -58,10 +58,10 @@ static int detach(http_exchange *x)
 	return take_socket(x->link);
 }
 
-static void format_peer(const http_exchange *x, char *text)
+static const peer *peer_of(const http_exchange *x)
 {
 	const h1_conn *c = x->link;
-	peer_format(&c->peer, text);
+	return &c->peer;
 }
 
 static bool peer_is_gone(const http_exchange *x)
@@ -74,7 +74,7 @@ static bool peer_is_gone(const http_exchange *x)
 static const http_transport H1_TRANSPORT = {
 	.resume = resume,
 	.detach = detach,
-	.format_peer = format_peer,
+	.peer = peer_of,
 	.peer_is_gone = peer_is_gone,
 };
 
@@ -350,16 +350,20 @@ static h1_conn *conn_new(h1_worker *w, struct MHD_Connection *mhd)
 	const union MHD_ConnectionInfo *fd = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CONNECTION_FD);
 	const union MHD_ConnectionInfo *address = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
 	h1_conn *c = calloc(1, sizeof *c);
+	peer from = {.tls = NULL};
+	if (address != NULL) {
+		/* What h1_take() gave libmicrohttpd as the client's address. */
+		memcpy(&from, address->client_addr, sizeof from);
+	}
 	if (c == NULL || fd == NULL || !exchange_init(&c->exchange, w->owner->server, &H1_TRANSPORT, c)) {
+		peer_release(&from);
 		free(c);
 		return NULL;
 	}
 	c->worker = w;
 	c->mhd = mhd;
 	c->fd = fd->connect_fd;
-	if (address != NULL && address->client_addr != NULL) {
-		peer_set(&c->peer, address->client_addr);
-	}
+	c->peer = from;
 	/* The acceptor saw its first byte. */
 	conn_enter(c, CONN_HEADERS);
 	pthread_mutex_lock(&w->lock);
@@ -404,6 +408,7 @@ static void conn_close(h1_conn *c)
 		}
 	}
 	exchange_dispose(&c->exchange);
+	peer_release(&c->peer);
 	free(c);
 }
 
@@ -475,7 +480,7 @@ bool h1_start(h1 *h, err *e)
 	return true;
 }
 
-void h1_take(h1 *h, int fd, const struct sockaddr *address, socklen_t address_len)
+void h1_take(h1 *h, int fd, peer from)
 {
 	h1_worker *best = &h->workers[0];
 	for (size_t i = 1; i < h->worker_count; i++) {
@@ -486,8 +491,10 @@ void h1_take(h1 *h, int fd, const struct sockaddr *address, socklen_t address_le
 		}
 	}
 	atomic_fetch_add_explicit(&best->count, 1, memory_order_relaxed);
-	if (MHD_add_connection(best->daemon, fd, address, address_len) != MHD_YES) {
+	/* It keeps a copy of as many bytes as it is told that an address has: so conn_new() gets all of `from`. */
+	if (MHD_add_connection(best->daemon, fd, (const struct sockaddr *)&from, sizeof from) != MHD_YES) {
 		/* It has closed the socket. */
+		peer_release(&from);
 		atomic_fetch_sub_explicit(&best->count, 1, memory_order_relaxed);
 		server_connection_closed(h->server);
 	}

@@ -15,21 +15,19 @@
  *  - Deadlines: libmicrohttpd only knows silence. http/h1_sweep watches progress instead.
  *
  * Owns     its workers and, per connection, one exchange that serves its requests one after the other.
- * Threads  h1_take: the acceptor. h1_sweep: one thread. The rest: the main thread.
+ * Threads  h1_take: any. h1_sweep: one thread. The rest: the main thread.
  */
 #ifndef TIDEGATE_HTTP_H1_H
 #define TIDEGATE_HTTP_H1_H
 
 #include "http/exchange_impl.h"
 
-#include <sys/socket.h>
-
 typedef struct h1 h1;
 
 bool h1_new(http_server *server, h1 **out, err *e) MUST_CHECK;
 bool h1_start(h1 *h, err *e) MUST_CHECK;
-/* Takes the socket. */
-void h1_take(h1 *h, int fd, const struct sockaddr *address, socklen_t address_len);
+/* Takes both. */
+void h1_take(h1 *h, int fd, peer from);
 /* Cuts connections that are past a deadline. */
 void h1_sweep(h1 *h, int64_t now_ms);
 /* Cuts the connections that wait for a request; with `also_busy` every one. */

@@ -7,7 +7,6 @@
 #define TIDEGATE_HTTP_H1_CONN_H
 
 #include "http/h1.h"
-#include "http/peer.h"
 
 #include <pthread.h>
 #include <stdatomic.h>

@@ -13,16 +13,21 @@
 
 enum { MS_PER_SECOND = 1000, ABANDONED_MS = 3000 };
 
-typedef struct socket_bytes {
+typedef struct client_bytes {
 	uint64_t received;
 	uint64_t acknowledged;
-} socket_bytes;
+} client_bytes;
 
-static bool read_socket_bytes(int fd, socket_bytes *out)
+static bool read_client_bytes(const h1_conn *c, client_bytes *out)
 {
 	struct tcp_info info = {.tcpi_state = 0};
 	socklen_t len = sizeof info;
-	if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len) != 0) {
+	if (c->peer.tls != NULL) {
+		out->received = atomic_load_explicit(&c->peer.tls->received, memory_order_relaxed);
+		out->acknowledged = atomic_load_explicit(&c->peer.tls->sent, memory_order_relaxed);
+		return true;
+	}
+	if (getsockopt(c->fd, IPPROTO_TCP, TCP_INFO, &info, &len) != 0) {
 		return false;
 	}
 	out->received = info.tcpi_bytes_received;
@@ -33,14 +38,14 @@ static bool read_socket_bytes(int fd, socket_bytes *out)
 /* The bytes whose growth is progress in this state. */
 static uint64_t progress_of(const h1_conn *c, conn_state state)
 {
-	socket_bytes bytes;
+	client_bytes bytes;
 	switch (state) {
 	case CONN_BODY:
 		return atomic_load_explicit(&c->body_bytes, memory_order_relaxed);
 	case CONN_IDLE:
-		return read_socket_bytes(c->fd, &bytes) ? bytes.received : 0;
+		return read_client_bytes(c, &bytes) ? bytes.received : 0;
 	case CONN_REPLY:
-		return read_socket_bytes(c->fd, &bytes) ? bytes.acknowledged : 0;
+		return read_client_bytes(c, &bytes) ? bytes.acknowledged : 0;
 	case CONN_HEADERS:
 	case CONN_APP:
 	case CONN_DETACHED:

@@ -10,16 +10,16 @@
  * callbacks are the same for both protocols.
  *
  * Owns     its workers, connections and their exchanges.
- * Threads  h2_take: the acceptor. The rest: the main thread.
+ * Threads  h2_take: any. The rest: the main thread.
  * Limits   H2_STREAMS_MAX streams a connection, max_header_bytes of headers a request, H2_WINDOW_BYTES of body that was
- *          not asked for yet a connection; resets, pings, settings and continuations by nghttp2's rate limits.
+ *          not asked for yet a connection; resets and continuations by nghttp2's limits, frames that carry nothing by a
+ *          rate of our own (http/h2_session).
  */
 #ifndef TIDEGATE_HTTP_H2_H
 #define TIDEGATE_HTTP_H2_H
 
 #include "base/err.h"
-
-#include <sys/socket.h>
+#include "http/peer.h"
 
 enum { H2_STREAMS_MAX = 256, H2_WINDOW_BYTES = 1024 * 1024 };
 
@@ -28,8 +28,8 @@ typedef struct http_server http_server;
 
 bool h2_new(http_server *server, h2 **out, err *e) MUST_CHECK;
 bool h2_start(h2 *h, err *e) MUST_CHECK;
-/* Takes the socket. */
-void h2_take(h2 *h, int fd, const struct sockaddr *address, socklen_t address_len);
+/* Takes both. */
+void h2_take(h2 *h, int fd, peer from);
 /* Says GOAWAY to everyone: what was begun is answered, then the connections close. */
 void h2_begin_shutdown(h2 *h);
 /* Closes everything now. */

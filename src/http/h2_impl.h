@@ -1,14 +1,15 @@
 /*
- * http/h2_impl: what the parts of HTTP/2 share: http/h2 (threads and sockets), http/h2_session (nghttp2's callbacks) and
- * http/h2_stream (one request from its headers to its reply).
+ * http/h2_impl: what the parts of HTTP/2 share: http/h2 (the workers' life), http/h2_loop (a worker's turns), http/h2_conn
+ * (a connection's life and deadlines), http/h2_session (nghttp2's callbacks) and http/h2_stream (one request from its
+ * headers to its reply).
  *
  * Threads  the worker's, except `resumed` and `incoming` (under the worker's lock) and `is_gone`.
  */
 #ifndef TIDEGATE_HTTP_H2_IMPL_H
 #define TIDEGATE_HTTP_H2_IMPL_H
 
+#include "http/exchange_impl.h"
 #include "http/h2.h"
-#include "http/peer.h"
 
 #include <nghttp2/nghttp2.h>
 #include <pthread.h>
@@ -44,6 +45,7 @@ struct h2_stream {
 	bool is_waiting;   /* a turn goes on elsewhere */
 	bool is_closed;    /* for nghttp2: nothing more can be sent */
 	bool is_deferred;  /* an event stream without anything to send */
+	bool is_complete;  /* an event stream whose last bytes are in the pipe */
 	size_t header_bytes;
 	buf early; /* body that came while the gate was deciding */
 	size_t sent;
@@ -72,8 +74,10 @@ struct h2_conn {
 	char *rest; /* what the socket did not take */
 	size_t rest_at;
 	size_t rest_bytes;
-	int64_t idle_since_ms; /* while no stream is open */
-	int64_t sent_ms;       /* when the socket last took something, while there is a rest */
+	int64_t idle_since_ms;    /* while no stream is open */
+	int64_t idle_frames_left; /* how many that carry nothing may still come */
+	int64_t earned_ms;        /* when time last added to them */
+	int64_t sent_ms;          /* when the socket last took something, while there is a rest */
 	h2_conn *next;
 	h2_conn *prev;
 	h2_conn *next_dirty;
@@ -125,10 +129,27 @@ struct h2 {
 /* ---- http/h2 ---- */
 
 void h2_wake(const h2_worker *w);
-/* Something may have to be sent: looked at before the thread sleeps again. */
+
+/* ---- http/h2_loop ---- */
+
+/* What a worker does until H2_STOPPED; the context is the worker. */
+void *h2_loop_run(void *context);
+/* Waits for something to happen, and does what follows from it. */
+void h2_loop_turn(h2_worker *w, int wait_ms);
+/* Something may have to be sent: looked at before the turn ends. */
 void h2_mark_dirty(h2_conn *c);
 /* Watches the event stream's socket. */
 bool h2_watch_pipe(h2_stream *s) MUST_CHECK;
+
+/* ---- http/h2_conn ---- */
+
+/* Takes the socket; closes it when there is no memory. */
+void h2_conn_open(h2_worker *w, h2_arrival *from);
+/* Ends what goes on. The connection itself lives until the last exchange has come back from the application. */
+void h2_conn_close(h2_conn *c);
+void h2_conn_free(h2_conn *c);
+/* Ends what has passed its deadline. */
+void h2_conn_sweep(h2_conn *c);
 
 /* ---- http/h2_session ---- */
 
@@ -150,6 +171,8 @@ void h2_stream_take_header(h2_stream *s, str name, str value);
 void h2_stream_begin(h2_stream *s);
 void h2_stream_take_body(h2_stream *s, str piece);
 void h2_stream_end_body(h2_stream *s);
+/* Resets it: what was begun is not ended in order. */
+void h2_stream_cut(h2_stream *s);
 /* Its turn has ended. */
 void h2_stream_resume(h2_stream *s);
 void h2_stream_free_spare(h2_stream *s);

@@ -11,6 +11,8 @@ enum {
 	RESETS_BURST = 1000,
 	RESETS_PER_SECOND = 100,
 	CONTINUATIONS_MAX = 8,
+	IDLE_FRAMES_BURST = 10000, /* and one more each millisecond */
+	IDLE_FRAMES_EARNED = 2,    /* by each frame of a request or a reply: windows have to be opened for them */
 };
 
 static h2_stream *stream_of(nghttp2_session *session, int32_t id)
@@ -18,7 +20,33 @@ static h2_stream *stream_of(nghttp2_session *session, int32_t id)
 	return nghttp2_session_get_stream_user_data(session, id);
 }
 
-/* ---- nghttp2's callbacks ---- */
+/* ---- floods ---- */
+
+static void earn(h2_conn *c, int64_t frames)
+{
+	int64_t left = c->idle_frames_left + frames;
+	c->idle_frames_left = left < IDLE_FRAMES_BURST ? left : IDLE_FRAMES_BURST;
+}
+
+/* Pings, settings, priorities, windows, empty DATA: each is cheap, and costs its sender even less. */
+static int on_begin_frame(nghttp2_session *session, const nghttp2_frame_hd *f, void *context)
+{
+	h2_conn *c = context;
+	const int64_t now_ms = c->worker->now_ms;
+	if (f->type == NGHTTP2_HEADERS || (f->type == NGHTTP2_DATA && f->length > 0)) {
+		earn(c, IDLE_FRAMES_EARNED);
+		return 0;
+	}
+	earn(c, now_ms - c->earned_ms);
+	c->earned_ms = now_ms;
+	if (--c->idle_frames_left < 0) {
+		metric_add(c->worker->owner->server->stats.refused[REFUSED_MALFORMED], 1);
+		return nghttp2_session_terminate_session(session, NGHTTP2_ENHANCE_YOUR_CALM);
+	}
+	return 0;
+}
+
+/* ---- requests and replies ---- */
 
 static bool is_request(const nghttp2_frame *f)
 {
@@ -90,7 +118,9 @@ static int on_data(nghttp2_session *session, uint8_t flags, int32_t id, const ui
  * reply: they get a moment to read it and stop by themselves. */
 static int on_frame_sent(nghttp2_session *session, const nghttp2_frame *f, void *context)
 {
-	(void)context;
+	if (f->hd.type == NGHTTP2_DATA) {
+		earn(context, IDLE_FRAMES_EARNED);
+	}
 	bool is_last =
 		(f->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0 && (f->hd.type == NGHTTP2_HEADERS || f->hd.type == NGHTTP2_DATA);
 	h2_stream *s = is_last ? stream_of(session, f->hd.stream_id) : NULL;
@@ -121,6 +151,7 @@ bool h2_session_prepare(h2_worker *w)
 		return false;
 	}
 	nghttp2_session_callbacks *on = w->callbacks;
+	nghttp2_session_callbacks_set_on_begin_frame_callback(on, on_begin_frame);
 	nghttp2_session_callbacks_set_on_begin_headers_callback(on, on_begin_headers);
 	nghttp2_session_callbacks_set_on_header_callback(on, on_header);
 	nghttp2_session_callbacks_set_on_frame_recv_callback(on, on_frame_received);
@@ -129,7 +160,6 @@ bool h2_session_prepare(h2_worker *w)
 	nghttp2_session_callbacks_set_on_stream_close_callback(on, on_stream_closed);
 	/* The windows open as the application takes what came. */
 	nghttp2_option_set_no_auto_window_update(w->option, 1);
-	nghttp2_option_set_no_closed_streams(w->option, 1);
 	nghttp2_option_set_max_outbound_ack(w->option, OUTBOUND_ACKS_MAX);
 	nghttp2_option_set_stream_reset_rate_limit(w->option, RESETS_BURST, RESETS_PER_SECOND);
 	nghttp2_option_set_max_continuations(w->option, CONTINUATIONS_MAX);
@@ -144,6 +174,8 @@ bool h2_session_open(h2_conn *c)
 		{NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, H2_WINDOW_BYTES},
 		{NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, header_bytes},
 	};
+	c->idle_frames_left = IDLE_FRAMES_BURST;
+	c->earned_ms = c->worker->now_ms;
 	return nghttp2_session_server_new2(&c->session, c->worker->callbacks, c, c->worker->option) == 0 &&
 		   nghttp2_submit_settings(c->session, NGHTTP2_FLAG_NONE, settings, sizeof settings / sizeof settings[0]) ==
 			   0 &&

@@ -57,10 +57,10 @@ static int detach(http_exchange *x)
 	return ends[1];
 }
 
-static void format_peer(const http_exchange *x, char *text)
+static const peer *peer_of(const http_exchange *x)
 {
 	const h2_stream *s = x->link;
-	peer_format(&s->conn->peer, text);
+	return &s->conn->peer;
 }
 
 static bool peer_is_gone(const http_exchange *x)
@@ -72,7 +72,7 @@ static bool peer_is_gone(const http_exchange *x)
 static const http_transport H2_TRANSPORT = {
 	.resume = resume,
 	.detach = detach,
-	.format_peer = format_peer,
+	.peer = peer_of,
 	.peer_is_gone = peer_is_gone,
 	.frames_bodies = true,
 };
@@ -103,6 +103,7 @@ h2_stream *h2_stream_new(h2_conn *c, int32_t id)
 	s->is_waiting = false;
 	s->is_closed = false;
 	s->is_deferred = false;
+	s->is_complete = false;
 	s->header_bytes = 0;
 	s->sent = 0;
 	s->pipe_fd = -1;
@@ -177,6 +178,12 @@ void h2_stream_close(h2_stream *s)
 	}
 }
 
+void h2_stream_cut(h2_stream *s)
+{
+	nghttp2_submit_rst_stream(s->conn->session, NGHTTP2_FLAG_NONE, s->id, NGHTTP2_CANCEL);
+	h2_mark_dirty(s->conn);
+}
+
 /* ---- replies ---- */
 
 static ssize_t read_reply(nghttp2_session *session, int32_t id, uint8_t *to, size_t most, uint32_t *flags,
@@ -198,11 +205,11 @@ static ssize_t read_reply(nghttp2_session *session, int32_t id, uint8_t *to, siz
 	return (ssize_t)here;
 }
 
-/* The engine shuts its end when the body is complete; it closes it at once when the stream is cut. */
-static bool was_cut(int fd)
+/* Before the loop saw the pipe's end: was it closed, or only shut? */
+static bool was_cut(const h2_stream *s)
 {
-	struct pollfd p = {.fd = fd, .events = POLLIN};
-	return poll(&p, 1, 0) > 0 && (p.revents & (POLLHUP | POLLERR)) != 0;
+	struct pollfd p = {.fd = s->pipe_fd, .events = POLLIN};
+	return !s->is_complete && poll(&p, 1, 0) > 0 && (p.revents & (POLLHUP | POLLERR)) != 0;
 }
 
 static ssize_t read_events(nghttp2_session *session, int32_t id, uint8_t *to, size_t most, uint32_t *flags,
@@ -220,8 +227,9 @@ static ssize_t read_events(nghttp2_session *session, int32_t id, uint8_t *to, si
 		s->is_deferred = true;
 		return NGHTTP2_ERR_DEFERRED;
 	}
-	if (got < 0 || was_cut(s->pipe_fd)) {
-		return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
+	if (got < 0 || was_cut(s)) {
+		h2_stream_cut(s);
+		return NGHTTP2_ERR_DEFERRED;
 	}
 	*flags |= NGHTTP2_DATA_FLAG_EOF;
 	return 0;

@@ -307,6 +307,10 @@ static bool refuse_body(http_exchange *x, err_code code, const char *message)
 static bool refuse_too_large(http_exchange *x)
 {
 	err e;
+	const http_route *route = x->match.entry->route;
+	if (route->check_head != NULL && !route->check_head(x, &e)) {
+		return request_refuse(x, &e);
+	}
 	err_set(&e, ERR_PAYLOAD_TOO_LARGE, "the body is larger than the %llu bytes allowed here; send it in parts",
 			(unsigned long long)x->body_limit);
 	if (x->caller_limit != NULL && x->body_limit == x->caller_body_limit) {

@@ -31,8 +31,12 @@ struct http_route {
 	uint64_t max_body_bytes; /* after decoding, where that is less than the server's; 0 = the server's */
 	uint32_t scopes;         /* for the gate: a set of AUTH_SCOPE_*; 0 = any valid credential */
 	bool is_open;            /* for the gate: no credential needed */
+	bool is_probe;           /* for the gate: none needed either, unless the configuration wants one */
 	bool is_counted;         /* for the gate: requests of one key that are under way are limited */
 	bool token_in_query;     /* for the gate: ?token= is accepted (event streams) */
+	/* What is wrong with an admitted request but for its body: asked before the body is refused as too large, and said
+	 * instead. On a server's thread, must not block; may be NULL. */
+	bool (*check_head)(http_exchange *x, err *e);
 };
 
 struct http_dialect {
@@ -48,6 +52,8 @@ struct http_dialect {
 	/* The gate also judges requests without a route (http_request_route() is NULL then): 401 comes before 404 and 405.
 	 */
 	bool gate_unknown;
+	/* For the gate, with gate_unknown: the scopes of a path (as sent) that no route takes. NULL: any valid credential. */
+	uint32_t (*unknown_scopes)(str path);
 	/* HEAD and OPTIONS are methods like any other: 405 without a route of their own. */
 	bool is_strict;
 };

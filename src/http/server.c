@@ -5,6 +5,7 @@
 #include "http/h1.h"
 #include "http/h2.h"
 #include "http/server_impl.h"
+#include "http/tls.h"
 
 #include <pthread.h>
 #include <signal.h>
@@ -62,19 +63,28 @@ static void on_socket_closed(void *context)
 
 /* ---- protocols ---- */
 
-static void take_http1(http_server *s, int fd, const struct sockaddr *address, socklen_t address_len)
+void server_take(http_server *s, protocol spoken, int fd, peer from)
 {
-	h1_take(s->h1, fd, address, address_len);
-}
-
-static void take_http2(http_server *s, int fd, const struct sockaddr *address, socklen_t address_len)
-{
-	h2_take(s->h2, fd, address, address_len);
+	switch (spoken) {
+	case PROTOCOL_TLS:
+		tls_take(s->tls, fd, from);
+		break;
+	case PROTOCOL_HTTP2:
+		h2_take(s->h2, fd, from);
+		break;
+	case PROTOCOL_HTTP1:
+	case PROTOCOL_UNDECIDED:
+		h1_take(s->h1, fd, from);
+		break;
+	}
 }
 
 static void tick(http_server *s, int64_t now_ms)
 {
 	h1_sweep(s->h1, now_ms);
+	if (s->tls != NULL) {
+		tls_look_at_files(s->tls, now_ms);
+	}
 }
 
 /* ---- life ---- */
@@ -146,12 +156,13 @@ static bool prepare(http_server *s, err *e)
 	if (!stats_init(&s->stats, o->metrics, s->table)) {
 		return err_set(e, ERR_NO_MEMORY, "out of memory starting the HTTP server");
 	}
-	return h1_new(s, &s->h1, e) && h2_new(s, &s->h2, e);
+	return h1_new(s, &s->h1, e) && h2_new(s, &s->h2, e) && (o->tls_listen_count == 0 || tls_new(s, &s->tls, e));
 }
 
 static void dispose(http_server *s)
 {
 	acceptor_free(s->acceptor);
+	tls_free(s->tls);
 	h1_free(s->h1);
 	h2_free(s->h2);
 	engine_free(s->engine);
@@ -182,7 +193,6 @@ static bool start_parts(http_server *s, err *e)
 	const http_server_options *o = &s->options;
 	const acceptor_options accepting = {
 		.server = s,
-		.take = {[PROTOCOL_HTTP1] = take_http1, [PROTOCOL_HTTP2] = take_http2},
 		.tick = tick,
 		.tick_ms = tick_ms(o),
 	};
@@ -200,12 +210,17 @@ static bool start_parts(http_server *s, err *e)
 		return false;
 	}
 	for (size_t i = 0; i < o->listen_count; i++) {
-		if (!acceptor_listen(s->acceptor, o->listen[i], e)) {
+		if (!acceptor_listen(s->acceptor, o->listen[i], false, e)) {
+			return false;
+		}
+	}
+	for (size_t i = 0; i < o->tls_listen_count; i++) {
+		if (!acceptor_listen(s->acceptor, o->tls_listen[i], true, e)) {
 			return false;
 		}
 	}
 	return engine_new(&streaming, &s->engine, e) && h1_start(s->h1, e) && h2_start(s->h2, e) &&
-		   acceptor_start(s->acceptor, e);
+		   (s->tls == NULL || tls_start(s->tls, e)) && acceptor_start(s->acceptor, e);
 }
 
 static void stop_parts(http_server *s)
@@ -213,6 +228,7 @@ static void stop_parts(http_server *s)
 	if (s->acceptor != NULL) {
 		acceptor_stop(s->acceptor);
 	}
+	tls_stop(s->tls);
 	h1_stop(s->h1);
 	h2_stop(s->h2);
 	if (s->engine != NULL) {
@@ -255,7 +271,7 @@ static bool is_held(const http_server *s)
 static bool is_quiet(const http_server *s)
 {
 	return !is_held(s) && h1_connection_count(s->h1) == 0 && h2_connection_count(s->h2) == 0 &&
-		   engine_stream_count(s->engine) == 0;
+		   engine_stream_count(s->engine) == 0 && tls_unsent_count(s->tls) == 0;
 }
 
 bool http_server_stop(http_server *s, int64_t deadline_ms)
@@ -265,6 +281,7 @@ bool http_server_stop(http_server *s, int64_t deadline_ms)
 	}
 	atomic_store_explicit(&s->is_stopping, true, memory_order_relaxed);
 	acceptor_close(s->acceptor);
+	tls_begin_shutdown(s->tls);
 	engine_begin_shutdown(s->engine);
 	h2_begin_shutdown(s->h2);
 	while (!is_quiet(s) && clock_now_ms() < deadline_ms) {
@@ -273,8 +290,8 @@ bool http_server_stop(http_server *s, int64_t deadline_ms)
 	}
 	bool is_clean = is_quiet(s);
 	int64_t linger_until_ms = clock_now_ms() + LINGER_AT_STOP_MS;
-	while (is_clean && engine_socket_count(s->engine) > 0 && clock_now_ms() < linger_until_ms &&
-		   clock_now_ms() < deadline_ms) {
+	while (is_clean && engine_socket_count(s->engine) + tls_connection_count(s->tls) > 0 &&
+		   clock_now_ms() < linger_until_ms && clock_now_ms() < deadline_ms) {
 		pause_ms(POLL_MS);
 	}
 	if (!is_clean) {

@@ -1,8 +1,8 @@
 /*
  * http/server: listeners, connections, event streams; from bytes to http_exchange and back.
  *
- * Threads  new, start, stop, free: the main thread. Inside: one acceptor, `threads` of libmicrohttpd and as
- *          many for HTTP/2, `stream_threads`.
+ * Threads  new, start, stop, free: the main thread. Inside: one acceptor, `threads` of libmicrohttpd, as many for
+ *          HTTP/2 and as many for TLS if there is any, `stream_threads`.
  * Limits   every one below is enforced; 0 in a field means the default in its comment.
  */
 #ifndef TIDEGATE_HTTP_SERVER_H
@@ -18,6 +18,10 @@ typedef struct http_server http_server;
 typedef struct http_server_options {
 	const str *listen; /* "127.0.0.1:5470", "[::]:80", ":0" (any free port) */
 	size_t listen_count;
+	const str *tls_listen; /* the same, with TLS */
+	size_t tls_listen_count;
+	str tls_certificate_file;    /* PEM, the server's own first, then those between it and a root */
+	str tls_key_file;            /* PEM without a passphrase */
 	uint32_t threads;            /* 2 */
 	uint32_t stream_threads;     /* 1 */
 	uint32_t max_connections;    /* 20 000 */
@@ -48,9 +52,10 @@ typedef struct http_server_options {
 } http_server_options;
 
 http_server *http_server_new(const http_server_options *options, err *e) MUST_CHECK;
-/* Binds and serves. ERR_UNAVAILABLE: an address cannot be bound (the message names it). */
+/* Binds and serves. ERR_UNAVAILABLE: an address cannot be bound (the message names it). What is wrong with the files for
+ * TLS is http_server_new()'s ERR_INVALID_REQUEST. */
 bool http_server_start(http_server *s, err *e) MUST_CHECK;
-/* The port of listener `index`, useful when 0 was asked for. */
+/* The port of listener `index`, those with TLS after those without; useful when 0 was asked for. */
 uint16_t http_server_port(const http_server *s, size_t index);
 /* Stops accepting, lets accepted requests finish, asks streams to end with a last frame (on_shutdown), and cuts what
  * is left at the deadline (absolute, clock_now_ms()). Returns true when nothing had to be cut. Exchanges that the

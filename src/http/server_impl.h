@@ -4,6 +4,8 @@
 #ifndef TIDEGATE_HTTP_SERVER_IMPL_H
 #define TIDEGATE_HTTP_SERVER_IMPL_H
 
+#include "http/peer.h"
+#include "http/protocol.h"
 #include "http/server.h"
 #include "http/stats.h"
 #include "http/table.h"
@@ -13,6 +15,7 @@
 typedef struct acceptor acceptor; /* http/acceptor.h */
 typedef struct h1 h1;             /* http/h1.h */
 typedef struct h2 h2;             /* http/h2.h */
+typedef struct tls tls;           /* http/tls.h */
 typedef struct engine engine;     /* http/engine.h */
 
 enum { ID_RANDOM_BYTES = 9, ID_PREFIX_BYTES = 12 }; /* the same in base64 */
@@ -26,6 +29,7 @@ struct http_server {
 	acceptor *acceptor;
 	h1 *h1;
 	h2 *h2;
+	tls *tls; /* NULL: no listener has TLS */
 	engine *engine;
 	char id_prefix[ID_PREFIX_BYTES + 1];
 	_Atomic uint64_t request_ids;
@@ -39,6 +43,8 @@ struct http_server {
 
 /* Writes a new request id with its NUL into `text` (REQUEST_ID_MAX bytes); returns its length. */
 size_t server_make_request_id(http_server *s, char *text);
+/* Gives a connection to whoever serves its protocol, with both that are its own; any thread. */
+void server_take(http_server *s, protocol spoken, int fd, peer from);
 /* Counts an accepted connection; false when it is one too many (counted all the same, until it is closed). */
 bool server_connection_opened(http_server *s);
 /* A client connection is gone, whoever held its socket last. */

@@ -312,7 +312,7 @@ bool http_stream_is_closed(const http_stream *s)
 
 bool http_stream_has_lost(const http_stream *s)
 {
-	return s->has_lost;
+	return atomic_load_explicit(&s->has_lost, memory_order_relaxed);
 }
 
 void http_stream_unref(http_stream *s)
@@ -321,6 +321,7 @@ void http_stream_unref(http_stream *s)
 		stream_drop_output(s);
 		frame_unref(s->options.first);
 		frame_unref(s->options.heartbeat);
+		peer_tls_unref(s->tls);
 		pthread_mutex_destroy(&s->lock);
 		free(s);
 	}

@@ -6,6 +6,7 @@
 
 #include "http/engine.h"
 #include "http/head.h"
+#include "http/peer.h"
 #include "http/wheel.h"
 
 #include <pthread.h>
@@ -29,7 +30,8 @@ struct http_stream {
 	atomic_bool is_over; /* no push is taken any more */
 	struct engine_thread *home;
 	http_stream_options options;
-	void *hold; /* engine_options.release; released with on_closed */
+	void *hold;    /* engine_options.release; released with on_closed */
+	peer_tls *tls; /* in front of the socket, or NULL; a reference */
 	size_t queue_max_bytes;
 	bool is_chunked;
 	atomic_bool is_paused; /* nothing is read from the client */
@@ -57,7 +59,8 @@ struct http_stream {
 	/* The home thread's. */
 	bool is_adopted;
 	bool is_reported; /* on_closed was called */
-	bool has_lost;    /* output did not reach the client; settled before on_closed */
+	atomic_bool
+		has_lost; /* output did not reach the client; after a proper end this may turn out later than on_closed */
 	bool has_expired;
 	bool has_eof;
 	bool has_input;         /* was not read to the end in the last turn */

@@ -55,7 +55,8 @@ http_stream *stream_open_as(http_exchange *x, int status, head_framing framing, 
 	}
 	size_t head_bytes = 0;
 	char *bytes = buf_detach(&head, &head_bytes);
-	http_stream *s = engine_open(e, fd, bytes, head_bytes, framing == HEAD_CHUNKED && !is_bare, options, hold);
+	http_stream *s = engine_open(e, fd, bytes, head_bytes, framing == HEAD_CHUNKED && !is_bare, options, hold,
+								 x->transport->peer(x)->tls);
 	exchange_end_turn(x, ENDING_DETACHED);
 	return s;
 }

@@ -178,23 +178,6 @@ static bool erase_all(step *s, int64_t *offsets, size_t count, err *e)
 	return true;
 }
 
-bool log_erase_offsets(db_conn *conn, int64_t topic_id, head *h, const int64_t *offsets, size_t count, int64_t *erased,
-					   err *e)
-{
-	step s = {.conn = conn, .topic_id = topic_id, .head = h};
-	int64_t *sorted = malloc((count + 1) * sizeof *sorted);
-	if (sorted == NULL) {
-		return err_set(e, ERR_NO_MEMORY, "out of memory");
-	}
-	if (count > 0) {
-		memcpy(sorted, offsets, count * sizeof *sorted);
-	}
-	bool ok = erase_all(&s, sorted, count, e);
-	free(sorted);
-	*erased = s.erased;
-	return ok || err_frame(e, "log_erase_offsets");
-}
-
 /* ---- by range ---- */
 
 /* Erases what of [from, below) lies in the row that holds `at`. */

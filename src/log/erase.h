@@ -28,9 +28,4 @@ typedef struct log_erase_request {
 bool log_erase(log_engine *engine, log_conn *conn, const log_erase_request *request, int64_t *erased,
 			   err *e) MUST_CHECK;
 
-/* Single records, inside the caller's transaction that holds the head's lock: whoever acknowledges jobs. Those that are
- * not live are passed over. The head is changed in memory only; the caller writes it with head_update(). */
-bool log_erase_offsets(db_conn *conn, int64_t topic_id, head *h, const int64_t *offsets, size_t count, int64_t *erased,
-					   err *e) MUST_CHECK;
-
 #endif

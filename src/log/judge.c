@@ -541,7 +541,8 @@ static bool send_rows(judgement *j, judged_head *h, size_t *sent, err *e)
 			}
 		}
 	}
-	put_place place = {.offset = h->first_offset, .byte = h->first_byte};
+	put_place place = {
+		.offset = h->first_offset, .byte = h->first_byte, .is_queue = j->ops[0]->topic->config.kind == LOG_KIND_QUEUE};
 	return put_send_rows(j->c->conn, j->topic_id, &h->head, pieces, count, &place, &j->c->scratch, sent, e);
 }
 

@@ -171,7 +171,10 @@ static bool send_run(committer *c, const entry *run, size_t length, uint32_t *ro
 	for (size_t i = 0; i < length; i++) {
 		pieces[i] = run[i].piece;
 	}
-	row_writer w = {.pieces = pieces, .piece_count = length, .scratch = &c->scratch};
+	row_writer w = {.pieces = pieces,
+					.piece_count = length,
+					.is_queue = run->op->topic->config.kind == LOG_KIND_QUEUE,
+					.scratch = &c->scratch};
 	row r;
 	*rows = 0;
 	while (rows_next(&w, &r)) {

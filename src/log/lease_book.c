@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-#include "db/array.h"
+#include "db/columns.h"
 #include "log/retain.h"
 #include "log/route.h"
 #include "sql/lease.h"
@@ -22,6 +22,7 @@ enum column {
 	CLAIM_JITTER_MS,
 	IS_UNSETTLED,
 	IS_DEST,
+	IS_EPHEMERAL,
 	NEXT_OFFSET,
 	FLOOR_OFFSET,
 	LAST_NUMBER,
@@ -46,12 +47,12 @@ static void bind_key(db_params *p, int64_t topic_id, str consumer, int32_t parti
 	db_param_i32(p, partition);
 }
 
-static void bind_book(db_params *p, const lease_book *b)
+void lease_book_bind(const lease_book *b, db_params *p)
 {
 	bind_key(p, b->topic->topic_id, b->consumer, b->partition);
 }
 
-/* ---- beginning ---- */
+/* ---- for others ---- */
 
 bool lease_book_lock(db_conn *conn, int64_t topic_id, str consumer, int32_t partition, err *e)
 {
@@ -110,6 +111,7 @@ static bool take_cursor(lease_book *b, const db_result *r)
 	b->end_offset = db_i64(r, 0, END_OFFSET);
 	b->floor = db_i64(r, 0, FLOOR);
 	b->live_records = db_i64(r, 0, LIVE_RECORDS);
+	b->is_ephemeral = db_bool(r, 0, IS_EPHEMERAL);
 	b->durability = (log_durability)db_i32(r, 0, DURABILITY);
 	b->leases_durable = db_bool(r, 0, LEASES_DURABLE);
 	b->max_deliveries = db_i64(r, 0, MAX_DELIVERIES);
@@ -133,24 +135,49 @@ static bool take_cursor(lease_book *b, const db_result *r)
 	return dead_letter.ptr == NULL || arena_copy_str(b->arena, dead_letter, &b->dead_letter);
 }
 
+/* ---- pipelines ---- */
+
+/* A statement about some offsets, in the open pipeline. */
+static bool send_offsets(const lease_book *b, const db_query *query, const int64_t *offsets, size_t count, err *e)
+{
+	db_params p;
+	db_columns c;
+	db_columns_init(&c, ARRAYS_BYTES_MAX);
+	db_columns_add_i64(&c, offsets, count);
+	lease_book_bind(b, &p);
+	bool ok = db_columns_bind(&c, &p, e) && db_pipeline_send(b->conn, query, &p, e);
+	db_columns_dispose(&c);
+	return ok;
+}
+
+/* Results that say nothing. */
+static bool skip_results(const lease_book *b, size_t count, err *e)
+{
+	for (size_t i = 0; i < count; i++) {
+		db_result *r = NULL;
+		if (!db_pipeline_next(b->conn, &r, e)) {
+			return false;
+		}
+		db_result_free(r);
+	}
+	return true;
+}
+
+/* ---- beginning ---- */
+
 /* Lock and look, in one round trip. */
-static bool open_book(lease_book *b, bool *is_unsettled, bool *is_dest, err *e)
+static bool open_book(lease_book *b, const int64_t *offsets, size_t count, db_result **found, bool *is_unsettled,
+					  bool *is_dest, err *e)
 {
 	db_params p;
 	db_result *r = NULL;
 	bool ok = false;
-	bind_book(&p, b);
+	lease_book_bind(b, &p);
 	if (!db_pipeline_start(b->conn, e) || !db_pipeline_begin(b->conn, e) ||
 		!db_pipeline_send(b->conn, &SQL_LEASE_LOCK, &p, e) || !db_pipeline_send(b->conn, &SQL_LEASE_OPEN, &p, e) ||
-		!db_pipeline_flush(b->conn, e)) {
+		(count > 0 && !send_offsets(b, &SQL_LEASE_FIND, offsets, count, e)) || !db_pipeline_flush(b->conn, e) ||
+		!skip_results(b, 2, e) || !db_pipeline_next(b->conn, &r, e)) {
 		return false;
-	}
-	for (int i = 0; i < 3; i++) {
-		db_result_free(r);
-		r = NULL;
-		if (!db_pipeline_next(b->conn, &r, e)) {
-			return false;
-		}
 	}
 	if (db_rows(r) != 1) {
 		err_set(e, ERR_TOPIC_NOT_FOUND, "there is no such topic");
@@ -159,7 +186,7 @@ static bool open_book(lease_book *b, bool *is_unsettled, bool *is_dest, err *e)
 	} else {
 		*is_unsettled = db_bool(r, 0, IS_UNSETTLED);
 		*is_dest = db_bool(r, 0, IS_DEST);
-		ok = true;
+		ok = count == 0 || db_pipeline_next(b->conn, found, e);
 	}
 	db_result_free(r);
 	return db_pipeline_finish(b->conn, ok ? e : &(err){0}) && ok;
@@ -171,17 +198,17 @@ static bool settle(lease_book *b, err *e)
 	db_params p;
 	db_result *r = NULL;
 	int64_t freed = 0;
-	bind_book(&p, b);
+	lease_book_bind(b, &p);
 	db_param_i64(&p, b->floor);
 	if (b->floor > b->floor_offset && !db_do(b->conn, &SQL_LEASE_DROP_BELOW, &p, NULL, e)) {
 		return false;
 	}
-	bind_book(&p, b);
+	lease_book_bind(b, &p);
 	db_param_i64(&p, b->now_ms);
 	if (!db_do(b->conn, &SQL_LEASE_FREE, &p, &freed, e)) {
 		return false;
 	}
-	bind_book(&p, b);
+	lease_book_bind(b, &p);
 	if (!db_run(b->conn, &SQL_LEASE_COUNT, &p, &r, e)) {
 		return false;
 	}
@@ -197,57 +224,119 @@ static bool settle(lease_book *b, err *e)
 	return true;
 }
 
-bool lease_book_begin(lease_book *b, log_engine *engine, db_conn *conn, arena *a, const log_topic *t, str consumer,
-					  int32_t partition, err *e)
+/* As of the lock, whatever has to be brought up to date first. */
+static bool begin_current(lease_book *b, log_engine *engine, const int64_t *offsets, size_t count, db_result **found,
+						  err *e)
 {
+	const lease_book fresh = *b;
+	int64_t topic_id = b->topic->topic_id;
 	bool is_current = false;
 	for (int attempt = 0;; attempt++) {
 		bool is_unsettled = false;
 		bool is_dest = false;
-		*b = (lease_book){.conn = conn, .arena = a, .topic = t, .consumer = consumer, .partition = partition};
-		if (!open_book(b, &is_unsettled, &is_dest, e)) {
+		*b = fresh;
+		db_result_free(*found);
+		*found = NULL;
+		if (!open_book(b, offsets, count, found, &is_unsettled, &is_dest, e)) {
 			return false;
 		}
 		if (attempt == SETTLE_TRIES || !(is_unsettled || (is_dest && !is_current))) {
-			break;
+			return true;
 		}
 		/* Heads are locked behind this lock or without it, never before it. */
-		db_rollback(conn);
-		if ((is_unsettled && !retain_settle(conn, t->topic_id, partition, e)) ||
-			(is_dest && !is_current && !log_route_catch_up(engine, conn, t->topic_id, e))) {
+		db_rollback(b->conn);
+		if ((is_unsettled && !retain_settle(b->conn, topic_id, b->partition, e)) ||
+			(is_dest && !is_current && !log_route_catch_up(engine, b->conn, topic_id, e))) {
 			return false;
 		}
 		is_current = true;
 	}
-	bool is_due = b->due_ms != 0 && b->due_ms <= b->now_ms;
-	return (!is_due && b->floor <= b->floor_offset) || settle(b, e);
+}
+
+/* ---- writing ---- */
+
+/* One array parameter of SQL_LEASE_PUT: the same member of every entry that stays. */
+typedef enum member { OFFSETS, HOLDERS, NUMBERS, FREE_MS, DELIVERIES, MEMBERS } member;
+
+static void add_member(db_array_builder *a, const lease_entry *entry, member m)
+{
+	const int64_t numbers[MEMBERS] = {[OFFSETS] = entry->offset,
+									  [NUMBERS] = entry->number,
+									  [FREE_MS] = entry->free_ms,
+									  [DELIVERIES] = entry->deliveries};
+	if (m == HOLDERS) {
+		db_array_add_str(a, entry->holder);
+	} else {
+		db_array_add_i64(a, numbers[m]);
+	}
+}
+
+static void add_writings(db_array_builder *a, const lease_book *b, bool dropped, member m)
+{
+	for (const lease_writing *w = b->writings; w != NULL; w = w->next) {
+		for (size_t i = 0; i < w->count; i++) {
+			if (w->entries[i].is_changed && (w->entries[i].class == LEASE_NONE) == dropped) {
+				add_member(a, &w->entries[i], m);
+			}
+		}
+	}
+}
+
+/* Entries that stay: all members, as SQL_LEASE_PUT takes them. Those that go: the offsets of SQL_LEASE_DROP. */
+static bool send_changed(const lease_book *b, const db_query *query, bool dropped, member members, size_t *sent, err *e)
+{
+	db_params p;
+	db_columns c;
+	bool ok = true;
+	db_columns_init(&c, ARRAYS_BYTES_MAX);
+	for (member m = 0; m < members; m++) {
+		add_writings(db_columns_begin(&c, m == HOLDERS ? DB_BYTEA : DB_INT8), b, dropped, m);
+		db_columns_end(&c);
+	}
+	if (c.array.count > 0) {
+		lease_book_bind(b, &p);
+		ok = db_columns_bind(&c, &p, e) && db_pipeline_send(b->conn, query, &p, e);
+		(*sent)++;
+	}
+	db_columns_dispose(&c);
+	return ok;
+}
+
+/* In the open pipeline; *sent grows by the results that will come. */
+static bool send_writings(lease_book *b, size_t *sent, err *e)
+{
+	if (!send_changed(b, &SQL_LEASE_DROP, true, HOLDERS, sent, e) ||
+		!send_changed(b, &SQL_LEASE_PUT, false, MEMBERS, sent, e)) {
+		return false;
+	}
+	for (; b->writings != NULL; b->writings = b->writings->next) {
+		for (size_t i = 0; i < b->writings->count; i++) {
+			b->writings->entries[i].is_changed = false;
+		}
+	}
+	return true;
+}
+
+bool lease_book_write(lease_book *b, lease_entry *entries, size_t count, err *e)
+{
+	size_t changed = 0;
+	for (size_t i = 0; i < count; i++) {
+		changed += entries[i].is_changed ? 1 : 0;
+	}
+	if (changed == 0) {
+		return true;
+	}
+	lease_writing *w = arena_alloc(b->arena, sizeof *w);
+	if (w == NULL) {
+		return no_memory(e);
+	}
+	*w = (lease_writing){entries, count, b->writings};
+	b->writings = w;
+	b->has_written = true;
+	return true;
 }
 
 /* ---- entries ---- */
-
-static bool send_offsets(lease_book *b, const db_query *query, const int64_t *offsets, size_t count, db_result **out,
-						 err *e)
-{
-	db_params p;
-	buf array;
-	db_array_builder builder;
-	bool ok = false;
-	buf_init(&array, ARRAYS_BYTES_MAX);
-	db_array_begin(&builder, &array, DB_INT8);
-	for (size_t i = 0; i < count; i++) {
-		db_array_add_i64(&builder, offsets[i]);
-	}
-	db_array_end(&builder);
-	if (array.failed) {
-		no_memory(e);
-	} else {
-		bind_book(&p, b);
-		db_param_str(&p, buf_str(&array));
-		ok = out != NULL ? db_run(b->conn, query, &p, out, e) : db_do(b->conn, query, &p, NULL, e);
-	}
-	buf_dispose(&array);
-	return ok;
-}
 
 /* Row of SQL_LEASE_FIND or SQL_LEASE_FIND_RETURNED. */
 static bool take_entry(lease_book *b, const db_result *r, int row, lease_entry *out)
@@ -261,38 +350,69 @@ static bool take_entry(lease_book *b, const db_result *r, int row, lease_entry *
 	return holder.ptr == NULL || arena_copy_str(b->arena, holder, &out->holder);
 }
 
-bool lease_book_find(lease_book *b, const int64_t *offsets, size_t count, lease_entry **out, err *e)
+/* r: the rows there are, by offset; NULL: none. */
+static bool take_entries(lease_book *b, const db_result *r, const int64_t *offsets, size_t count, lease_entry **out,
+						 err *e)
 {
-	db_result *r = NULL;
 	int row = 0;
-	bool ok = true;
+	int rows = r != NULL ? db_rows(r) : 0;
 	lease_entry *entries = arena_alloc_zero(b->arena, (count + 1) * sizeof *entries);
-	if (entries == NULL) {
-		return no_memory(e);
-	}
-	if (count > 0 && !send_offsets(b, &SQL_LEASE_FIND, offsets, count, &r, e)) {
-		return false;
-	}
-	for (size_t i = 0; i < count && ok; i++) {
+	bool ok = entries != NULL;
+	for (size_t i = 0; ok && i < count; i++) {
 		entries[i].offset = offsets[i];
-		if (row < db_rows(r) && db_i64(r, row, 0) == offsets[i]) {
+		if (row < rows && db_i64(r, row, 0) == offsets[i]) {
 			ok = take_entry(b, r, row++, &entries[i]);
 		}
 	}
-	db_result_free(r);
 	*out = entries;
 	return ok || no_memory(e);
+}
+
+bool lease_book_begin(lease_book *b, log_engine *engine, const int64_t *offsets, size_t count, lease_entry **out,
+					  err *e)
+{
+	db_result *found = NULL;
+	bool ok = begin_current(b, engine, offsets, count, &found, e);
+	bool is_due = ok && b->due_ms != 0 && b->due_ms <= b->now_ms;
+	if (ok && (is_due || b->floor > b->floor_offset)) {
+		ok = settle(b, e) && lease_book_find(b, offsets, count, out, e);
+	} else if (ok) {
+		ok = take_entries(b, found, offsets, count, out, e);
+	}
+	db_result_free(found);
+	return ok;
+}
+
+/* A statement behind what is to be written, which it has to see, has been sent: its result. */
+static bool receive_behind(lease_book *b, size_t written, db_result **out, err *e)
+{
+	return db_pipeline_flush(b->conn, e) && skip_results(b, written, e) && db_pipeline_next(b->conn, out, e) &&
+		   db_pipeline_finish(b->conn, e);
+}
+
+bool lease_book_find(lease_book *b, const int64_t *offsets, size_t count, lease_entry **out, err *e)
+{
+	db_result *r = NULL;
+	size_t written = 0;
+	bool ok = count == 0 || (db_pipeline_start(b->conn, e) && send_writings(b, &written, e) &&
+							 send_offsets(b, &SQL_LEASE_FIND, offsets, count, e) && receive_behind(b, written, &r, e));
+	ok = ok && take_entries(b, r, offsets, count, out, e);
+	db_result_free(r);
+	return ok;
 }
 
 bool lease_book_find_returned(lease_book *b, int64_t from, size_t limit, lease_entry **out, size_t *count, err *e)
 {
 	db_params p;
 	db_result *r = NULL;
-	bool ok = true;
-	bind_book(&p, b);
+	size_t written = 0;
+	lease_book_bind(b, &p);
 	db_param_i64(&p, from);
 	db_param_i64(&p, (int64_t)limit);
-	if (!db_run(b->conn, &SQL_LEASE_FIND_RETURNED, &p, &r, e)) {
+	bool ok = db_pipeline_start(b->conn, e) && send_writings(b, &written, e) &&
+			  db_pipeline_send(b->conn, &SQL_LEASE_FIND_RETURNED, &p, e) && receive_behind(b, written, &r, e);
+	if (!ok) {
+		db_result_free(r);
 		return false;
 	}
 	size_t rows = (size_t)db_rows(r);
@@ -302,12 +422,9 @@ bool lease_book_find_returned(lease_book *b, int64_t from, size_t limit, lease_e
 		ok = take_entry(b, r, (int)i, &entries[i]);
 	}
 	db_result_free(r);
-	if (!ok) {
-		return no_memory(e);
-	}
 	*out = entries;
 	*count = rows;
-	return true;
+	return ok || no_memory(e);
 }
 
 int64_t lease_book_number(lease_book *b)
@@ -339,114 +456,85 @@ int64_t lease_book_ready(const lease_book *b)
 	return ready > 0 ? ready : 0;
 }
 
-/* ---- writing ---- */
+/* ---- erasing ---- */
 
-/* One array parameter of SQL_LEASE_PUT: the same member of every entry that stays. */
-typedef enum member { OFFSETS, HOLDERS, NUMBERS, FREE_MS, DELIVERIES, MEMBERS } member;
-
-static void add_member(db_array_builder *a, const lease_entry *entry, member m)
+static void bind_head(db_params *p, const lease_book *b)
 {
-	switch (m) {
-	case OFFSETS:
-		db_array_add_i64(a, entry->offset);
-		break;
-	case HOLDERS:
-		db_array_add_str(a, entry->holder);
-		break;
-	case NUMBERS:
-		db_array_add_i64(a, entry->number);
-		break;
-	case FREE_MS:
-		db_array_add_i64(a, entry->free_ms);
-		break;
-	case DELIVERIES:
-	case MEMBERS:
-		db_array_add_i64(a, entry->deliveries);
-		break;
-	}
+	db_params_init(p);
+	db_param_i64(p, b->topic->topic_id);
+	db_param_i32(p, b->partition);
 }
 
-static bool put_entries(lease_book *b, const lease_entry *entries, size_t count, err *e)
+bool lease_book_lock_head(lease_book *b, err *e)
 {
 	db_params p;
-	buf arrays;
-	size_t starts[MEMBERS + 1];
-	bool ok = false;
-	buf_init(&arrays, ARRAYS_BYTES_MAX);
-	for (int m = 0; m < MEMBERS; m++) {
-		db_array_builder a;
-		starts[m] = arrays.len;
-		db_array_begin(&a, &arrays, m == HOLDERS ? DB_BYTEA : DB_INT8);
-		for (size_t i = 0; i < count; i++) {
-			if (entries[i].is_changed && entries[i].class != LEASE_NONE) {
-				add_member(&a, &entries[i], (member)m);
-			}
-		}
-		db_array_end(&a);
-	}
-	starts[MEMBERS] = arrays.len;
-	if (arrays.failed) {
-		no_memory(e);
-	} else {
-		bind_book(&p, b);
-		for (int m = 0; m < MEMBERS; m++) {
-			db_param_str(&p, (str){arrays.ptr + starts[m], starts[m + 1] - starts[m]});
-		}
-		ok = db_do(b->conn, &SQL_LEASE_PUT, &p, NULL, e);
-	}
-	buf_dispose(&arrays);
+	bind_head(&p, b);
+	return db_do(b->conn, &SQL_LEASE_LOCK_HEAD, &p, NULL, e);
+}
+
+void lease_book_erase(lease_book *b, const int64_t *offsets, size_t count)
+{
+	b->erased = offsets;
+	b->erased_count = count;
+	b->has_written = b->has_written || count > 0;
+}
+
+static bool send_erased(const lease_book *b, err *e)
+{
+	db_params p;
+	db_columns c;
+	bind_head(&p, b);
+	bool ok = db_pipeline_send(b->conn, &SQL_LEASE_LOCK_HEAD, &p, e);
+	db_columns_init(&c, ARRAYS_BYTES_MAX);
+	db_columns_add_i64(&c, b->erased, b->erased_count);
+	ok = ok && db_columns_bind(&c, &p, e) &&
+		 db_pipeline_send(b->conn, b->is_ephemeral ? &SQL_LEASE_ERASE_EPHEMERAL : &SQL_LEASE_ERASE, &p, e);
+	db_columns_dispose(&c);
 	return ok;
 }
 
-bool lease_book_write(lease_book *b, lease_entry *entries, size_t count, err *e)
+/* The results of the head's lock and of the statement. */
+static bool receive_erased(lease_book *b, err *e)
 {
-	size_t kept = 0;
-	size_t dropped = 0;
-	int64_t *offsets = arena_alloc_array(b->arena, count + 1, sizeof *offsets);
-	if (offsets == NULL) {
-		return no_memory(e);
-	}
-	for (size_t i = 0; i < count; i++) {
-		if (entries[i].is_changed && entries[i].class == LEASE_NONE) {
-			offsets[dropped++] = entries[i].offset;
-		} else if (entries[i].is_changed) {
-			kept++;
-		}
-	}
-	if ((dropped > 0 && !send_offsets(b, &SQL_LEASE_DROP, offsets, dropped, NULL, e)) ||
-		(kept > 0 && !put_entries(b, entries, count, e))) {
+	db_result *r = NULL;
+	if (!skip_results(b, 1, e) || !db_pipeline_next(b->conn, &r, e)) {
 		return false;
 	}
-	for (size_t i = 0; i < count; i++) {
-		entries[i].is_changed = false;
+	if (db_rows(r) == 1) {
+		b->live_records = db_i64(r, 0, 0);
 	}
-	b->has_written = b->has_written || kept + dropped > 0;
+	db_result_free(r);
 	return true;
+}
+
+/* ---- the end ---- */
+
+/* Many look and find nothing: that writes nothing. */
+static bool send_cursor(lease_book *b, size_t *sent, err *e)
+{
+	db_params p;
+	int64_t values[LEASE_CURSOR_VALUES];
+	cursor_values(b, values);
+	if (!b->has_written && memcmp(values, b->stored, sizeof values) == 0) {
+		return true;
+	}
+	lease_book_bind(b, &p);
+	for (int i = 0; i < LEASE_CURSOR_VALUES; i++) {
+		db_param_i64(&p, values[i]);
+	}
+	(*sent)++;
+	return db_pipeline_send(b->conn, &SQL_LEASE_PUT_CURSOR, &p, e);
 }
 
 bool lease_book_commit(lease_book *b, err *e)
 {
-	db_params p;
-	int64_t values[LEASE_CURSOR_VALUES];
 	bool relaxed = !b->leases_durable && (b->durability != LOG_FSYNC || !b->must_be_durable);
-	cursor_values(b, values);
-	/* Many look and find nothing: that writes nothing. */
-	bool puts = b->has_written || memcmp(values, b->stored, sizeof values) != 0;
-	bind_book(&p, b);
-	for (int i = 0; i < LEASE_CURSOR_VALUES; i++) {
-		db_param_i64(&p, values[i]);
-	}
+	size_t before = relaxed ? 1 : 0; /* results before those of erasing */
 	if (!db_pipeline_start(b->conn, e) || (relaxed && !db_pipeline_send(b->conn, &SQL_LEASE_RELAX, NULL, e)) ||
-		(puts && !db_pipeline_send(b->conn, &SQL_LEASE_PUT_CURSOR, &p, e)) || !db_pipeline_commit(b->conn, e) ||
-		!db_pipeline_flush(b->conn, e)) {
+		!send_writings(b, &before, e) || !send_cursor(b, &before, e) || (b->erased_count > 0 && !send_erased(b, e)) ||
+		!db_pipeline_commit(b->conn, e) || !db_pipeline_flush(b->conn, e)) {
 		return false;
 	}
-	for (int results = 1 + (relaxed ? 1 : 0) + (puts ? 1 : 0); results > 0; results--) {
-		db_result *r = NULL;
-		if (!db_pipeline_next(b->conn, &r, e)) {
-			return false;
-		}
-		db_result_free(r);
-	}
-	return db_pipeline_finish(b->conn, e);
+	return skip_results(b, before, e) && (b->erased_count == 0 || receive_erased(b, e)) && skip_results(b, 1, e) &&
+		   db_pipeline_finish(b->conn, e);
 }

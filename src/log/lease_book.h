@@ -2,13 +2,14 @@
  * log/lease_book: what is known of one consumer's leases, inside a transaction that holds its lock: the cursor, and the
  * entries that the transaction looks at or changes.
  *
- *   lease_book b;
- *   lease_book_begin(&b, engine, conn, arena, topic, consumer, partition, e)
- *                                                                       BEGIN, lock, read; settles what is over
- *   lease_book_find(&b, offsets, count, &entries, e)                    entries of some records
+ *   lease_book b = {.conn = …, .arena = …, .topic = …, .consumer = …, .partition = …};
+ *   lease_book_begin(&b, engine, offsets, count, &entries, e)           BEGIN, lock, read; settles what is over
  *   lease_book_change(&b, entry, LEASE_HELD)                            counts follow
- *   lease_book_write(&b, entries, count, e)                             changed entries, as rows
- *   lease_book_commit(&b, e)                                            the cursor, and COMMIT
+ *   lease_book_write(&b, entries, count, e)                             changed entries are to be rows
+ *   lease_book_erase(&b, offsets, count)                                records are to leave the topic
+ *   lease_book_commit(&b, e)                                            all of it, the cursor, and COMMIT
+ *
+ * What is read at the beginning travels together, and so does what is written: at the end, or before something else is read.
  *
  * Owns     nothing; entries live in the arena.
  * Threads  the one that was given conn.
@@ -42,7 +43,15 @@ typedef struct lease_entry {
 
 enum { LEASE_CURSOR_VALUES = 9 };
 
+/* Entries that are to be written where they changed. */
+typedef struct lease_writing {
+	lease_entry *entries;
+	size_t count;
+	struct lease_writing *next;
+} lease_writing;
+
 typedef struct lease_book {
+	/* in */
 	db_conn *conn;
 	arena *arena;
 	const log_topic *topic;
@@ -53,7 +62,8 @@ typedef struct lease_book {
 	int64_t now_ms;
 	int64_t end_offset;
 	int64_t floor;
-	int64_t live_records; /* goes down with what the transaction erases */
+	int64_t live_records; /* exact again when the transaction is committed */
+	bool is_ephemeral;
 
 	/* the topic's rules now, whatever a cache says */
 	log_durability durability;
@@ -73,13 +83,19 @@ typedef struct lease_book {
 
 	int64_t stored[LEASE_CURSOR_VALUES]; /* the cursor as it was read */
 
+	/* to be written */
+	lease_writing *writings;
+	const int64_t *erased;
+	size_t erased_count;
+
 	bool has_written;     /* rows were written, or will be: by the caller's own statements, too */
 	bool freed_some;      /* something became ready, or a holder lost something: others want to know */
 	bool must_be_durable; /* the commit holds more than leases */
 } lease_book;
 
-bool lease_book_begin(lease_book *b, log_engine *engine, db_conn *conn, arena *a, const log_topic *t, str consumer,
-					  int32_t partition, err *e) MUST_CHECK;
+/* With the entries of some records, as lease_book_find() gives them. */
+bool lease_book_begin(lease_book *b, log_engine *engine, const int64_t *offsets, size_t count, lease_entry **out,
+					  err *e) MUST_CHECK;
 
 /* Entries of the offsets, which ascend strictly; those without a row are LEASE_NONE. */
 bool lease_book_find(lease_book *b, const int64_t *offsets, size_t count, lease_entry **out, err *e) MUST_CHECK;
@@ -94,8 +110,15 @@ void lease_book_change(lease_book *b, lease_entry *entry, lease_class class, int
 
 int64_t lease_book_ready(const lease_book *b);
 
+/* The entries may change further until they are written. */
 bool lease_book_write(lease_book *b, lease_entry *entries, size_t count, err *e) MUST_CHECK;
+/* Once a transaction; whoever locks other heads after the queue's locks that before. */
+void lease_book_erase(lease_book *b, const int64_t *offsets, size_t count);
+bool lease_book_lock_head(lease_book *b, err *e) MUST_CHECK;
 bool lease_book_commit(lease_book *b, err *e) MUST_CHECK;
+
+/* topic_id, consumer, partition: the first parameters of every statement about a consumer's leases. */
+void lease_book_bind(const lease_book *b, db_params *p);
 
 /* The lock alone, in the caller's transaction: whoever deletes leased records takes it before it locks their head. */
 bool lease_book_lock(db_conn *conn, int64_t topic_id, str consumer, int32_t partition, err *e) MUST_CHECK;

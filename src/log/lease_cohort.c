@@ -1,6 +1,6 @@
 #include "log/lease_cohort.h"
 
-#include "db/array.h"
+#include "db/columns.h"
 #include "log/lease_gather.h"
 #include "sql/lease.h"
 
@@ -11,67 +11,40 @@ static bool no_memory(err *e)
 	return err_set(e, ERR_NO_MEMORY, "out of memory for a group of claims");
 }
 
-static void bind_book(db_params *p, const lease_book *b)
-{
-	db_params_init(p);
-	db_param_i64(p, b->topic->topic_id);
-	db_param_str(p, b->consumer.ptr != NULL ? b->consumer : STR(""));
-	db_param_i32(p, b->partition);
-}
-
 /* ---- joining a window ---- */
 
 typedef enum member { IDS, HOLDERS, WANTED, LEASE_MS, MEMBERS } member;
 
-static void add_member(db_array_builder *a, const log_lease *op, uint32_t wanted, member m)
+static void add_claims(db_array_builder *a, const lease_turn *t, member m)
 {
-	switch (m) {
-	case IDS:
-		db_array_add_i64(a, op->next_claim_id);
-		break;
-	case HOLDERS:
-		db_array_add_str(a, op->holder);
-		break;
-	case WANTED:
-		db_array_add_i64(a, wanted);
-		break;
-	case LEASE_MS:
-	case MEMBERS:
-		db_array_add_i64(a, op->lease_ms);
-		break;
+	for (size_t i = 0; i < t->claim_count; i++) {
+		const log_lease *op = t->claims[i];
+		const int64_t numbers[MEMBERS] = {
+			[IDS] = op->next_claim_id, [WANTED] = t->shares[i].wanted, [LEASE_MS] = op->lease_ms};
+		if (op->next_claim_id == 0) {
+			continue;
+		}
+		if (m == HOLDERS) {
+			db_array_add_str(a, op->holder);
+		} else {
+			db_array_add_i64(a, numbers[m]);
+		}
 	}
 }
 
 static bool put_claims(lease_turn *t, err *e)
 {
 	db_params p;
-	buf arrays;
-	size_t starts[MEMBERS + 1];
-	bool ok = false;
-	buf_init(&arrays, ARRAYS_BYTES_MAX);
-	for (int m = 0; m < MEMBERS; m++) {
-		db_array_builder a;
-		starts[m] = arrays.len;
-		db_array_begin(&a, &arrays, m == HOLDERS ? DB_BYTEA : DB_INT8);
-		for (size_t i = 0; i < t->claim_count; i++) {
-			if (t->claims[i]->next_claim_id != 0) {
-				add_member(&a, t->claims[i], t->shares[i].wanted, (member)m);
-			}
-		}
-		db_array_end(&a);
+	db_columns c;
+	db_columns_init(&c, ARRAYS_BYTES_MAX);
+	for (member m = 0; m < MEMBERS; m++) {
+		add_claims(db_columns_begin(&c, m == HOLDERS ? DB_BYTEA : DB_INT8), t, m);
+		db_columns_end(&c);
 	}
-	starts[MEMBERS] = arrays.len;
-	if (arrays.failed) {
-		no_memory(e);
-	} else {
-		bind_book(&p, &t->book);
-		db_param_i64(&p, t->book.window_ends_ms);
-		for (int m = 0; m < MEMBERS; m++) {
-			db_param_str(&p, (str){arrays.ptr + starts[m], starts[m + 1] - starts[m]});
-		}
-		ok = db_do(t->conn, &SQL_LEASE_CLAIM_PUT, &p, NULL, e);
-	}
-	buf_dispose(&arrays);
+	lease_book_bind(&t->book, &p);
+	db_param_i64(&p, t->book.window_ends_ms);
+	bool ok = db_columns_bind(&c, &p, e) && db_do(t->conn, &SQL_LEASE_CLAIM_PUT, &p, NULL, e);
+	db_columns_dispose(&c);
 	return ok;
 }
 
@@ -100,29 +73,23 @@ static bool join(lease_turn *t, err *e)
 static bool send_ids(lease_turn *t, const db_query *query, bool drops, db_result **out, err *e)
 {
 	db_params p;
-	buf array;
-	db_array_builder ids;
-	bool ok = false;
-	buf_init(&array, ARRAYS_BYTES_MAX);
-	db_array_begin(&ids, &array, DB_INT8);
+	db_columns c;
+	db_columns_init(&c, ARRAYS_BYTES_MAX);
+	db_array_builder *ids = db_columns_begin(&c, DB_INT8);
 	for (size_t i = 0; i < t->claim_count; i++) {
 		const log_lease *op = t->claims[i];
 		if (op->claim_id != 0 && op->done != NULL && (!drops || op->wait_ms == 0)) {
-			db_array_add_i64(&ids, op->claim_id);
+			db_array_add_i64(ids, op->claim_id);
 		}
 	}
-	db_array_end(&ids);
-	if (array.failed) {
-		no_memory(e);
-	} else {
-		bind_book(&p, &t->book);
-		db_param_str(&p, buf_str(&array));
-		if (drops) {
-			db_param_i64(&p, t->book.now_ms - LEASE_COHORT_KEPT_MS);
-		}
-		ok = out != NULL ? db_run(t->conn, query, &p, out, e) : db_do(t->conn, query, &p, NULL, e);
+	db_columns_end(&c);
+	lease_book_bind(&t->book, &p);
+	bool ok = db_columns_bind(&c, &p, e);
+	if (drops) {
+		db_param_i64(&p, t->book.now_ms - LEASE_COHORT_KEPT_MS);
 	}
-	buf_dispose(&array);
+	ok = ok && (out != NULL ? db_run(t->conn, query, &p, out, e) : db_do(t->conn, query, &p, NULL, e));
+	db_columns_dispose(&c);
 	return ok;
 }
 
@@ -196,26 +163,19 @@ static bool list_cohort(lease_turn *t, const db_result *r, size_t *cohort, err *
 static bool put_dealt(lease_turn *t, size_t share, err *e)
 {
 	db_params p;
-	buf array;
-	db_array_builder offsets;
-	bool ok = false;
-	buf_init(&array, ARRAYS_BYTES_MAX);
-	db_array_begin(&offsets, &array, DB_INT8);
+	db_columns c;
+	db_columns_init(&c, ARRAYS_BYTES_MAX);
+	db_array_builder *offsets = db_columns_begin(&c, DB_INT8);
 	for (size_t i = 0; i < t->dealt_count; i++) {
 		if (t->dealt[i].share == share) {
-			db_array_add_i64(&offsets, t->dealt[i].job.record.offset);
+			db_array_add_i64(offsets, t->dealt[i].job.record.offset);
 		}
 	}
-	db_array_end(&offsets);
-	if (array.failed) {
-		no_memory(e);
-	} else {
-		bind_book(&p, &t->book);
-		db_param_i64(&p, t->claims[share]->claim_id);
-		db_param_str(&p, buf_str(&array));
-		ok = db_do(t->conn, &SQL_LEASE_CLAIM_DEAL, &p, NULL, e);
-	}
-	buf_dispose(&array);
+	db_columns_end(&c);
+	lease_book_bind(&t->book, &p);
+	db_param_i64(&p, t->claims[share]->claim_id);
+	bool ok = db_columns_bind(&c, &p, e) && db_do(t->conn, &SQL_LEASE_CLAIM_DEAL, &p, NULL, e);
+	db_columns_dispose(&c);
 	return ok;
 }
 
@@ -223,7 +183,7 @@ static bool deal(lease_turn *t, err *e)
 {
 	db_params p;
 	db_result *r = NULL;
-	bind_book(&p, &t->book);
+	lease_book_bind(&t->book, &p);
 	if (!db_run(t->conn, &SQL_LEASE_CLAIM_LIST, &p, &r, e)) {
 		return false;
 	}

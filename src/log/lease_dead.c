@@ -1,6 +1,5 @@
 #include "log/lease_dead.h"
 
-#include "log/erase.h"
 #include "log/lease_meta.h"
 #include "log/private.h"
 #include "log/put.h"
@@ -149,7 +148,8 @@ static bool insert_rows(lease_turn *t, head *h, const log_columns *columns, err 
 	size_t sent = 0;
 	buf scratch;
 	row_piece piece = {columns, NULL, columns->count};
-	put_place place = {.offset = h->next_offset, .byte = h->next_byte};
+	put_place place = {
+		.offset = h->next_offset, .byte = h->next_byte, .is_queue = t->dead_letter->config.kind == LOG_KIND_QUEUE};
 	buf_init(&scratch, ROW_SCRATCH_BYTES);
 	bool ok = db_pipeline_start(t->conn, e) &&
 			  put_send_rows(t->conn, t->dead_letter->topic_id, h, &piece, 1, &place, &scratch, &sent, e) &&
@@ -199,8 +199,9 @@ out:
 	return ok;
 }
 
-/* ---- deleting ---- */
+/* ---- leaving the queue ---- */
 
+/* The dead go with what was acknowledged. */
 static bool list_erased(lease_turn *t, err *e)
 {
 	size_t most = t->erased_count + t->dead_count;
@@ -223,44 +224,25 @@ static bool list_erased(lease_turn *t, err *e)
 	return true;
 }
 
-static bool lock_queue(lease_turn *t, head **h, err *e)
+static bool bury(lease_turn *t, err *e)
 {
-	head *heads = NULL;
-	size_t count = 0;
-	head_rules rules;
-	if (!head_lock(t->conn, t->book.topic->topic_id, &t->book.partition, 1, t->arena, &heads, &count, &rules, e)) {
+	if (!find_topic(t, e)) {
 		return false;
 	}
-	*h = &heads[0];
-	return count == 1 || err_set(e, ERR_TOPIC_NOT_FOUND, "there is no such topic");
-}
-
-static bool erase(lease_turn *t, head *h, err *e)
-{
-	int64_t erased = 0;
-	int64_t topic_id = t->book.topic->topic_id;
-	return log_erase_offsets(t->conn, topic_id, h, t->erased, t->erased_count, &erased, e) &&
-		   head_update(t->conn, h, topic_id, e);
+	bool queue_first = t->book.topic->topic_id < t->dead_letter->topic_id;
+	if ((queue_first && !lease_book_lock_head(&t->book, e)) || !append_dead(t, e) || !list_erased(t, e)) {
+		return false;
+	}
+	t->book.dead_lettered += (int64_t)t->dead_count;
+	t->book.must_be_durable = true;
+	return true;
 }
 
 bool lease_dead_bury(lease_turn *t, err *e)
 {
-	head *queue = NULL;
-	if (t->dead_count > 0 && !find_topic(t, e)) {
+	if (t->dead_count > 0 && !bury(t, e)) {
 		return false;
 	}
-	bool queue_first = t->dead_count > 0 && t->book.topic->topic_id < t->dead_letter->topic_id;
-	if ((queue_first && !lock_queue(t, &queue, e)) || (t->dead_count > 0 && !append_dead(t, e))) {
-		return false;
-	}
-	if (t->erased_count + t->dead_count == 0) {
-		return true;
-	}
-	if (!list_erased(t, e) || (queue == NULL && !lock_queue(t, &queue, e)) || !erase(t, queue, e)) {
-		return false;
-	}
-	t->book.live_records = queue->live_records;
-	t->book.dead_lettered += (int64_t)t->dead_count;
-	t->book.must_be_durable = true;
+	lease_book_erase(&t->book, t->erased, t->erased_count);
 	return true;
 }

@@ -53,11 +53,10 @@ static int compare_entry(const void *offset, const void *entry)
 	return compare_offsets(offset, &((const lease_entry *)entry)->offset);
 }
 
-/* The entries of every record that some operation names. */
-static bool find_named(lease_turn *t, log_lease **ops, size_t count, lease_entry **entries, size_t *found, err *e)
+/* Every record that some operation names, once, in order. */
+static bool list_named(lease_turn *t, log_lease **ops, size_t count, int64_t **out, size_t *unique, err *e)
 {
 	size_t refs = 0;
-	size_t unique = 0;
 	for (size_t i = 0; i < count; i++) {
 		refs += ops[i]->ref_count;
 	}
@@ -73,13 +72,29 @@ static bool find_named(lease_turn *t, log_lease **ops, size_t count, lease_entry
 		}
 	}
 	qsort(offsets, refs, sizeof *offsets, compare_offsets);
+	*unique = 0;
 	for (size_t i = 0; i < refs; i++) {
-		if (unique == 0 || offsets[unique - 1] != offsets[i]) {
-			offsets[unique++] = offsets[i];
+		if (*unique == 0 || offsets[*unique - 1] != offsets[i]) {
+			offsets[(*unique)++] = offsets[i];
 		}
 	}
-	*found = unique;
-	return lease_book_find(&t->book, offsets, unique, entries, e);
+	*out = offsets;
+	return true;
+}
+
+/* Begins the transaction, with the entries of all that is named. */
+static bool begin(lease_turn *t, log_lease **ops, size_t count, lease_entry **entries, size_t *found, err *e)
+{
+	int64_t *offsets = NULL;
+	if (!list_named(t, ops, count, &offsets, found, e)) {
+		return false;
+	}
+	t->book = (lease_book){.conn = t->conn,
+						   .arena = t->arena,
+						   .topic = ops[0]->topic,
+						   .consumer = ops[0]->consumer,
+						   .partition = ops[0]->partition};
+	return lease_book_begin(&t->book, t->engine, offsets, *found, entries, e);
 }
 
 static void apply_ref(lease_turn *t, const log_lease *op, log_lease_ref *ref, lease_entry *entry)
@@ -98,6 +113,7 @@ static void apply_ref(lease_turn *t, const log_lease *op, log_lease_ref *ref, le
 		lease_book_change(b, entry, LEASE_NONE, 0);
 		if (b->consumer.len == 0) {
 			t->erased[t->erased_count++] = entry->offset;
+			b->live_records--;
 		}
 		b->must_be_durable = true;
 		break;
@@ -112,13 +128,8 @@ static void apply_ref(lease_turn *t, const log_lease *op, log_lease_ref *ref, le
 	}
 }
 
-static bool apply_named(lease_turn *t, log_lease **ops, size_t count, err *e)
+static bool apply_named(lease_turn *t, log_lease **ops, size_t count, lease_entry *entries, size_t found, err *e)
 {
-	lease_entry *entries = NULL;
-	size_t found = 0;
-	if (!find_named(t, ops, count, &entries, &found, e)) {
-		return false;
-	}
 	for (size_t i = 0; i < count; i++) {
 		for (size_t r = 0; r < ops[i]->ref_count; r++) {
 			log_lease_ref *ref = &ops[i]->refs[r];
@@ -220,7 +231,8 @@ static void announce(const lease_turn *t)
 
 static bool attempt(lease_turn *t, log_lease **ops, size_t count, err *e)
 {
-	const log_lease *first = ops[0];
+	lease_entry *entries = NULL;
+	size_t found = 0;
 	forget(t);
 	arena_reset(t->arena);
 	for (size_t i = 0; i < count; i++) {
@@ -230,9 +242,9 @@ static bool attempt(lease_turn *t, log_lease **ops, size_t count, err *e)
 		ops[i]->next_claim_id = 0;
 		err_clear(&ops[i]->error);
 	}
-	if (!lease_book_begin(&t->book, t->engine, t->conn, t->arena, first->topic, first->consumer, first->partition, e) ||
-		!apply_named(t, ops, count, e) || !serve_claims(t, ops, count, e) || !lease_dead_bury(t, e) ||
-		!hand_over(t, e) || !lease_book_commit(&t->book, e)) {
+	if (!begin(t, ops, count, &entries, &found, e) || !apply_named(t, ops, count, entries, found, e) ||
+		!serve_claims(t, ops, count, e) || !lease_dead_bury(t, e) || !hand_over(t, e) ||
+		!lease_book_commit(&t->book, e)) {
 		return false;
 	}
 	answer(t, ops, count);

@@ -22,7 +22,7 @@ static bool send_tags(db_conn *conn, int64_t topic_id, const head *h, const row 
 bool put_send_rows(db_conn *conn, int64_t topic_id, const head *h, const row_piece *pieces, size_t count,
 				   put_place *place, buf *scratch, size_t *sent, err *e)
 {
-	row_writer w = {.pieces = pieces, .piece_count = count, .scratch = scratch};
+	row_writer w = {.pieces = pieces, .piece_count = count, .is_queue = place->is_queue, .scratch = scratch};
 	row r;
 	while (rows_next(&w, &r)) {
 		db_params p;

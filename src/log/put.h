@@ -10,11 +10,12 @@
 #include "log/head.h"
 #include "log/rows.h"
 
-/* Where a stretch of records begins, and how many routers they have passed. */
+/* Where a stretch of records begins, and how many routers they have passed. Of a queue, as log/rows takes it. */
 typedef struct put_place {
 	int64_t offset;
 	int64_t byte;
 	int32_t hops;
+	bool is_queue;
 } put_place;
 
 /* Sends a statement a row, and one for its tags, in the open pipeline and counts them in *sent; the place moves behind

@@ -35,6 +35,7 @@ enum column {
 	SOURCE_FLOOR,
 	IS_DEST,
 	HOPS,
+	DEDUPE_NODE,
 	HAS_MARK
 };
 
@@ -46,6 +47,7 @@ struct log_page {
 	int64_t ttl_floor;
 	int64_t source_floor;
 	bool is_closed;
+	bool dedupes_node;
 	bool reached_end; /* the rows go up to next_offset */
 
 	db_result *results[RESULTS_MAX];
@@ -113,6 +115,7 @@ static void take_head(log_page *p, const db_result *r, bool ephemeral)
 	p->ttl_floor = db_i64(r, 0, TTL_FLOOR);
 	p->source_floor = db_i64(r, 0, SOURCE_FLOOR);
 	p->is_closed = db_bool(r, 0, IS_CLOSED);
+	p->dedupes_node = db_bool(r, 0, DEDUPE_NODE);
 	if (ephemeral && !db_bool(r, 0, HAS_MARK)) {
 		/* A crash emptied the unlogged batches: everything below the head is lost. */
 		p->cap_floor = p->next_offset;
@@ -461,4 +464,9 @@ bool log_page_gap(const log_page *p, log_gap *out)
 bool log_page_is_closed(const log_page *p)
 {
 	return p->is_closed;
+}
+
+bool log_page_dedupes_node(const log_page *p)
+{
+	return p->dedupes_node;
 }

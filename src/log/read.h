@@ -51,6 +51,7 @@ int64_t log_page_end_byte(const log_page *p);       /* value bytes before it */
 int64_t log_page_start_offset(const log_page *p);   /* offsets below were lost to retention */
 bool log_page_gap(const log_page *p, log_gap *out); /* false: none between `from` and the first record */
 bool log_page_is_closed(const log_page *p);
-void log_page_free(log_page *p); /* accepts NULL */
+bool log_page_dedupes_node(const log_page *p); /* the topic's setting at the time of the read */
+void log_page_free(log_page *p);               /* accepts NULL */
 
 #endif

@@ -5,6 +5,7 @@
 #include "db/array.h"
 #include "log/outcome.h"
 #include "log/private.h"
+#include "log/quota.h"
 #include "log/retain.h"
 #include "log/route_work.h"
 #include "sql/head.h"
@@ -237,7 +238,24 @@ static bool lock_dests(step *s, err *e)
 	return db_pipeline_finish(s->conn, e);
 }
 
-static bool settle_dests(step *s, err *e)
+/* What all topics together may still take; behind its lock, which comes before those of heads. */
+static bool take_quota(step *s, int64_t *bytes_left, err *e)
+{
+	int64_t most = s->engine->options.max_total_bytes;
+	int64_t total = 0;
+	*bytes_left = INT64_MAX;
+	if (most == 0) {
+		return true;
+	}
+	if (!db_pipeline_start(s->conn, e) || !quota_send(s->conn, e) || !db_pipeline_flush(s->conn, e) ||
+		!quota_receive(s->conn, &total, e) || !db_pipeline_finish(s->conn, e)) {
+		return false;
+	}
+	*bytes_left = most - total;
+	return true;
+}
+
+static bool settle_dests(step *s, int64_t bytes_left, err *e)
 {
 	for (size_t i = 0; i < s->work_count; i++) {
 		route_work *w = &s->works[i];
@@ -253,7 +271,7 @@ static bool settle_dests(step *s, err *e)
 			(route_work_has_caps(w) && !retain_expire(s->conn, w->dest.topic_id, &w->head, &w->rules, e))) {
 			return false;
 		}
-		route_work_fill(w);
+		route_work_fill(w, &bytes_left);
 		s->is_synced = s->is_synced || (w->is_changed && w->dest_is_synced);
 	}
 	return true;
@@ -485,7 +503,8 @@ static bool run(step *s, route_outcome *out, bool *unsettled, err *e)
 			return false;
 		}
 	}
-	if (!lock_dests(s, e) || !settle_dests(s, e)) {
+	int64_t bytes_left = 0;
+	if (!take_quota(s, &bytes_left, e) || !lock_dests(s, e) || !settle_dests(s, bytes_left, e)) {
 		return false;
 	}
 	out->moved = is_moved(s);

@@ -136,16 +136,16 @@ static void burn(route_work *w)
 	w->is_changed = true;
 }
 
-void route_work_fill(route_work *w)
+void route_work_fill(route_work *w, int64_t *bytes_left)
 {
 	head *h = &w->head;
 	burn(w);
-	w->place = (put_place){.offset = h->next_offset, .byte = h->next_byte};
+	w->place = (put_place){.offset = h->next_offset, .byte = h->next_byte, .is_queue = w->dest_is_queue};
 	h->last_ms = h->last_ms > w->rules.now_ms ? h->last_ms : w->rules.now_ms;
 	for (uint32_t i = 0; i < w->columns.count; i++) {
 		int64_t bytes = (int64_t)rows_record_bytes(&w->columns, i);
 		bool is_known = w->is_known != NULL && w->is_known[i];
-		if (!is_known && !has_room(w, bytes)) {
+		if (!is_known && (bytes > *bytes_left || !has_room(w, bytes))) {
 			w->position = w->page->records[w->picked[i]].offset;
 			w->is_stuck = true;
 			return;
@@ -157,6 +157,7 @@ void route_work_fill(route_work *w)
 			h->next_byte += (int64_t)w->columns.values[i].len;
 			h->live_records++;
 			h->live_bytes += bytes;
+			*bytes_left -= bytes;
 			w->is_changed = true;
 		}
 	}

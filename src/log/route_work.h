@@ -60,7 +60,8 @@ bool route_work_make_copies(route_work *w, int64_t source_id, arena *a, err *e) 
 /* Something is to be written to the destination. */
 bool route_work_needs_head(const route_work *w);
 bool route_work_has_caps(const route_work *w);
-/* Under the destination's lock: gives the copies their places, as many as there is room for. */
-void route_work_fill(route_work *w);
+/* Under the destination's lock: gives the copies their places, as many as there is room for. *bytes_left is what all
+ * topics together may still take. */
+void route_work_fill(route_work *w, int64_t *bytes_left);
 
 #endif

@@ -138,7 +138,8 @@ bool rows_next(row_writer *w, row *out)
 	}
 	stretch s = {w->pieces, w->piece, w->at, 0};
 	row r = {0};
-	while (w->piece < w->piece_count && r.records < ROW_RECORDS) {
+	uint32_t most = w->is_queue ? ROW_JOBS : ROW_RECORDS;
+	while (w->piece < w->piece_count && r.records < most) {
 		const row_piece *p = &w->pieces[w->piece];
 		if (w->at == p->count) {
 			w->piece++;

@@ -1,7 +1,8 @@
 /*
  * log/rows: cuts the records that go to one partition into rows of the batch table.
  *
- * A row holds at most ROW_RECORDS records or ROW_BYTES of payload (or one larger record): readers detoast whole rows.
+ * A row holds at most ROW_RECORDS records or ROW_BYTES of payload (or one larger record): readers detoast whole rows. A queue's
+ * rows hold ROW_JOBS: each job leaves by itself, and its row is written anew without it.
  *
  * Owns     nothing: a row's columns point into the scratch buffer, valid until the next call.
  * Threads  one at a time. Errors: scratch.failed.
@@ -15,6 +16,7 @@
 
 enum {
 	ROW_RECORDS = 512,
+	ROW_JOBS = 32,
 	ROW_BYTES = 64 << 10,
 	ROW_TAGS = 4,
 	ROW_COLUMNS = 8,
@@ -32,6 +34,7 @@ typedef struct row_piece {
 typedef struct row_writer {
 	const row_piece *pieces;
 	size_t piece_count;
+	bool is_queue;
 	size_t piece;
 	uint32_t at; /* next record of pieces[piece] */
 	buf *scratch;

@@ -6,6 +6,7 @@
  */
 #include <string.h>
 
+#include "log/lease_book.h"
 #include "log/private.h"
 #include "log/retain.h"
 #include "log/route_step.h"
@@ -301,7 +302,10 @@ static bool alter(db_conn *conn, const log_topic *t, const log_topic_config *con
 	head *heads = NULL;
 	size_t count = 0;
 	head_rules rules;
-	if (!head_lock(conn, t->topic_id, NULL, 0, a, &heads, &count, &rules, e)) {
+	/* Whoever acknowledges jobs relies on where they are stored. */
+	bool is_queue = t->config.kind == LOG_KIND_QUEUE;
+	if ((is_queue && !lease_book_lock(conn, t->topic_id, STR(""), 0, e)) ||
+		!head_lock(conn, t->topic_id, NULL, 0, a, &heads, &count, &rules, e)) {
 		return false;
 	}
 	if (count == 0) {

@@ -11,6 +11,7 @@ from harness import wait
 from harness.client import HTTP_VERSION, Client
 from harness.gateway import Gateway
 from harness.postgres import Postgres
+from harness.tls import Certificate
 
 _numbers = itertools.count(1)
 
@@ -21,8 +22,8 @@ def pytest_collection_modifyitems(items):
         pytest.exit(f"{processes.BINARY} does not exist: build it, or name another in TIDEGATE_BINARY", returncode=3)
     if HTTP_VERSION == "2":
         for item in items:
-            if item.get_closest_marker("http1"):
-                item.add_marker(pytest.mark.skip(reason="about HTTP/1.1"))
+            if only := item.get_closest_marker("http1"):
+                item.add_marker(pytest.mark.skip(reason=f"over HTTP/1.1 only: {only.args[0]}"))
 
 
 # ---- logs of a failed test ----
@@ -101,9 +102,19 @@ def fresh_database(pg, request):
 # ---- gateways ----
 
 @pytest.fixture(scope="module")
+def certificate(tmp_path_factory):
+    """A certificate and its key, in files."""
+    return Certificate(tmp_path_factory.mktemp("tls"))
+
+
+@pytest.fixture(scope="module")
 def gateway(database, request):
-    """`tidegate serve` on the module's database, with the module's SETTINGS (a dict of TIDEGATE_* without the prefix)."""
-    process = Gateway(database, **getattr(request.module, "SETTINGS", {}))
+    """`tidegate serve` on the module's database, with the module's SETTINGS (a dict of TIDEGATE_* without the prefix);
+    with `tls_listen` among them it has the module's certificate."""
+    settings = getattr(request.module, "SETTINGS", {})
+    if "tls_listen" in settings:
+        settings = {**request.getfixturevalue("certificate").settings, **settings}
+    process = Gateway(database, **settings)
     try:
         process.start()
         yield process

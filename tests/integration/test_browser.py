@@ -12,7 +12,8 @@ from harness import wait
 
 CHROMIUM = shutil.which("chromium")
 
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="there is no chromium; ./dev setup installs it")
+pytestmark = [pytest.mark.skipif(CHROMIUM is None, reason="there is no chromium; ./dev setup installs it"),
+              pytest.mark.http1("without TLS no browser speaks HTTP/2")]
 
 PAGE = """<!doctype html><title>watch</title><script>
 const gateway = "%(gateway)s", seen = [];

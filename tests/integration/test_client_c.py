@@ -14,6 +14,8 @@ from harness.gateway import environment, run
 from harness.partitioner import COUNTS, VECTORS
 from harness.cutting_proxy import Proxy
 
+pytestmark = pytest.mark.http1("that is what this library speaks")
+
 PROBE = processes.BINARY.parent / "tg_probe"
 # A body that was cut off ends with this at the latest, so that a gateway which is told to stop need not wait for it.
 SETTINGS = {"body_timeout_ms": 1000}

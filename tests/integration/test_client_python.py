@@ -26,6 +26,8 @@ from tidegate import (Compression, ConsumerConfig, ConsumerConfigExtBuilder, Del
                       partition_for_key)
 from tidegate.batch import FIXED_BYTES, record_bytes  # noqa: E402
 
+pytestmark = pytest.mark.http1("that is what this library speaks")
+
 HOUR_MS = 3_600_000
 QUICK = RetryPolicy(max_retries=6, initial_delay_ms=1, strategy=RetryStrategy.FIXED)
 EXAMPLES = sorted((ROOT / "clients" / "python" / "examples").glob("*.py"))

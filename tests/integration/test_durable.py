@@ -230,11 +230,21 @@ def test_a_message_may_be_as_large_as_a_body(streams, name):
     assert streams.tail(name) == token(2, 32 << 20)
 
 
-def test_the_server_s_own_limit_of_bodies_holds_too(fresh_database, fleet, name):
+def test_the_server_s_own_limit_of_bodies_holds_too_but_headers_are_judged_first(fresh_database, fleet, name):
     with fleet.start(fresh_database, max_body_bytes=4096).client() as client:
         streams = Streams(client)
         streams.make(name, b"x" * 4096)
-        assert streams.post(name, b"x" * 4097).status_code == 413
+        tail = streams.tail(name)
+        for body in (b"x" * 4097, iter([b"x" * 4000, b"x" * 4000])):
+            assert streams.post(name, body).status_code == 413
+        for headers in ({"Producer_Id": "p"}, {"Stream_Seq": ""}):
+            assert streams.post(name, b"x" * 4097, **headers).status_code == 400
+        assert streams.post(name + "/", b"x" * 4097).status_code == 400
+        assert streams.tail(name) == tail
+        for headers in ({"Stream_TTL": "+1"}, {"Stream_Expires_At": "soon"}, {"Stream_Fork_Offset": ZERO}):
+            assert streams.put(name + "-new", b"x" * 4097, **headers).status_code == 400
+        assert streams.put(name + "-new", b"x" * 4097, Stream_TTL="1").status_code == 413
+        assert streams.head(name + "-new").status_code == 404
 
 
 @pytest.mark.tsan

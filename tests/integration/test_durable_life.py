@@ -175,6 +175,30 @@ def test_an_expired_source_stays_for_its_forks_and_goes_with_them(streams, name)
     until_status(streams, name, 404)
 
 
+def test_a_source_is_absent_as_soon_as_its_last_fork_has_expired(fresh_database, fleet, name):
+    """Without a janitor: nobody has swept anything."""
+    streams = Streams(fleet.start(fresh_database, janitor="false").client())
+    streams.make(name, "data")
+    streams.make(name + "-live", "data")
+    assert fork(streams, name + "-f", name).status_code == 201
+    assert fork(streams, name + "-f-f", name + "-f", Stream_TTL="1").status_code == 201
+    assert fork(streams, name + "-g", name, Stream_TTL="0").status_code == 201
+    assert fork(streams, name + "-live-f", name + "-live", Stream_TTL="0").status_code == 201
+    assert streams.delete(name).status_code == 204
+    assert streams.delete(name + "-f").status_code == 204
+    until_status(streams, name + "-f-f", 404)
+    for path in (name, name + "-f"):
+        for method in ("GET", "HEAD", "POST", "DELETE"):
+            body = b"x" if method == "POST" else b""
+            assert streams.call(method, path, body, Content_Type="text/plain").status_code == 404, (method, path)
+        assert fork(streams, name + "-new", path).status_code == 404
+    assert streams.put(name, "new").status_code == 201
+    assert streams.read(name) == b"new"
+    assert streams.put(name + "-f").status_code == 201
+    assert streams.delete(name + "-live").status_code == 204
+    assert streams.head(name + "-live").status_code == 404
+
+
 # ---- one log, many dialects ----
 
 def test_a_stream_is_a_topic_and_a_topic_is_a_stream(streams, client, name):

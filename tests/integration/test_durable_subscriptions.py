@@ -368,6 +368,23 @@ def test_a_lease_that_runs_out_makes_a_new_wake(desk, receiver, name):
 
 # ---- tokens ----
 
+def test_leases_and_retries_wait_for_no_janitor(fresh_database, fleet):
+    def answer(call):
+        return (500, {}) if len(refusing.calls) == 1 else (200, {"done": True})
+    worker = fleet.start(fresh_database, webhook_allow_localhost="true", janitor_interval_ms=3600000)
+    with worker.client() as client, Receiver() as silent, Receiver(answer) as refusing:
+        desk = Desk(client)
+        desk.webhook("refused", refusing.url, streams=["a"])
+        desk.webhook("forgotten", silent.url, streams=["a"], lease_ttl_ms=1000)
+        desk.put_stream("wakes", "[]")
+        desk.pull("left", streams=["a"], lease_ttl_ms=1000)
+        desk.put_stream("a", "[1]")
+        desk.report("left", desk.take("left"))
+        assert refusing.wait(2).body["generation"] == 1
+        assert silent.wait(2).body["generation"] == 2
+        wait.until(lambda: 2 in [event["generation"] for event in desk.read("wakes")], "the claim's lease has run out")
+
+
 def test_tokens_are_for_one_subscription(desk, name, database):
     for subscription in (name, name + "-2"):
         desk.pull(subscription, streams=[name])

@@ -1,13 +1,17 @@
 """HTTP/2 with prior knowledge: the same handlers, many exchanges on one connection, and clients that misbehave."""
 
+import contextlib
+import enum
 import json
 import signal
 import subprocess
+import threading
 import time
 
+import h2.errors
 import pytest
 
-from harness import http2, wait
+from harness import http2, http2_client, raw, wait
 from harness.client import Client, ok, values
 
 SETTINGS = {"header_timeout_ms": 1000, "idle_timeout_ms": 2000, "body_timeout_ms": 2000}
@@ -234,16 +238,85 @@ def test_rapid_resets_end_the_connection(connection, gateway):
         ok(client.get("/healthz"))
 
 
-def test_floods_of_pings_and_settings_leave_the_server_well(gateway):
-    for flood in (b"\x00\x00\x08\x06\x00\x00\x00\x00\x00" + b"12345678", b"\x00\x00\x00\x04\x00\x00\x00\x00\x00"):
-        with http2.Connection(gateway) as connection:
-            try:
-                for _ in range(200):
-                    connection.socket.sendall(flood * 1000)
-            except OSError:
-                pass  # it had enough
+def frame(type_, flags=0, stream=0, payload=b""):
+    return len(payload).to_bytes(3, "big") + bytes([type_, flags]) + stream.to_bytes(4, "big") + payload
+
+
+class Type(enum.IntEnum):
+    DATA, HEADERS, PRIORITY, RST_STREAM, SETTINGS, PUSH_PROMISE, PING, GOAWAY, WINDOW_UPDATE, CONTINUATION = range(10)
+
+
+END_STREAM = 1
+
+
+def drain(sock):
+    with contextlib.suppress(OSError):
+        while sock.recv(1 << 20):
+            pass
+
+
+@pytest.mark.tsan
+@pytest.mark.parametrize("flood", [frame(Type.PING, payload=b"12345678"), frame(Type.SETTINGS), frame(Type.WINDOW_UPDATE, payload=b"\x00\x00\x00\x01"),
+                                   frame(Type.PRIORITY, stream=1, payload=b"\x00\x00\x00\x00\x10")],
+                         ids=["pings", "settings", "windows", "priorities"])
+def test_a_flood_of_frames_that_carry_nothing_ends_the_connection(gateway, flood):
+    """Also when the client reads every answer, so that none has to wait."""
+    with http2.Connection(gateway) as connection:
+        reader = threading.Thread(target=drain, args=(connection.socket,), daemon=True)
+        reader.start()
+        with pytest.raises(OSError):
+            for _ in range(200):
+                connection.socket.sendall(flood * 100)
+                time.sleep(0.001)
+            reader.join(wait.DEADLINE_S)
+            connection.socket.sendall(flood)
     with gateway.client() as client:
         ok(client.get("/healthz"))
+
+
+def test_a_client_that_reads_no_answers_to_its_pings_is_cut(gateway):
+    with http2.Connection(gateway, receive_buffer=4096) as connection:
+        with pytest.raises(OSError):
+            for _ in range(200):
+                connection.socket.sendall(frame(Type.PING, payload=b"12345678") * 1000)
+    with gateway.client() as client:
+        ok(client.get("/healthz"))
+
+
+def test_empty_pieces_of_a_body_do_not_go_on_for_ever(connection, topic):
+    number = connection.ask("POST", f"/topics/{topic}/produce", b"{", [("content-type", "application/json")], end=False)
+    empty = frame(Type.DATA, stream=number)
+
+    def attack():
+        for _ in range(200):
+            connection.socket.sendall(empty * 1000)
+    assert ends(connection, attack)
+
+
+def test_many_pings_over_time_are_answered(connection):
+    for _ in range(20):
+        for i in range(100):
+            connection.h2.ping(i.to_bytes(8, "big"))
+        assert connection.answer(connection.ask("GET", "/healthz"))[0] == 200
+
+
+def test_a_flood_of_continuations_ends_the_connection(gateway):
+    with http2.Connection(gateway) as connection:
+        def attack():
+            connection.socket.sendall(frame(Type.HEADERS, END_STREAM, 1, b"\x82"))
+            for _ in range(200):
+                connection.socket.sendall(frame(Type.CONTINUATION, 0, 1, b"") * 1000)
+        assert ends(connection, attack)
+    with gateway.client() as client:
+        ok(client.get("/healthz"))
+
+
+def test_a_header_block_that_expands_a_thousandfold_is_refused_and_not_kept(connection, gateway):
+    """One entry of the table of headers, named over and over: 12 KiB on the wire for 46 MiB of headers."""
+    with gateway.grows_at_most(16 << 20):
+        number = connection.ask("GET", "/healthz", headers=[("x-large", "y" * 3900)] * 12_000)
+        assert connection.answer(number)[0] == 431
+    assert connection.answer(connection.ask("GET", "/healthz"))[0] == 200
 
 
 @pytest.mark.parametrize("bytes_", [b"\x00" * 100, b"\xff" * 100, b"GET / HTTP/1.1\r\n\r\n"], ids=["zeros", "ones", "http1"])
@@ -253,10 +326,83 @@ def test_what_is_no_http_2_ends_the_connection(gateway, bytes_):
         assert ends(connection, lambda: None)
 
 
-def test_more_streams_than_allowed_are_refused_and_the_rest_served(connection, topic):
-    connection.receive()  # the server's settings
-    limit = connection.h2.remote_settings.max_concurrent_streams
-    assert limit == 256
+def poll(connection, topic, count):
+    """Long polls, one a stream."""
+    body = json.dumps({"partition": 0, "offset": 0, "wait_ms": 20_000}).encode()
+    return [connection.post(f"/topics/{topic}/consume", body) for _ in range(count)]
+
+
+STREAMS = 256
+
+
+@pytest.mark.tsan
+def test_more_streams_than_allowed_are_refused_and_the_rest_served(connection, client, topic):
+    """By a client that has not seen the limit yet."""
+    numbers = poll(connection, topic, STREAMS + 10)
+    connection.until(lambda: len(connection.resets) == 10)
+    assert connection.resets == dict.fromkeys(numbers[STREAMS:], h2.errors.ErrorCodes.REFUSED_STREAM)
+    assert connection.h2.remote_settings.max_concurrent_streams == STREAMS
+    client.put(topic, [{"value": "for all"}])
+    for number in numbers[:STREAMS]:
+        status, answer = connection.answer(number)
+        assert status == 200 and values(json.loads(answer)["messages"]) == ["for all"]
+    assert connection.answer(connection.ask("GET", "/healthz"))[0] == 200
+
+
+def test_a_client_that_knows_the_limit_of_streams_and_breaks_it_is_cut(connection, topic):
+    assert connection.answer(connection.ask("GET", "/healthz"))[0] == 200
+    connection.h2.remote_settings.max_concurrent_streams = STREAMS + 1
+    connection.h2.remote_settings.acknowledge()
+    poll(connection, topic, STREAMS + 1)
+    assert ends(connection, lambda: None) and connection.goaway == h2.errors.ErrorCodes.PROTOCOL_ERROR
+
+
+@pytest.mark.parametrize("begun", [b"P", b"PRI * HTTP/2.0\r\n\r\nSM"], ids=["one byte", "almost all"])
+def test_a_preface_that_stops_is_given_up(gateway, begun):
+    with raw.Connection(gateway) as connection:
+        connection.send(begun)
+        assert connection.eof()
+
+
+def test_a_preface_in_pieces(gateway):
+    with raw.Connection(gateway) as connection:
+        for piece in (b"PRI * HT", b"TP/2.0\r\n\r", b"\nSM\r\n\r\n" + frame(Type.SETTINGS)):
+            connection.send(piece)
+            time.sleep(0.05)
+        assert connection.socket.recv(9)[3] == Type.SETTINGS
+
+
+def test_a_stream_that_takes_nothing_is_cut_and_its_neighbours_go_on(fresh_database, fleet, name):
+    gateway = fleet.start(fresh_database, stream_stall_ms=1000)
+    with gateway.client() as client, http2.Connection(gateway) as connection, gateway.grows_at_most(32 << 20):
+        client.make(name)
+        connection.grants_windows = False
+        stuck = connection.ask("GET", f"/topics/{name}/stream?offset=earliest", headers=[("accept", "application/x-ndjson")])
+        connection.until(lambda: stuck in connection.headers)
+        for _ in range(40):
+            client.put(name, [{"value": "x" * 100_000}] * 10)
+            connection.h2.increment_flow_control_window(1 << 16)  # the connection's: only the stream is slow
+            assert connection.answer(connection.ask("GET", "/healthz"))[0] == 200
+        connection.until(lambda: stuck in connection.resets)
+        assert len(connection.bodies[stuck]) == 65535
+        assert connection.answer(connection.ask("GET", "/healthz"))[0] == 200
+        assert streams(client) == 0
+
+
+def test_a_slow_reader_gets_the_last_bytes_of_a_stream_that_ended_before(gateway, client, topic):
+    with http2.Connection(gateway, window=100) as connection:
+        connection.grants_windows = False
+        stream = connection.ask("GET", f"/topics/{topic}/stream?offset=earliest", headers=[("accept", "application/x-ndjson")])
+        client.put(topic, [{"value": "x" * 5000}])
+        connection.until(lambda: len(connection.bodies.get(stream, b"")) == 100)
+        ok(client.request("DELETE", f"/topics/{topic}"))
+        # Longer than the stream engine keeps its end of the pipe.
+        wait.holds_for(lambda: gateway.is_running, "nothing is lost meanwhile", 2.5)
+        connection.h2.increment_flow_control_window(1 << 20, stream)
+        connection.flush()
+        connection.until(lambda: stream in connection.ended or stream in connection.resets)
+        assert stream not in connection.resets
+        assert b"x" * 5000 in connection.bodies[stream] and connection.bodies[stream].endswith(b"\n")
 
 
 def test_credentials_are_asked_for_as_over_http_1(fresh_database, fleet, name):
@@ -269,7 +415,7 @@ def test_credentials_are_asked_for_as_over_http_1(fresh_database, fleet, name):
 
 def test_the_client_of_these_tests_speaks_it(gateway, name):
     with Client(gateway.url) as client:
-        client.session.mount("http://", http2.Adapter())
+        client.session.mount("http://", http2_client.Adapter())
         client.make(name)
         assert client.put(name, [{"value": "over two"}]) == [(0, 0)]
         assert values(client.read_all(name)) == ["over two"]

@@ -1,13 +1,17 @@
 """httpmq: subscriptions, acknowledgements, redelivery (contract, sections 5 and 6)."""
 
+import contextlib
 import json
+import os
+import select
 import socket
 import threading
 
 import pytest
 
 from harness import wait
-from harness.httpmq import Mq, Subscription2, connect2, done, fine, new_name, refused
+from harness.crowd import Crowd
+from harness.httpmq import Mq, Subscription2, connect2, done, new_name, refused
 
 S = 1_000_000_000
 QUIET_S = 0.3
@@ -33,6 +37,7 @@ def stays_quiet(lines):
 
 # ---- the worked example of the contract ----
 
+@pytest.mark.tsan
 def test_the_worked_example(mq, stream):
     done(mq.make_consumer(stream, "c", max_inflight=2, ack_wait=2 * S))
     mq.send(f"{stream}.a", *[b"%d" % i for i in range(1, 6)])
@@ -183,6 +188,42 @@ def test_deliveries_end_at_max_retry(mq, stream):
         done(mq.ack(stream, "c", 1))
 
 
+@pytest.mark.tsan
+def test_acks_at_one_time_count_each_message_once(database, gateway, stream):
+    """Every message by two clients, out of order, while messages come again: the consumer's own counts stay those of its rows."""
+    messages, clients = 300, 8
+    with Mq(gateway.url) as mq:
+        done(mq.make_consumer(stream, "c", max_inflight=messages, ack_wait=S // 2))
+        mq.send(f"{stream}.a", *[b"%d" % i for i in range(messages)])
+
+    def agrees():
+        return database.psql("""
+            SELECT c.pending = count(p.sequence) AND c.redelivered = count(*) FILTER (WHERE p.sends > 1)
+                AND c.due_ms <= coalesce(min(p.deadline_ms), c.due_ms)
+            FROM tidegate.httpmq_consumer c LEFT JOIN tidegate.httpmq_pending p ON p.topic_id = c.topic_id AND p.consumer = c.name
+            GROUP BY c.topic_id, c.name""") == [["t"]] * int(database.psql("SELECT count(*) FROM tidegate.httpmq_consumer")[0][0])
+
+    def acknowledge(first):
+        with Mq(gateway.url) as mine:
+            for i in range(messages // 4):
+                done(mine.ack(stream, "c", (first * 37 + i * 4) % messages + 1))
+
+    with Mq(gateway.url) as mq, mq.subscribe(stream, "c", f"{stream}.a") as lines:
+        assert [s for s, _ in lines.numbers(messages)] == list(range(1, messages + 1))
+        lines.numbers(1)
+        threads = [threading.Thread(target=acknowledge, args=(n,)) for n in range(clients)]
+        for thread in threads:
+            thread.start()
+        while any(thread.is_alive() for thread in threads):
+            assert agrees()
+        for thread in threads:
+            thread.join()
+        wait.until(lambda: mq.standing(stream, "c")[2] == 0, "all are acknowledged")
+        assert agrees()
+        standing = mq.standing(stream, "c")
+        assert standing[1] == standing[0] and standing[3:] == (0, 0)
+
+
 def test_without_a_subscriber_nothing_is_numbered(mq, stream):
     done(mq.make_consumer(stream, "c", ack_wait=S // 5))
     mq.send(f"{stream}.a", b"1")
@@ -243,6 +284,7 @@ def test_holes_drop_what_is_pending(mq):
 
 # ---- coming and going ----
 
+@pytest.mark.tsan
 def test_the_newer_subscriber_takes_over(mq, stream):
     done(mq.make_consumer(stream, "c", max_inflight=9))
     with mq.subscribe(stream, "c", f"{stream}.a") as old:
@@ -256,6 +298,7 @@ def test_the_newer_subscriber_takes_over(mq, stream):
             assert new.numbers(1) == [(2, 2)]
 
 
+@pytest.mark.tsan
 def test_a_deleted_consumer_or_stream_ends_the_subscription(mq, stream):
     for path in (f"/v1/admin/stream/{stream}/consumer/c", f"/v1/admin/stream/{stream}"):
         done(mq.make_consumer(stream, "c"))
@@ -265,6 +308,7 @@ def test_a_deleted_consumer_or_stream_ends_the_subscription(mq, stream):
             assert lines.wait_end() is True
 
 
+@pytest.mark.tsan
 def test_resubscribing_a_hundred_times_loses_nothing_and_stalls_never(mq, stream):
     """A subscriber goes, the next one comes and a message is published within the same moment."""
     done(mq.make_consumer(stream, "c", max_inflight=1))
@@ -301,6 +345,7 @@ def test_a_reset_client_gives_back_what_it_did_not_read(mq, gateway, stream):
         assert lines.deliver(2) == [(1, 1, b"1"), (2, 2, b"2")]
 
 
+@pytest.mark.tsan
 def test_a_stop_tells_the_subscriber(fresh_database, fleet):
     one = fleet.start(fresh_database)
     with Mq(one.url) as mq:
@@ -315,6 +360,7 @@ def test_a_stop_tells_the_subscriber(fresh_database, fleet):
 
 # ---- HTTP/2 ----
 
+@pytest.mark.tsan
 def test_one_http_2_connection_does_everything(mq, gateway, stream):
     done(mq.make_consumer(stream, "c"))
     with connect2(gateway) as connection:
@@ -385,11 +431,12 @@ def test_a_group_shares_without_overlap(mq, stream):
         assert len(got[0]) >= 5 and len(got[1]) >= 5, got
 
 
+@pytest.mark.tsan
 def test_a_group_shares_across_workers_and_outlives_one(fresh_database, fleet):
     first, second = (fleet.start(fresh_database) for _ in range(2))
     with Mq(first.url) as a, Mq(second.url) as b:
         done(a.make_stream("s"))
-        done(a.make_consumer("s", "c", max_inflight=50, delivery_group="g", ack_wait=S))
+        done(a.make_consumer("s", "c", max_inflight=50, delivery_group="g", ack_wait=20 * S))
         with a.subscribe("s", "c", "s", delivery_group="g") as one, b.subscribe("s", "c", "s", delivery_group="g") as two:
             b.send("s", *[b"x"] * 30)
             got = drain([one, two], 30, b, "s")
@@ -429,14 +476,70 @@ def test_a_newer_subscriber_at_another_worker_takes_over(mq, gateways, stream):
             done(mq.ack(stream, "c", 1))
 
 
-def test_many_subscriptions_at_one_worker(mq, stream):
-    count = 100
-    for i in range(count):
-        done(mq.make_consumer(stream, f"c{i}"))
-    lines = [mq.subscribe(stream, f"c{i}", f"{stream}.a") for i in range(count)]
-    mq.send(f"{stream}.a", b"all")
-    for one in lines:
-        assert one.deliver(1) == [(1, 1, b"all")]
-    for one in lines:
-        one.close()
-    assert fine(mq.get(f"/v1/admin/stream/{stream}/consumer"))["consumers"]["c7"]["num_ack_pending"] == 1
+# ---- very many ----
+
+MANY = int(os.environ.get("TIDEGATE_TEST_SUBSCRIPTIONS", "200"))  # by hand: 2000
+STREAMS_A_CONNECTION = 100
+
+
+def make_crowd(mq, stream):
+    """Paths of MANY subscriptions: half of them alone at their consumers, half in groups of ten."""
+    alone, groups = MANY // 2, MANY // 20
+    for i in range(alone):
+        done(mq.make_consumer(stream, f"alone{i}", max_inflight=9))
+    for i in range(groups):
+        done(mq.make_consumer(stream, f"group{i}", max_inflight=9, delivery_group="g"))
+    path = f"/v1/data/stream/{stream}/consumer/"
+    return ([f"{path}alone{i}?subject_name={stream}.a" for i in range(alone)],
+            [f"{path}group{i % groups}?subject_name={stream}.a&delivery_group=g" for i in range(groups * 10)])
+
+
+def check_crowd(alone, groups, sent):
+    """Bytes that each subscription got: every consumer got every message once."""
+    assert all(got.count(b'"b64_msg"') == sent for got in alone)
+    assert sum(got.count(b'"b64_msg"') for got in groups) == sent * (MANY // 20)
+
+
+@pytest.mark.tsan
+def test_many_subscriptions_at_one_worker(mq, gateway, stream):
+    alone, groups = make_crowd(mq, stream)
+    with Crowd(gateway.url, alone + groups) as crowd:
+        crowd.wait_for("200 OK", "all are open")
+        mq.send(f"{stream}.a", b"1", b"2")
+        wanted = 2 * (len(alone) + MANY // 20)
+        wait.until(lambda: sum(bytes(got).count(b'"b64_msg"') for got in crowd.received) >= wanted, "all have both", 60 * wait.SLOWNESS)
+        got = [bytes(one) for one in crowd.received]
+        check_crowd(got[:len(alone)], got[len(alone):], 2)
+
+
+def test_many_subscriptions_as_streams_of_few_connections(mq, gateway, stream):
+    alone, groups = make_crowd(mq, stream)
+    paths = alone + groups
+    with contextlib.ExitStack() as stack:
+        places = []
+        for begin in range(0, len(paths), STREAMS_A_CONNECTION):
+            connection = stack.enter_context(connect2(gateway))
+            asked = [connection.ask("GET", path) for path in paths[begin:begin + STREAMS_A_CONNECTION]]
+            connection.until(lambda c=connection, a=asked: all(number in c.headers for number in a))
+            places += [(connection, number) for number in asked]
+        mq.send(f"{stream}.a", b"1", b"2")
+
+        def got():
+            return [connection.bodies.get(number, b"") for connection, number in places]
+        for connection, number in places[:len(alone)]:
+            connection.until(lambda c=connection, n=number: c.bodies.get(n, b"").count(b'"b64_msg"') == 2)
+        for first in range(MANY // 20):
+            members = places[len(alone) + first::MANY // 20]
+
+            def have_all(members=members):
+                return sum(c.bodies.get(n, b"").count(b'"b64_msg"') for c, n in members) >= 2
+            wait.until(lambda m=members: have_all() or drain_sockets(m), "the group has both")
+        check_crowd(got()[:len(alone)], got()[len(alone):], 2)
+
+
+def drain_sockets(members):
+    """Takes in what has come already; never true."""
+    for connection, _ in members:
+        while select.select([connection.socket], [], [], 0)[0] and connection.receive():
+            pass
+    return False

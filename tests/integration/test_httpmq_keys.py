@@ -3,7 +3,7 @@
 import pytest
 
 from harness.gateway import run
-from harness.httpmq import Mq, done, fine, refused
+from harness.httpmq import Mq, done, fine, refused, stored
 
 
 @pytest.fixture
@@ -27,7 +27,7 @@ def test_scopes_and_prefixes(key):
         for name in ("mine1", "other"):
             done(admin.make_stream(name))
         refused(limited.make_stream("mine2"), 403)
-        done(limited.publish("mine1", b"x"))
+        stored(limited.publish("mine1", b"x"))
         refused(limited.publish("other", b"x"), 403)
         refused(limited.get("/v1/admin/stream/mine1"), 403)
         assert set(fine(admin.streams())["streams"]) == {"mine1", "other"}
@@ -39,7 +39,7 @@ def test_a_subscription_ends_with_its_key(key):
         done(admin.make_stream("s"))
         done(admin.make_consumer("s", "c"))
         with mine.subscribe("s", "c", "s") as lines:
-            done(admin.publish("s", b"x"))
+            stored(admin.publish("s", b"x"))
             assert lines.deliver(1) == [(1, 1, b"x")]
             done(mine.ack("s", "c", 1))
             run("key", "revoke", reader.split("_")[1], database=key.database)

@@ -1,17 +1,32 @@
-"""httpmq: the public Python client, unmodified, from its registry (contract, sections 7 and 8).
+"""httpmq: the public clients, unmodified, from their registries (contract, sections 7 and 8).
 
-It is installed into an environment of its own on first use; without the registry the test is skipped, and says so.
+Each is installed on first use, the Python one into an environment, the Go one into a module of its own. Where the registry (or
+Go) is not there, its tests are skipped, and say in capital letters what was not tried.
 """
 
 import pathlib
+import shutil
 import subprocess
 import sys
 import tempfile
 
 import pytest
 
-CLIENT = pathlib.Path(__file__).parent / "httpmq_sdk_client.py"
-PACKAGE = "httpmq==0.1.0"
+HERE = pathlib.Path(__file__).parent
+PYTHON_PACKAGE = "httpmq==0.1.0"
+GO_PACKAGE = "github.com/alwitt/httpmq-go"
+
+
+def skip(package, why):
+    pytest.skip(f"SKIPPED LOUDLY: {package} CANNOT BE INSTALLED HERE, SO THE PUBLIC CLIENT WAS NOT TRIED: {why.strip()[-300:]}")
+
+
+def passes(*command):
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.splitlines()[-1] == "all scenarios passed"
+
+pytestmark = pytest.mark.http1("that is what this client speaks")
 
 
 @pytest.fixture(scope="module")
@@ -20,14 +35,37 @@ def python():
     with tempfile.TemporaryDirectory(prefix="tgsdk") as home:
         subprocess.run([sys.executable, "-m", "venv", home], check=True, capture_output=True)
         inside = f"{home}/bin/python"
-        installed = subprocess.run([inside, "-m", "pip", "install", "-q", "--timeout", "20", "--retries", "1", PACKAGE],
+        installed = subprocess.run([inside, "-m", "pip", "install", "-q", "--timeout", "20", "--retries", "1", PYTHON_PACKAGE],
                                    capture_output=True, text=True, check=False)
         if installed.returncode != 0:
-            pytest.skip(f"{PACKAGE} cannot be installed here, so the public client was NOT tried: {installed.stderr[-300:]}")
+            skip(PYTHON_PACKAGE, installed.stderr)
         yield inside
 
 
+@pytest.fixture(scope="module")
+def go_program():
+    """The scenarios, built with the public client."""
+    go = shutil.which("go")
+    if go is None:
+        skip(GO_PACKAGE, "there is no go")
+    with tempfile.TemporaryDirectory(prefix="tgsdk") as home:
+        def run(*arguments):
+            return subprocess.run([go, *arguments], cwd=home, capture_output=True, text=True, timeout=300, check=False)
+        shutil.copy(HERE / "httpmq_sdk_client.go", f"{home}/main.go")
+        run("mod", "init", "scenarios")
+        got = run("get", f"{GO_PACKAGE}@latest")
+        if got.returncode != 0:
+            skip(GO_PACKAGE, got.stderr)
+        assert run("mod", "tidy").returncode == 0
+        built = run("build", "-o", "scenarios", ".")
+        assert built.returncode == 0, built.stderr
+        yield f"{home}/scenarios"
+
+
 def test_the_public_python_client_works_unmodified(python, gateway):
-    done = subprocess.run([python, CLIENT, gateway.url], capture_output=True, text=True, timeout=120, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert done.stdout.splitlines()[-1] == "all scenarios passed"
+    passes(python, HERE / "httpmq_sdk_client.py", gateway.url)
+
+
+@pytest.mark.parametrize("protocol", ["h1", "h2"])
+def test_the_public_go_client_works_unmodified(go_program, gateway, protocol):
+    passes(go_program, gateway.url, protocol)

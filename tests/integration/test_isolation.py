@@ -131,16 +131,23 @@ ROUTES = {
     "delete /v1/admin/stream/{topic}": [Call([DELETE], UNKNOWN, path={"topic": MQ})],
     "put /v1/admin/stream/{topic}/subject": [Call([ADMIN], UNKNOWN, body={"subjects": [MQ + ".b"]}, path={"topic": MQ})],
     "put /v1/admin/stream/{topic}/limit": [Call([ADMIN], UNKNOWN, body={"max_msgs": 1}, path={"topic": MQ})],
+    "post /v1/admin/stream/{topic}/purge": [Call([DELETE], UNKNOWN, path={"topic": MQ})],
     "get /v1/admin/stream/{topic}/consumer": [Call([READ], LISTED, path={"topic": MQ})],
     "post /v1/admin/stream/{topic}/consumer": [
         Call([ADMIN], UNKNOWN, body={"name": "c", "mode": "push", "max_inflight": 1}, path={"topic": MQ})],
     "get /v1/admin/stream/{topic}/consumer/{consumer}": [Call([READ], UNKNOWN, path={"topic": MQ})],
     "delete /v1/admin/stream/{topic}/consumer/{consumer}": [Call([DELETE], UNKNOWN, path={"topic": MQ})],
     "post /v1/data/subject/{subject}": [Call([WRITE], OWN, body=MESSAGE)],
+    "post /v1/data/subject/{subject}/raw": [Call([WRITE], OWN, body=MESSAGE)],
+    "post /v1/data/stream/{topic}/batch": [
+        Call([WRITE], OWN, body={"messages": [{"subject": MQ + ".a", "b64_msg": MESSAGE}]}, path={"topic": MQ})],
     "get /v1/data/stream/{topic}/consumer/{consumer}": [
         Call([READ], UNKNOWN, query=f"?subject_name={MQ}.a", path={"topic": MQ})],
     "post /v1/data/stream/{topic}/consumer/{consumer}/ack": [
         Call([READ], OWN, body={"stream": 1, "consumer": 1}, path={"topic": MQ})],
+    "post /v1/data/stream/{topic}/consumer/{consumer}/nack": [
+        Call([READ], OWN, body={"stream": 1, "consumer": 1}, path={"topic": MQ})],
+    "post /v1/data/stream/{topic}/consumer/{consumer}/fetch": [Call([READ], UNKNOWN, body={}, path={"topic": MQ})],
     # ---- administration ----
     "post /v1/tidegate/tenants": [Call([ADMIN], body={"name": "hidden-tenant"})],
     "get /v1/tidegate/tenants": [Call([ADMIN])],

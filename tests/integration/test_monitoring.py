@@ -10,6 +10,8 @@ from harness.client import Client
 from harness.gateway import ROOT
 from harness.proxy import HAPROXY, Proxy
 
+SETTINGS = {"tls_listen": "127.0.0.1:0"}  # for its metrics
+
 CONFIG = ROOT / "config"
 NAME = re.compile(r"\b((?:tidegate|haproxy)_[a-z0-9_]+)(?:\{([^}]*)\})?")
 LABEL = re.compile(r"(\w+)\s*(=~|!~|!=|=)\s*\"([^\"]*)\"")

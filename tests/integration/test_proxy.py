@@ -21,7 +21,8 @@ from harness.live import SSE, Stream
 from harness.load import Load
 from harness.proxy import CONFIG, HAPROXY, Proxy, free_ports
 
-pytestmark = [pytest.mark.skipif(HAPROXY is None, reason="haproxy is not installed: ./dev setup does it"), pytest.mark.http1]
+pytestmark = [pytest.mark.skipif(HAPROXY is None, reason="haproxy is not installed: ./dev setup does it"),
+              pytest.mark.http1("that is what the proxy speaks to the workers")]
 
 SECRET = "a secret of forty bytes, or a few more.."
 

@@ -74,7 +74,6 @@ def test_sigterm_under_load_loses_no_acknowledged_message_and_cuts_no_answer(fre
             assert stored[offset] == text
 
 
-@pytest.mark.http1
 def test_requests_that_were_being_answered_are_answered(fresh_database, fleet, name):
     """The append waits for a lock that we hold: it is accepted, and under way, when the signal comes."""
     gateway = fleet.start(fresh_database, database_timeout_ms=20_000)
@@ -149,7 +148,6 @@ def test_streams_end_cleanly_with_a_cursor_to_go_on_from(fresh_database, fleet, 
                 assert values(again.take(1)) == ["next"]
 
 
-@pytest.mark.http1
 def test_long_polls_end_well_at_a_stop(fresh_database, fleet, name):
     gateway = fleet.start(fresh_database)
     answers = []

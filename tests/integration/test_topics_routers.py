@@ -432,6 +432,18 @@ def test_a_full_dest_holds_its_router_and_nothing_is_skipped(v0, names):
     assert v0.router(f"{a}->{b}")["forwarded_total"] == 7
 
 
+def test_the_limit_of_all_bytes_holds_copies_too(fleet, fresh_database, names):
+    gateway = fleet.start(fresh_database, max_total_bytes=1000)
+    a, b = names("a"), names("b")
+    with Routed(gateway.url) as v0:
+        v0.join(a, b)
+        v0.add(a, [{"data": f"{i}" + "x" * 97} for i in range(6)])
+        assert [text[0] for text in v0.data(b)] == list("0123")
+        refused(v0.write(a, [{"data": 1}]), 429, "throttled")
+        fine(v0.erase(b, before_seq=3))
+        assert [text[0] for text in v0.data(b)] == list("2345")
+
+
 def test_a_dest_that_evicts_takes_everything(v0, names):
     a, b = names("a"), names("b")
     v0.make(b, cap_records=2)

@@ -1,5 +1,6 @@
 """The topics dialect (/v0): writing, reading, losing and deleting records (topics contract, sections 5 to 9 and 16)."""
 
+import concurrent.futures
 import os
 import threading
 import time
@@ -295,6 +296,27 @@ def test_bytes_of_deleted_records_are_gone_from_the_database(client, database, n
     [[text]] = database.psql("SELECT array_to_string(vals, ',') FROM tidegate.batch b JOIN tidegate.topic t USING (topic_id) "
                          f"WHERE t.name = '{name}'")
     assert "7365637265742d33" not in text and "7365637265742d34" in text
+
+
+def test_a_write_that_would_be_refused_for_load_can_wait_instead(gateways, name):
+    [gateway] = gateways(1, lanes=1, lane_queue_bytes=1 << 20)
+
+    def refusals():
+        with V0(gateway.url) as client:
+            return sum(float(line.split()[-1]) for line in client.get("/metrics").text.splitlines()
+                       if line.startswith("tidegate_append_throttled_total"))
+
+    def write(_):
+        with V0(gateway.url) as client:
+            return fine(client.write(name, [{"data": "x" * 700000}], disable_backpressure=True))["count"]
+
+    V0(gateway.url).make(name, cap_records=1)
+    with concurrent.futures.ThreadPoolExecutor(16) as pool:
+        for _ in range(20):
+            assert set(pool.map(write, range(32))) == {1}
+            if refusals() > 0:
+                break
+    assert refusals() > 0, "the queue was never full"
 
 
 def test_many_tags_are_deleted_one_by_one_and_by_prefix(client, database, name):

@@ -136,6 +136,21 @@ def test_own_records_are_passed_over_silently(v0, name):
         assert numbers(live.records(6)) == [1, 2, 3, 4, 5, 6]
 
 
+def test_the_node_filter_can_be_turned_off_for_an_open_stream(gateways, name):
+    reading, changing = gateways(2)
+    with Watcher(reading.url) as v0, Watcher(changing.url) as other:
+        v0.make(name)
+        with v0.follow({name: {}}, node="eu") as live:
+            live.expect("caught-up")
+            other.put_topic(name, dedupe_node=False)
+            other.add(name, data(1), node="eu")
+            assert numbers(live.records(1)) == [1]
+            other.put_topic(name)
+            other.add(name, data(1, 2), node="eu")
+            other.add(name, data(1, 3))
+            assert numbers(live.records(1)) == [3]
+
+
 def test_a_stream_of_filtered_records_is_caught_up_all_the_same(v0, name):
     v0.write(name, [{"data": i, "node": "eu"} for i in range(5)])
     with v0.follow({name: {}}, node="eu") as live:
@@ -333,6 +348,17 @@ def test_a_thousand_watchers_of_one_topic(gateway, v0, name):
         crowd.wait_for('"data":5}', "all have the last record")
         assert crowd.all_have([f'"$seq":{i},' for i in range(1, 6)])
     wait.until(lambda: v0.connections() == 0, "the slots are free again")
+
+
+def test_a_stream_for_which_there_is_no_place_is_told_when_to_come_again(gateways, name):
+    [gateway] = gateways(1, max_subscriptions=1)
+    with Watcher(gateway.url) as v0:
+        first, second = v0.make(name + "-1"), v0.make(name + "-2")
+        with v0.follow({first: {}, second: {}}) as live:
+            events = live.rest()
+        assert [event.kind for event in events][-1] == "error"
+        advice = events[-1].data
+        assert (advice["code"], advice["retry_after_ms"] > 0, advice["topics"]) == (429, True, [second])
 
 
 def test_a_slow_reader_loses_nothing_and_holds_up_nobody(gateway, v0, name):

@@ -17,7 +17,7 @@ from harness.v0 import fine
 from harness.watch import Watcher, port_of
 
 
-pytestmark = pytest.mark.http1  # a WebSocket is
+pytestmark = pytest.mark.http1("a WebSocket is an upgrade")
 
 
 @pytest.fixture

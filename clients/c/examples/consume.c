@@ -18,7 +18,7 @@ int main(int argc, char **argv)
 		fprintf(stderr, "usage: consume TOPIC [CONSUMER_ID]\n");
 		return 2;
 	}
-	if ((status = tg_config_load(&config, &error)) != TG_OK ||
+	if ((status = tg_config_load(NULL, &config, &error)) != TG_OK ||
 		(status = tg_connect(config, &client, &error)) != TG_OK) {
 		goto out;
 	}

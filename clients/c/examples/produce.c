@@ -18,7 +18,7 @@ int main(int argc, char **argv)
 		return 2;
 	}
 	const char *key = argc > 2 ? argv[2] : NULL;
-	if (tg_config_load(&config, &error) != TG_OK || tg_connect(config, &client, &error) != TG_OK ||
+	if (tg_config_load(NULL, &config, &error) != TG_OK || tg_connect(config, &client, &error) != TG_OK ||
 		tg_producer_open(client, argv[1], NULL, &producer, &error) != TG_OK) {
 		goto out;
 	}

@@ -91,8 +91,10 @@ typedef struct tg_client tg_client;
 
 /* Defaults: http://localhost:5470, no key. NULL: no memory. */
 TG_API tg_config *tg_config_new(void);
-/* From the environment: TIDEGATE_URL, TIDEGATE_API_KEY, TIDEGATE_TOKEN, TIDEGATE_CA_FILE. */
-TG_API tg_status tg_config_load(tg_config **out, tg_error *error);
+/* profile NULL: TIDEGATE_URL, else the current profile, else the defaults. Otherwise the profile of that name.
+ * TIDEGATE_API_KEY, TIDEGATE_TOKEN and TIDEGATE_CA_FILE count in each case. TG_ERR_INVALID_ARGUMENT: also no such
+ * profile, or a file that cannot be read. */
+TG_API tg_status tg_config_load(const char *profile, tg_config **out, tg_error *error);
 TG_API tg_status tg_config_set_endpoint(tg_config *config, const char *url);    /* http:// or https:// */
 TG_API tg_status tg_config_set_api_key(tg_config *config, const char *key);     /* X-API-Key */
 TG_API tg_status tg_config_set_token(tg_config *config, const char *token);     /* Authorization: Bearer */
@@ -106,6 +108,27 @@ TG_API void tg_config_free(tg_config *config);
 /* Checks that the server answers and knows the key. */
 TG_API tg_status tg_connect(const tg_config *config, tg_client **out, tg_error *error);
 TG_API void tg_client_close(tg_client *client);
+
+/* ---- profiles ---- */
+
+/* Addresses with names, for tg_config_load() and all our other clients: TOML in the file that TIDEGATE_PROFILES names, or
+ * ~/.config/tidegate/profiles.toml. What else stands in the file is kept when it is changed. */
+typedef struct tg_profile {
+	const char *name;
+	const char *endpoint;
+	const char *key; /* NULL = none */
+	bool is_current;
+} tg_profile;
+
+typedef bool (*tg_profile_visit)(void *context, const tg_profile *profile); /* false ends the list early */
+
+/* TG_ERR_INVALID_ARGUMENT of all five: also a file that cannot be read or written, and a name that is not there. */
+TG_API tg_status tg_profile_list(tg_profile_visit visit, void *context, tg_error *error); /* no file: none */
+/* Adds or replaces one, and makes the first one the current one. key NULL = none; the file is for its owner only. */
+TG_API tg_status tg_profile_set(const char *name, const char *endpoint, const char *key, tg_error *error);
+TG_API tg_status tg_profile_switch(const char *name, tg_error *error); /* makes it the current one */
+TG_API tg_status tg_profile_rename(const char *name, const char *to, tg_error *error);
+TG_API tg_status tg_profile_delete(const char *name, tg_error *error);
 
 /* ---- producer configuration ---- */
 
@@ -281,6 +304,8 @@ typedef struct tg_consumer_config tg_consumer_config;
 TG_API tg_consumer_config *tg_consumer_config_new(const char *topic);                             /* NULL: no memory */
 TG_API tg_status tg_consumer_config_add_partition(tg_consumer_config *config, int32_t partition); /* none = all */
 TG_API void tg_consumer_config_set_start(tg_consumer_config *config, tg_offset start);            /* beginning */
+/* The stream ends when every partition is behind the record of this offset; -1 (default) = no such end. */
+TG_API void tg_consumer_config_set_end(tg_consumer_config *config, int64_t last_offset);
 TG_API tg_status tg_consumer_config_set_id(tg_consumer_config *config, const char *consumer_id);
 TG_API void tg_consumer_config_set_strategy(tg_consumer_config *config, tg_strategy strategy);   /* none */
 TG_API void tg_consumer_config_set_flush_ms(tg_consumer_config *config, int64_t flush_ms);       /* 10 000 */
@@ -378,6 +403,20 @@ TG_API tg_status tg_consumer_offsets(tg_client *client, const char *topic, tg_co
 /* Forgets a consumer's positions in all partitions. TG_ERR_TOPIC_NOT_FOUND, TG_ERR_GROUP_NOT_FOUND. */
 TG_API tg_status tg_consumer_offset_delete(tg_client *client, const char *consumer_id, const char *topic,
 										   tg_error *error);
+
+/* ---- any other call ---- */
+
+typedef struct tg_reply {
+	int http;   /* 200 to 299 */
+	char *text; /* JSON of the server, with a 0 behind it */
+	size_t len;
+} tg_reply;
+
+/* A call of the server's API that has no function here. path: from / on, percent-encoded. json: the body, NULL = none.
+ * Any status of the admin calls. */
+TG_API tg_status tg_request(tg_client *client, const char *method, const char *path, const char *json, tg_reply *reply,
+							tg_error *error);
+TG_API void tg_reply_free(tg_reply *reply); /* what it holds; {0} is fine */
 
 #ifdef __cplusplus
 }

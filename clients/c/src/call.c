@@ -282,16 +282,20 @@ json_t *tgi_call_json(const call *c, tg_error *error)
 	return body;
 }
 
+/* On the client's own connection, whose lock is held. */
+static tg_status run_locked(tg_client *client, const call_request *request, tg_error *error)
+{
+	call *c = client->shared;
+	tg_status status = tgi_call_prepare(c, client, request, error);
+	return status == TG_OK ? tgi_call_judge(c, curl_easy_perform(c->easy), error) : status;
+}
+
 tg_status tgi_call_run(tg_client *client, const call_request *request, json_t **reply, tg_error *error)
 {
 	json_t *body = NULL;
 	pthread_mutex_lock(&client->lock);
-	call *c = client->shared;
-	tg_status status = tgi_call_prepare(c, client, request, error);
-	if (status == TG_OK) {
-		status = tgi_call_judge(c, curl_easy_perform(c->easy), error);
-	}
-	if (status == TG_OK && (body = tgi_call_json(c, error)) == NULL) {
+	tg_status status = run_locked(client, request, error);
+	if (status == TG_OK && (body = tgi_call_json(client->shared, error)) == NULL) {
 		status = TG_ERR_PROTOCOL;
 	}
 	pthread_mutex_unlock(&client->lock);
@@ -301,4 +305,40 @@ tg_status tgi_call_run(tg_client *client, const call_request *request, json_t **
 		json_decref(body);
 	}
 	return status;
+}
+
+tg_status tg_request(tg_client *client, const char *method, const char *path, const char *json, tg_reply *reply,
+					 tg_error *error)
+{
+	const call_request request = {
+		.method = method,
+		.path = path,
+		.content_type = "application/json",
+		.body = json,
+		.body_len = json != NULL ? strlen(json) : 0,
+		.timeout_ms = client->config.request_timeout_ms,
+	};
+	if (method == NULL || path == NULL || path[0] != '/') {
+		return tgi_error_set(error, TG_ERR_INVALID_ARGUMENT, "a request needs a method and a path that begins with /");
+	}
+	pthread_mutex_lock(&client->lock);
+	call *c = client->shared;
+	tg_status status = run_locked(client, &request, error);
+	if (status == TG_OK) {
+		tgi_buffer_append(&c->reply, "", 1);
+		if (c->reply.failed) {
+			status = tgi_error_no_memory(error);
+		} else {
+			*reply = (tg_reply){.http = (int)c->http, .text = c->reply.ptr, .len = c->reply.len - 1};
+			c->reply = (buffer){0};
+		}
+	}
+	pthread_mutex_unlock(&client->lock);
+	return status;
+}
+
+void tg_reply_free(tg_reply *reply)
+{
+	free(reply->text);
+	*reply = (tg_reply){0};
 }

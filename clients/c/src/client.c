@@ -2,6 +2,7 @@
 
 #include "call.h"
 #include "error.h"
+#include "profile.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -48,31 +49,55 @@ tg_config *tg_config_new(void)
 	return config;
 }
 
-tg_status tg_config_load(tg_config **out, tg_error *error)
+static bool has_variable(const char *name)
 {
-	const char *url = getenv("TIDEGATE_URL");
+	const char *value = getenv(name);
+	return value != NULL && value[0] != '\0';
+}
+
+/* Who the caller is, and whom it trusts: these go before what a profile says. */
+static tg_status apply_environment(tg_config *config)
+{
+	static const struct {
+		const char *variable;
+		tg_status (*set)(tg_config *config, const char *text);
+	} settings[] = {
+		{"TIDEGATE_API_KEY", tg_config_set_api_key},
+		{"TIDEGATE_TOKEN", tg_config_set_token},
+		{"TIDEGATE_CA_FILE", tg_config_set_tls_ca_file},
+	};
 	tg_status status = TG_OK;
+	for (size_t i = 0; i < sizeof settings / sizeof settings[0] && status == TG_OK; i++) {
+		if (has_variable(settings[i].variable)) {
+			status = settings[i].set(config, getenv(settings[i].variable));
+		}
+	}
+	return status;
+}
+
+static tg_status apply_place(tg_config *config, const char *profile, tg_error *error)
+{
+	if (profile != NULL || !has_variable("TIDEGATE_URL")) {
+		return tgi_profile_apply(config, profile, error);
+	}
+	tg_status status = tg_config_set_endpoint(config, getenv("TIDEGATE_URL"));
+	return status == TG_OK ? TG_OK
+						   : tgi_error_set(error, status, "the server's address must begin with http:// or https://");
+}
+
+tg_status tg_config_load(const char *profile, tg_config **out, tg_error *error)
+{
 	tg_config *config = tg_config_new();
 	if (config == NULL) {
 		return tgi_error_no_memory(error);
 	}
-	if (url != NULL && url[0] != '\0') {
-		status = tg_config_set_endpoint(config, url);
-	}
-	if (status == TG_OK) {
-		status = tg_config_set_api_key(config, getenv("TIDEGATE_API_KEY"));
-	}
-	if (status == TG_OK) {
-		status = tg_config_set_token(config, getenv("TIDEGATE_TOKEN"));
-	}
-	if (status == TG_OK) {
-		status = tg_config_set_tls_ca_file(config, getenv("TIDEGATE_CA_FILE"));
+	tg_status status = apply_place(config, profile, error);
+	if (status == TG_OK && (status = apply_environment(config)) != TG_OK) {
+		tgi_error_set(error, status, "a key, a token or a path in the environment must have no line end");
 	}
 	if (status != TG_OK) {
 		tg_config_free(config);
-		return tgi_error_set(
-			error, status,
-			"TIDEGATE_URL must begin with http:// or https://, and no TIDEGATE_ variable may have a line end");
+		return status;
 	}
 	*out = config;
 	return TG_OK;

@@ -14,6 +14,7 @@ tg_consumer_config *tg_consumer_config_new(const char *topic)
 	*config = (tg_consumer_config){
 		.topic = strdup(topic != NULL ? topic : ""),
 		.start = {OFFSET_BEGINNING, 0},
+		.last_offset = -1,
 		.flush_ms = 10000,
 		.max_bytes = 1 << 20,
 		.retry_mode = TG_TRY_UNTIL,
@@ -48,6 +49,11 @@ tg_status tg_consumer_config_add_partition(tg_consumer_config *config, int32_t p
 void tg_consumer_config_set_start(tg_consumer_config *config, tg_offset start)
 {
 	config->start = start;
+}
+
+void tg_consumer_config_set_end(tg_consumer_config *config, int64_t last_offset)
+{
+	config->last_offset = last_offset;
 }
 
 tg_status tg_consumer_config_set_id(tg_consumer_config *config, const char *consumer_id)

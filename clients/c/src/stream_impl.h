@@ -19,6 +19,7 @@ struct tg_consumer_config {
 	int32_t *partitions;
 	size_t partition_count; /* 0 = all */
 	tg_offset start;
+	int64_t last_offset; /* -1 = none */
 	tg_strategy strategy;
 	int64_t flush_ms;
 	bool disable_continuous;

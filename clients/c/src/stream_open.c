@@ -102,6 +102,13 @@ static int64_t resolve(tg_offset o, int64_t start, int64_t end, int64_t saved, i
 	return start;
 }
 
+/* Where a partition that ends at `end` now is read up to. */
+static int64_t end_of(const tg_consumer_config *c, int64_t end)
+{
+	int64_t bound = c->disable_continuous ? end : INT64_MAX;
+	return c->last_offset >= 0 && c->last_offset < bound ? c->last_offset + 1 : bound;
+}
+
 /* Fills in one reader from the topic's description. */
 static tg_status open_reader(tg_stream *s, reader *r, const json_t *info, uint32_t partition, const int64_t *saved,
 							 const int64_t *times, tg_error *error)
@@ -111,7 +118,7 @@ static tg_status open_reader(tg_stream *s, reader *r, const json_t *info, uint32
 	*r = (reader){
 		.partition = (int32_t)partition,
 		.position = resolve(s->config.start, start, end, saved[partition], times[partition]),
-		.end = s->config.disable_continuous ? end : INT64_MAX,
+		.end = end_of(&s->config, end),
 		.handed = -1,
 		.marked = -1,
 		.saved = saved[partition],

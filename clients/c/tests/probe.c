@@ -54,7 +54,7 @@ static tg_client *connect_to(const char *url)
 	tg_config *config;
 	tg_client *client;
 	tg_error error;
-	if (tg_config_load(&config, &error) != TG_OK) {
+	if (tg_config_load(NULL, &config, &error) != TG_OK) {
 		die("config", &error);
 	}
 	tg_config_set_endpoint(config, url);

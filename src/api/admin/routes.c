@@ -55,7 +55,7 @@ auth_actor admin_actor(http_exchange *x)
 	auth_actor by = {.name = p->key_id, .principal = p};
 	if (p->is_development) {
 		by.name = STR("development");
-	} else if (!p->is_token) {
+	} else if (!p->is_unstored) {
 		arena *a = http_arena(x);
 		char *text = arena_alloc(a, sizeof "key:" - 1 + p->key_id.len);
 		if (text != NULL) {

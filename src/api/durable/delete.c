@@ -21,7 +21,7 @@ static bool run_delete(api_operation *op, log_conn *conn, err *e)
 	switch (ended) {
 	case DURABLE_ENDED_ABSENT:
 		return durable_err_absent(e);
-	case DURABLE_ENDED_GONE:
+	case DURABLE_ENDED_HIDDEN:
 		return durable_err_gone(e);
 	case DURABLE_ENDED_NOT:
 	case DURABLE_ENDED_SOFTLY:

@@ -24,7 +24,13 @@ void durable_head(http_exchange *x);
 void durable_delete(http_exchange *x);
 void durable_options(http_exchange *x);
 
-/* The topic's name from the request's path. False: answered. */
+/* What is wrong with the path and the headers. */
+bool durable_put_check(http_exchange *x, err *e) MUST_CHECK;
+bool durable_post_check(http_exchange *x, err *e) MUST_CHECK;
+
+/* The topic's name from the request's path. */
+bool durable_read_path(http_exchange *x, str *name, err *e) MUST_CHECK;
+/* The same. False: answered. */
 bool durable_take_path(http_exchange *x, str *name);
 
 /* Sends the reply, without a body if there is none, and releases the operation and the stream (may be NULL). */

@@ -106,11 +106,11 @@ static bool resolve(const api *a, log_conn *conn, const durable_fork_request *re
 	if (!durable_state_get(conn, f->topic->topic_id, &state, e)) {
 		return false;
 	}
-	if (state.is_deleted || (state.is_expired && state.has_forks)) {
+	if (state.presence == DURABLE_HIDDEN) {
 		return err_set(e, ERR_TOPIC_EXISTS_INCOMPATIBLE,
 					   "the source was deleted; only what was forked before reads it");
 	}
-	if (state.is_expired) {
+	if (state.presence == DURABLE_ABSENT) {
 		return durable_err_absent(e);
 	}
 	if (!durable_stream_find(a, conn, f->topic, &f->source, e)) {

@@ -95,7 +95,7 @@ static pump_next touch(void *context, log_conn *conn)
 }
 
 /* No job is to be had: the server stops, or has too much to do. The next reader tries again. */
-static void refuse(void *context, const err *e)
+static pump_next refuse(void *context, const err *e)
 {
 	kept *s = context;
 	durable_keeper *k = s->api->durable_keeper;
@@ -108,6 +108,7 @@ static void refuse(void *context, const err *e)
 	if (is_over) {
 		forget(s);
 	}
+	return PUMP_DONE;
 }
 
 /* ---- readers ---- */

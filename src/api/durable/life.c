@@ -37,15 +37,7 @@ static bool end_softly(log_conn *conn, int64_t topic_id, ended *done, err *e)
 
 static bool applies(const durable_state *state, durable_end_reason reason)
 {
-	switch (reason) {
-	case DURABLE_END_ASKED:
-		return true;
-	case DURABLE_END_EXPIRED:
-		return state->is_expired && !state->is_deleted;
-	case DURABLE_END_ORPHANED:
-		return state->is_deleted && !state->has_forks;
-	}
-	return false;
+	return reason == DURABLE_END_ASKED || (state->is_deleted ? !state->has_forks : state->is_expired);
 }
 
 /* One stream, in the transaction. *parent_id is the source that lost a fork, or 0. */
@@ -67,13 +59,15 @@ static bool end_one(log_conn *conn, int64_t topic_id, durable_end_reason reason,
 	}
 	if (!applies(&state, reason)) {
 		*out = DURABLE_ENDED_NOT;
-		return reason != DURABLE_END_EXPIRED || do_by_id(conn, &SQL_DURABLE_SET_DUE, topic_id, e);
+		return state.is_deleted || do_by_id(conn, &SQL_DURABLE_SET_DUE, topic_id, e);
 	}
+	*out = state.presence == DURABLE_HIDDEN   ? DURABLE_ENDED_HIDDEN
+		   : state.presence == DURABLE_ABSENT ? DURABLE_ENDED_ABSENT
+		   : state.has_forks                  ? DURABLE_ENDED_SOFTLY
+											  : DURABLE_ENDED_REMOVED;
 	if (state.has_forks) {
-		*out = state.is_deleted || state.is_expired ? DURABLE_ENDED_GONE : DURABLE_ENDED_SOFTLY;
 		return state.is_deleted || end_softly(conn, topic_id, done, e);
 	}
-	*out = state.is_expired && !state.is_deleted ? DURABLE_ENDED_ABSENT : DURABLE_ENDED_REMOVED;
 	*parent_id = state.parent_id;
 	note(done, topic_id);
 	return log_topic_discard(conn, topic_id, &exists, e);
@@ -86,7 +80,7 @@ static bool end_all(log_conn *conn, int64_t topic_id, durable_end_reason reason,
 	int64_t parent_id = 0;
 	bool ok = end_one(conn, topic_id, reason, out, &parent_id, done, e);
 	while (ok && parent_id != 0) {
-		ok = end_one(conn, parent_id, DURABLE_END_ORPHANED, &ignored, &parent_id, done, e);
+		ok = end_one(conn, parent_id, DURABLE_END_DUE, &ignored, &parent_id, done, e);
 	}
 	return ok;
 }
@@ -110,22 +104,18 @@ bool durable_end(log_engine *engine, log_conn *conn, int64_t topic_id, durable_e
 	return true;
 }
 
-/* ---- the janitor's step ---- */
+/* ---- many at a time ---- */
 
-static bool end_found(log_engine *engine, log_conn *conn, const db_query *query, durable_end_reason reason, bool *more,
-					  err *e)
+static bool end_found(log_engine *engine, log_conn *conn, const db_query *query, const db_params *p, bool *more, err *e)
 {
-	db_params p;
 	db_result *r = NULL;
 	bool ok = true;
-	db_params_init(&p);
-	db_param_i64(&p, STREAMS_A_STEP);
-	if (!db_run(conn, query, &p, &r, e)) {
+	if (!db_run(conn, query, p, &r, e)) {
 		return false;
 	}
 	for (int i = 0; i < db_rows(r) && ok; i++) {
 		durable_ended ignored;
-		ok = durable_end(engine, conn, db_i64(r, i, 0), reason, &ignored, e);
+		ok = durable_end(engine, conn, db_i64(r, i, 0), DURABLE_END_DUE, &ignored, e);
 	}
 	*more = *more || db_rows(r) == STREAMS_A_STEP;
 	db_result_free(r);
@@ -134,6 +124,19 @@ static bool end_found(log_engine *engine, log_conn *conn, const db_query *query,
 
 bool durable_sweep(log_engine *engine, log_conn *conn, bool *more, err *e)
 {
-	return end_found(engine, conn, &SQL_DURABLE_FIND_DUE, DURABLE_END_EXPIRED, more, e) &&
-		   end_found(engine, conn, &SQL_DURABLE_FIND_ORPHANS, DURABLE_END_ORPHANED, more, e);
+	db_params p;
+	db_params_init(&p);
+	db_param_i64(&p, STREAMS_A_STEP);
+	return end_found(engine, conn, &SQL_DURABLE_FIND_DUE, &p, more, e) &&
+		   end_found(engine, conn, &SQL_DURABLE_FIND_ORPHANS, &p, more, e);
+}
+
+bool durable_remove_remains(log_engine *engine, log_conn *conn, int64_t topic_id, err *e)
+{
+	db_params p;
+	bool ignored = false;
+	db_params_init(&p);
+	db_param_i64(&p, topic_id);
+	db_param_i64(&p, STREAMS_A_STEP);
+	return end_found(engine, conn, &SQL_DURABLE_FIND_REMAINS, &p, &ignored, e);
 }

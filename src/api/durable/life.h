@@ -14,19 +14,20 @@
 
 typedef enum durable_end_reason {
 	DURABLE_END_ASKED,
-	DURABLE_END_EXPIRED, /* only if it has */
-	DURABLE_END_ORPHANED /* only if it is softly deleted and has no forks */
+	DURABLE_END_DUE /* only if it has expired, or is softly deleted and has no forks */
 } durable_end_reason;
 
 typedef enum durable_ended {
 	DURABLE_ENDED_NOT,    /* it is there still, or the reason did not apply */
-	DURABLE_ENDED_ABSENT, /* there was none, or it had expired (and is gone now) */
-	DURABLE_ENDED_GONE,   /* it was softly deleted already, or has expired and has forks */
+	DURABLE_ENDED_ABSENT, /* there was none */
+	DURABLE_ENDED_HIDDEN, /* it was already */
 	DURABLE_ENDED_SOFTLY,
 	DURABLE_ENDED_REMOVED
 } durable_ended;
 
 bool durable_end(log_engine *engine, log_conn *conn, int64_t topic_id, durable_end_reason reason, durable_ended *out,
 				 err *e) MUST_CHECK;
+/* A step of removing what is left of an absent stream: of its forks, which are absent too, and of itself. */
+bool durable_remove_remains(log_engine *engine, log_conn *conn, int64_t topic_id, err *e) MUST_CHECK;
 
 #endif

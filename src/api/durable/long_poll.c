@@ -111,9 +111,9 @@ static pump_next look_and_wait(void *context, log_conn *conn)
 	}
 }
 
-static void refuse_to_wait(void *context, const err *e)
+static pump_next refuse_to_wait(void *context, const err *e)
 {
-	refuse(context, e);
+	return refuse(context, e);
 }
 
 void durable_long_poll(durable_fetch *f)

@@ -200,15 +200,23 @@ static void begin(api_operation *op)
 	api_run_then(op, submit);
 }
 
-static bool read_request(post *p, err *e)
+static bool read_head(post *p, err *e)
 {
 	http_exchange *x = p->op.x;
-	str body = http_request_body(x);
 	p->is_closing = durable_field_closed(x);
-	if (!durable_field_producer(x, &p->producer, e) || !durable_field_seq(x, &p->seq, e) ||
-		!durable_field_content_type(x, &p->content_type, e)) {
-		return false;
-	}
+	return durable_read_path(x, &p->op.topic_name, e) && durable_field_producer(x, &p->producer, e) &&
+		   durable_field_seq(x, &p->seq, e) && durable_field_content_type(x, &p->content_type, e);
+}
+
+bool durable_post_check(http_exchange *x, err *e)
+{
+	post p = {.op.x = x};
+	return read_head(&p, e);
+}
+
+static bool check_body(const post *p, err *e)
+{
+	str body = http_request_body(p->op.x);
 	if (body.len == 0 && !p->is_closing) {
 		return err_set(e, ERR_INVALID_REQUEST,
 					   "there is no body; send a message, or Stream-Closed: true to close the stream");
@@ -222,18 +230,13 @@ static bool read_request(post *p, err *e)
 void durable_post(http_exchange *x)
 {
 	err e;
-	str name;
-	if (!durable_take_path(x, &name)) {
-		return;
-	}
 	post *p = api_operation_new(x, sizeof *p, run_look);
 	if (p == NULL) {
 		return;
 	}
-	if (!read_request(p, &e)) {
+	if (read_head(p, &e) && check_body(p, &e)) {
+		api_with_topic(&p->op, begin);
+	} else {
 		api_fail(&p->op, &e);
-		return;
 	}
-	p->op.topic_name = name;
-	api_with_topic(&p->op, begin);
 }

@@ -97,26 +97,29 @@ static bool confirm(put *p, const durable_stream *s, const durable_state *state,
 	return keep_type(p, s->content_type, e);
 }
 
-/* The name is taken. *is_settled is false when whoever had it has expired, and is gone now. */
+/* The name is taken. *is_settled is false when whoever had it has ended, and is to be looked for again. */
 static bool settle(put *p, log_conn *conn, const log_topic *t, bool *is_settled, err *e)
 {
 	const durable_stream *s = NULL;
 	durable_state state = {.is_expired = false};
-	durable_ended ended;
 	api *a = api_of(p->op.x);
 	bool ok = false;
 	*is_settled = true;
 	if (!durable_stream_find(a, conn, t, &s, e) || !durable_state_get(conn, t->topic_id, &state, e)) {
 		goto out;
 	}
-	if (state.is_deleted || (state.is_expired && state.has_forks)) {
+	switch (state.presence) {
+	case DURABLE_THERE:
+		ok = confirm(p, s, &state, e);
+		break;
+	case DURABLE_HIDDEN:
 		err_set(e, ERR_TOPIC_EXISTS_INCOMPATIBLE,
 				"a stream of this name was deleted, and its forks still read it; use another path");
-	} else if (state.is_expired) {
+		break;
+	case DURABLE_ABSENT:
 		*is_settled = false;
-		ok = durable_end(a->log, conn, t->topic_id, DURABLE_END_EXPIRED, &ended, e);
-	} else {
-		ok = confirm(p, s, &state, e);
+		ok = durable_remove_remains(a->log, conn, t->topic_id, e);
+		break;
 	}
 out:
 	durable_stream_unref(s);
@@ -267,7 +270,7 @@ static bool run_put(api_operation *op, log_conn *conn, err *e)
 			return true;
 		}
 	}
-	return err_set(e, ERR_TIMEOUT, "others keep creating and deleting this stream; try again");
+	return err_set(e, ERR_TIMEOUT, "this name is not free yet, and its stream not there any more; try again");
 }
 
 /* ---- the request ---- */
@@ -308,23 +311,31 @@ static bool read_source(put *p, err *e)
 		   gate_check_scopes(x, AUTH_SCOPE_READ, e) && gate_check_name(x, p->source_name, e);
 }
 
+static bool read_head(put *p, err *e)
+{
+	http_exchange *x = p->op.x;
+	p->is_closing = durable_field_closed(x);
+	return durable_read_path(x, &p->name, e) && durable_field_expiry(x, &p->expiry, e) &&
+		   durable_field_fork(x, &p->fork, e) && durable_field_content_type(x, &p->content_type, e) &&
+		   read_source(p, e);
+}
+
+bool durable_put_check(http_exchange *x, err *e)
+{
+	put p = {.op.x = x};
+	return read_head(&p, e);
+}
+
 void durable_put(http_exchange *x)
 {
 	err e;
-	str name;
-	if (!durable_take_path(x, &name)) {
-		return;
-	}
 	put *p = api_operation_new(x, sizeof *p, run_put);
 	if (p == NULL) {
 		return;
 	}
-	p->name = name;
-	p->is_closing = durable_field_closed(x);
-	if (!durable_field_expiry(x, &p->expiry, &e) || !durable_field_fork(x, &p->fork, &e) ||
-		!durable_field_content_type(x, &p->content_type, &e) || !read_source(p, &e)) {
+	if (read_head(p, &e)) {
+		api_run_then(&p->op, reply_put);
+	} else {
 		api_fail(&p->op, &e);
-		return;
 	}
-	api_run_then(&p->op, reply_put);
 }

@@ -125,7 +125,8 @@ static bool read_page(const api *a, log_conn *conn, durable_read *r, durable_off
 static bool check_deleted(log_conn *conn, const durable_read *r, err *e)
 {
 	durable_state state = {.is_expired = false};
-	return durable_state_get(conn, r->topic->topic_id, &state, e) && (!state.is_deleted || durable_err_gone(e));
+	return durable_state_get(conn, r->topic->topic_id, &state, e) &&
+		   (!state.is_deleted || durable_state_check(&state, e));
 }
 
 bool durable_read_run(const api *a, log_conn *conn, durable_read *r, err *e)

@@ -6,7 +6,7 @@
  *
  * Threads  the one that was given the connection.
  * Limits   max_bytes and one append.
- * Errors   ERR_TOPIC_NOT_FOUND: the topic is gone. ERR_GONE: softly deleted, or retention took what was asked for.
+ * Errors   ERR_TOPIC_NOT_FOUND: the stream is gone. ERR_GONE: softly deleted, or retention took what was asked for.
  */
 #ifndef TIDEGATE_API_DURABLE_READ_H
 #define TIDEGATE_API_DURABLE_READ_H

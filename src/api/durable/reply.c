@@ -90,13 +90,15 @@ bool durable_base_url(const http_exchange *x, buf *out)
 {
 	const config *c = api_of(x)->config;
 	str configured = c->public_url;
-	str scheme = STR("http");
+	str scheme = http_request_is_secure(x) ? STR("https") : STR("http");
 	str host = http_request_header(x, STR("Host"));
 	if (c->trust_forwarded) {
 		str forwarded_host = first_of(http_request_header(x, STR("X-Forwarded-Host")));
 		str forwarded_scheme = first_of(http_request_header(x, STR("X-Forwarded-Proto")));
 		host = forwarded_host.len > 0 ? forwarded_host : host;
-		scheme = str_equal_ignore_case(forwarded_scheme, STR("https")) ? STR("https") : scheme;
+		if (forwarded_scheme.len > 0) {
+			scheme = str_equal_ignore_case(forwarded_scheme, STR("https")) ? STR("https") : STR("http");
+		}
 	}
 	if (configured.len > 0) {
 		while (str_ends_with(configured, STR("/"))) {

@@ -9,8 +9,8 @@ enum { READ = AUTH_SCOPE_READ, WRITE = AUTH_SCOPE_WRITE, DELETE = AUTH_SCOPE_DEL
 /* tests/check_openapi.py reads this table: one route a line. */
 /* clang-format off */
 static const http_route routes[] = {
-	{.method = HTTP_PUT, .pattern = "/v1/stream/{topic...}", .name = "durable_put", .handler = durable_put, .scopes = WRITE, .body = BODY, .max_body_bytes = DURABLE_BODY_BYTES_MAX},
-	{.method = HTTP_POST, .pattern = "/v1/stream/{topic...}", .name = "durable_post", .handler = durable_post, .scopes = WRITE, .body = BODY, .max_body_bytes = DURABLE_BODY_BYTES_MAX},
+	{.method = HTTP_PUT, .pattern = "/v1/stream/{topic...}", .name = "durable_put", .handler = durable_put, .scopes = WRITE, .body = BODY, .max_body_bytes = DURABLE_BODY_BYTES_MAX, .check_head = durable_put_check},
+	{.method = HTTP_POST, .pattern = "/v1/stream/{topic...}", .name = "durable_post", .handler = durable_post, .scopes = WRITE, .body = BODY, .max_body_bytes = DURABLE_BODY_BYTES_MAX, .check_head = durable_post_check},
 	{.method = HTTP_GET, .pattern = "/v1/stream/{topic...}", .name = "durable_get", .handler = durable_get, .scopes = READ, .token_in_query = true},
 	{.method = HTTP_HEAD, .pattern = "/v1/stream/{topic...}", .name = "durable_head", .handler = durable_head, .scopes = READ},
 	{.method = HTTP_DELETE, .pattern = "/v1/stream/{topic...}", .name = "durable_delete", .handler = durable_delete, .scopes = DELETE},
@@ -28,16 +28,21 @@ const http_dialect durable_dialect = {
 	.gate_unknown = true,
 };
 
-bool durable_take_path(http_exchange *x, str *name)
+bool durable_read_path(http_exchange *x, str *name, err *e)
 {
-	err e;
 	str raw = http_request_raw_path(x);
 	str part;
 	/* What follows the third slash, however the prefix was spelled. */
 	for (int slashes = 0; slashes < 3; slashes++) {
 		str_split(raw, '/', &part, &raw);
 	}
-	if (durable_path_decode(http_arena(x), raw, durable_limits(x), name, &e)) {
+	return durable_path_decode(http_arena(x), raw, durable_limits(x), name, e);
+}
+
+bool durable_take_path(http_exchange *x, str *name)
+{
+	err e;
+	if (durable_read_path(x, name, &e)) {
 		return true;
 	}
 	http_send_error(x, &e);

@@ -177,9 +177,13 @@ bool durable_state_get(log_conn *conn, int64_t topic_id, durable_state *out, err
 							   .is_deleted = db_bool(r, 0, 1),
 							   .is_closed = db_bool(r, 0, 2),
 							   .has_forks = db_bool(r, 0, 3),
-							   .wants_touch = db_bool(r, 0, 4),
-							   .tail = {db_i64(r, 0, 5), db_i64(r, 0, 6)},
-							   .parent_id = db_i64(r, 0, 7)};
+							   .wants_touch = db_bool(r, 0, 5),
+							   .tail = {db_i64(r, 0, 6), db_i64(r, 0, 7)},
+							   .parent_id = db_i64(r, 0, 8)};
+		bool is_read = db_bool(r, 0, 4);
+		out->presence = !out->is_expired && !out->is_deleted ? DURABLE_THERE
+						: is_read                            ? DURABLE_HIDDEN
+															 : DURABLE_ABSENT;
 	}
 	db_result_free(r);
 	return is_there || durable_err_absent(e);
@@ -187,10 +191,15 @@ bool durable_state_get(log_conn *conn, int64_t topic_id, durable_state *out, err
 
 bool durable_state_check(const durable_state *state, err *e)
 {
-	if (state->is_deleted || (state->is_expired && state->has_forks)) {
+	switch (state->presence) {
+	case DURABLE_THERE:
+		return true;
+	case DURABLE_HIDDEN:
 		return durable_err_gone(e);
+	case DURABLE_ABSENT:
+		break;
 	}
-	return !state->is_expired || durable_err_absent(e);
+	return durable_err_absent(e);
 }
 
 bool durable_stream_touch(log_conn *conn, const durable_stream *s, const durable_state *state, err *e)

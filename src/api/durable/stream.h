@@ -11,7 +11,7 @@
  * Owns     a durable_stream is immutable and reference-counted.
  * Threads  any; functions that take a log_conn run on the thread that was given it.
  * Limits   DURABLE_STREAMS_CACHED streams are remembered; then the cache starts afresh.
- * Errors   ERR_TOPIC_NOT_FOUND: absent or expired; ERR_GONE: softly deleted; ERR_TOPIC_EXISTS_INCOMPATIBLE: several
+ * Errors   ERR_TOPIC_NOT_FOUND: absent; ERR_GONE: hidden; ERR_TOPIC_EXISTS_INCOMPATIBLE: several
  *          partitions; those of db/conn.
  */
 #ifndef TIDEGATE_API_DURABLE_STREAM_H
@@ -57,12 +57,19 @@ typedef struct durable_stream {
 	int32_t depth; /* all ancestors */
 } durable_stream;
 
+typedef enum durable_presence {
+	DURABLE_THERE,
+	DURABLE_HIDDEN, /* deleted or expired, and a fork that has not ended reads it */
+	DURABLE_ABSENT  /* deleted or expired; what is left of it, its forks have ended too */
+} durable_presence;
+
 /* As of one moment. */
 typedef struct durable_state {
+	durable_presence presence;
 	bool is_expired;
-	bool is_deleted; /* softly */
-	bool is_closed;  /* also when softly deleted */
-	bool has_forks;
+	bool is_deleted;  /* softly */
+	bool is_closed;   /* also when softly deleted */
+	bool has_forks;   /* also such as have ended */
 	bool wants_touch; /* the last access is long enough ago to be written again */
 	durable_offset tail;
 	int64_t parent_id; /* of a fork; 0: none */
@@ -83,7 +90,7 @@ bool durable_stream_find(const api *a, log_conn *conn, const log_topic *t, const
 bool durable_stream_expires(const durable_stream *s);
 
 bool durable_state_get(log_conn *conn, int64_t topic_id, durable_state *out, err *e) MUST_CHECK;
-/* Fails unless the stream is there: ERR_TOPIC_NOT_FOUND when expired (ERR_GONE if it has forks), ERR_GONE. */
+/* Fails unless the stream is there: ERR_GONE when it is hidden, ERR_TOPIC_NOT_FOUND when it is absent. */
 bool durable_state_check(const durable_state *state, err *e) MUST_CHECK;
 /* An access, written if it is worth it. Only streams with a TTL. */
 bool durable_stream_touch(log_conn *conn, const durable_stream *s, const durable_state *state, err *e) MUST_CHECK;

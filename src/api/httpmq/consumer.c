@@ -81,7 +81,7 @@ static void write_config(buf *out, const httpmq_consumer *c)
 	buf_append_byte(out, '}');
 }
 
-static void write_consumer(buf *out, str stream, const httpmq_consumer *c, const httpmq_counts *counts, int64_t unsent)
+static void write_consumer(buf *out, str stream, const httpmq_consumer *c, int64_t unsent)
 {
 	buf_append_str(out, STR("{\"stream_name\":"));
 	httpmq_write_string(out, stream);
@@ -93,9 +93,9 @@ static void write_consumer(buf *out, str stream, const httpmq_consumer *c, const
 	write_position(out, "delivered", c->delivered_c, c->scanned, c->delivered_ms);
 	write_position(out, "ack_floor", c->floor_c, c->floor_s, c->acked_ms);
 	buf_append_str(out, STR(",\"num_ack_pending\":"));
-	buf_append_i64(out, counts->in_flight);
+	buf_append_i64(out, c->in_flight);
 	buf_append_str(out, STR(",\"num_redelivered\":"));
-	buf_append_i64(out, counts->redelivered);
+	buf_append_i64(out, c->redelivered);
 	buf_append_str(out, STR(",\"num_waiting\":0,\"num_pending\":"));
 	buf_append_i64(out, unsent);
 	buf_append_byte(out, '}');
@@ -109,9 +109,8 @@ static bool show(const consumer_call *call, log_conn *conn, const log_topic *t, 
 	int64_t unsent = 0;
 	bool dropped = false;
 	bool ok = consumer_begin(conn, t->topic_id, name, http_arena(call->op.x), &c, &counts, e) &&
-			  (counts.in_flight == 0 || (consumer_drop_over(conn, t->topic_id, &c, &dropped, e) &&
-										 consumer_count(conn, t->topic_id, name, &counts, e))) &&
-			  consumer_unsent(conn, t, &c, &unsent, e) && db_commit(conn, e);
+			  consumer_drop_over(conn, t->topic_id, &c, &dropped, e) && consumer_unsent(conn, t, &c, &unsent, e) &&
+			  db_commit(conn, e);
 	if (!ok) {
 		db_rollback(conn);
 		return false;
@@ -119,7 +118,7 @@ static bool show(const consumer_call *call, log_conn *conn, const log_topic *t, 
 	if (dropped) {
 		log_wake(api_of(call->op.x)->log, t->topic_id, 0);
 	}
-	write_consumer(out, t->name, &c, &counts, unsent);
+	write_consumer(out, t->name, &c, unsent);
 	return true;
 }
 
@@ -191,6 +190,20 @@ static bool run_list(api_operation *op, log_conn *conn, err *e)
 
 /* ---- creating ---- */
 
+static void bind_name(db_params *p, int64_t topic_id, str name)
+{
+	db_params_init(p);
+	db_param_i64(p, topic_id);
+	db_param_str(p, name);
+}
+
+static void bind_limits(db_params *p, const httpmq_consumer *c)
+{
+	db_param_i64(p, c->max_inflight);
+	db_param_i64(p, c->max_deliver);
+	db_param_i64(p, c->ack_wait_ns);
+}
+
 static bool is_same(const httpmq_consumer *a, const httpmq_consumer *b)
 {
 	return a->max_inflight == b->max_inflight && a->max_deliver == b->max_deliver && a->ack_wait_ns == b->ack_wait_ns &&
@@ -208,12 +221,8 @@ static bool replace(const consumer_call *c, log_conn *conn, int64_t topic_id, co
 	if (is_same(old, wanted)) {
 		return true;
 	}
-	db_params_init(&p);
-	db_param_i64(&p, topic_id);
-	db_param_str(&p, wanted->name);
-	db_param_i64(&p, wanted->max_inflight);
-	db_param_i64(&p, wanted->max_deliver);
-	db_param_i64(&p, wanted->ack_wait_ns);
+	bind_name(&p, topic_id, wanted->name);
+	bind_limits(&p, wanted);
 	db_param_str(&p, wanted->group);
 	db_param_str(&p, wanted->notes);
 	db_param_str(&p, wanted->deliver_subject);
@@ -224,9 +233,7 @@ static bool has_room(log_conn *conn, const httpmq_stream *s, str name, err *e)
 {
 	db_params p;
 	db_result *r = NULL;
-	db_params_init(&p);
-	db_param_i64(&p, s->topic_id);
-	db_param_str(&p, name);
+	bind_name(&p, s->topic_id, name);
 	if (s->limits.max_consumers < 0) {
 		return true;
 	}
@@ -248,13 +255,9 @@ static bool insert(const consumer_call *c, log_conn *conn, const log_topic *t, c
 		!consumer_start(conn, t, wanted->filter, state->start_offset + 1, &start, e)) {
 		return false;
 	}
-	db_params_init(&p);
-	db_param_i64(&p, t->topic_id);
-	db_param_str(&p, wanted->name);
+	bind_name(&p, t->topic_id, wanted->name);
 	db_param_bool(&p, wanted->is_pull);
-	db_param_i64(&p, wanted->max_inflight);
-	db_param_i64(&p, wanted->max_deliver);
-	db_param_i64(&p, wanted->ack_wait_ns);
+	bind_limits(&p, wanted);
 	db_param_str(&p, wanted->filter);
 	db_param_str(&p, wanted->group);
 	db_param_str(&p, wanted->notes);
@@ -315,9 +318,7 @@ static bool remove_consumer(log_conn *conn, int64_t topic_id, str name, err *e)
 {
 	db_params p;
 	int64_t affected = 0;
-	db_params_init(&p);
-	db_param_i64(&p, topic_id);
-	db_param_str(&p, name);
+	bind_name(&p, topic_id, name);
 	return consumer_lock(conn, topic_id, name, e) && db_do(conn, &SQL_HTTPMQ_CONSUMER_DELETE, &p, &affected, e) &&
 		   (affected == 1 || consumer_err_not_found(name, e));
 }

@@ -27,6 +27,7 @@ static const http_route management[] = {
 	ROUTE(HTTP_DELETE, "/v1/admin/stream/{topic}", "httpmq_delete_stream", httpmq_delete_stream, DELETE, NO_BODY),
 	ROUTE(HTTP_PUT, "/v1/admin/stream/{topic}/subject", "httpmq_put_subjects", httpmq_put_subjects, ADMIN, BODY),
 	ROUTE(HTTP_PUT, "/v1/admin/stream/{topic}/limit", "httpmq_put_limits", httpmq_put_limits, ADMIN, BODY),
+	ROUTE(HTTP_POST, "/v1/admin/stream/{topic}/purge", "httpmq_purge", httpmq_purge, DELETE, BODY),
 	ROUTE(HTTP_GET, "/v1/admin/stream/{topic}/consumer", "httpmq_list_consumers", httpmq_list_consumers, READ, NO_BODY),
 	ROUTE(HTTP_POST, "/v1/admin/stream/{topic}/consumer", "httpmq_create_consumer", httpmq_create_consumer, ADMIN, BODY),
 	ROUTE(HTTP_GET, "/v1/admin/stream/{topic}/consumer/{consumer}", "httpmq_get_consumer", httpmq_get_consumer, READ, NO_BODY),
@@ -37,8 +38,12 @@ static const http_route dataplane[] = {
 	{.method = HTTP_GET, .pattern = "/v1/data/alive", .name = "httpmq_data_alive", .handler = httpmq_alive, .is_open = true},
 	{.method = HTTP_GET, .pattern = "/v1/data/ready", .name = "httpmq_data_ready", .handler = httpmq_ready, .is_open = true},
 	{.method = HTTP_POST, .pattern = "/v1/data/subject/{subject}", .name = "httpmq_publish", .handler = httpmq_publish, .scopes = WRITE, .body = BODY, .max_body_bytes = HTTPMQ_PUBLISH_BODY_MAX},
+	{.method = HTTP_POST, .pattern = "/v1/data/subject/{subject}/raw", .name = "httpmq_publish_raw", .handler = httpmq_publish_raw, .scopes = WRITE, .body = BODY, .max_body_bytes = HTTPMQ_PUBLISH_BODY_MAX},
+	{.method = HTTP_POST, .pattern = "/v1/data/stream/{topic}/batch", .name = "httpmq_publish_batch", .handler = httpmq_publish_batch, .scopes = WRITE, .body = BODY, .max_body_bytes = HTTPMQ_BATCH_BODY_MAX},
 	ROUTE(HTTP_GET, "/v1/data/stream/{topic}/consumer/{consumer}", "httpmq_subscribe", httpmq_subscribe, READ, NO_BODY),
 	ROUTE(HTTP_POST, "/v1/data/stream/{topic}/consumer/{consumer}/ack", "httpmq_ack", httpmq_ack, READ, BODY),
+	ROUTE(HTTP_POST, "/v1/data/stream/{topic}/consumer/{consumer}/nack", "httpmq_nack", httpmq_nack, READ, BODY),
+	ROUTE(HTTP_POST, "/v1/data/stream/{topic}/consumer/{consumer}/fetch", "httpmq_fetch", httpmq_fetch, READ, BODY),
 };
 /* clang-format on */
 

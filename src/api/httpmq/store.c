@@ -159,14 +159,22 @@ bool httpmq_stream_set_limits(log_conn *conn, int64_t topic_id, const httpmq_lim
 	return db_do(conn, &SQL_HTTPMQ_STREAM_UPDATE, &p, NULL, e);
 }
 
-log_topic_config httpmq_topic_config(const httpmq_limits *limits)
+log_topic_config httpmq_topic_config(const log_topic_config *base, const httpmq_limits *limits)
 {
-	log_topic_config config = log_topic_config_default(LOG_FSYNC);
+	log_topic_config config = *base;
 	config.discard_old = true;
 	config.cap_records = limits->max_msgs > 0 ? limits->max_msgs : 0;
 	config.cap_bytes = limits->max_bytes > 0 ? limits->max_bytes : 0;
 	config.ttl_ms = limits->max_age_ns / HTTPMQ_NS_PER_MS + (limits->max_age_ns % HTTPMQ_NS_PER_MS > 0);
 	return config;
+}
+
+void httpmq_limits_of_topic(const log_topic_config *config, httpmq_limits *limits)
+{
+	int64_t most_ms = INT64_MAX / HTTPMQ_NS_PER_MS;
+	limits->max_msgs = config->cap_records > 0 ? config->cap_records : -1;
+	limits->max_bytes = config->cap_bytes > 0 ? config->cap_bytes : -1;
+	limits->max_age_ns = (config->ttl_ms < most_ms ? config->ttl_ms : most_ms) * HTTPMQ_NS_PER_MS;
 }
 
 /* ---- messages per subject ---- */

@@ -41,8 +41,10 @@ bool httpmq_stream_set_limits(log_conn *conn, int64_t topic_id, const httpmq_lim
 /* Other workers look again once the transaction is committed. */
 bool httpmq_streams_notify(log_conn *conn, int64_t tenant_id, err *e) MUST_CHECK;
 
-/* What the topic of a stream is to be like. */
-log_topic_config httpmq_topic_config(const httpmq_limits *limits);
+/* What the topic of a stream is to be like; what the limits do not say is as in `base`. */
+log_topic_config httpmq_topic_config(const log_topic_config *base, const httpmq_limits *limits);
+/* The limits of a topic that has become a stream. */
+void httpmq_limits_of_topic(const log_topic_config *config, httpmq_limits *limits);
 
 /* Keeps the newest messages of a subject, or of every subject (ptr NULL): whole transactions of its own. */
 bool httpmq_trim(log_engine *engine, log_conn *conn, const log_topic *t, str subject, int64_t keep, err *e) MUST_CHECK;

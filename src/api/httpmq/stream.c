@@ -280,21 +280,46 @@ static bool is_same(const httpmq_stream *a, const httpmq_stream *b)
 	return same;
 }
 
-/* Inside a transaction. *created is false when it is there already, the same. */
-static bool create(const stream_call *c, log_conn *conn, bool *created, err *e)
+/* A topic that was made with another API becomes a stream: with what is in it, and with the limits that it has. */
+static bool adopt(const stream_call *c, log_conn *conn, httpmq_stream *s, err *e)
+{
+	const log_topic *t = NULL;
+	if (!log_topic_find(api_of(c->op.x)->log, conn, tenant_of(c), s->name, &t, e)) {
+		return false;
+	}
+	bool has_limits = s->limits.max_msgs >= 0 || s->limits.max_bytes >= 0 || s->limits.max_age_ns > 0;
+	bool ok = false;
+	if (t->partitions != 1) {
+		err_set(e, ERR_REFUSED, "a topic of this name exists, with %d partitions; a stream has one",
+				(int)t->partitions);
+	} else if (has_limits) {
+		err_set(e, ERR_REFUSED,
+				"a topic of this name exists, made with another API; create the stream without limits and change them "
+				"then");
+	} else {
+		s->topic_id = t->topic_id;
+		httpmq_limits_of_topic(&t->config, &s->limits);
+		ok = true;
+	}
+	log_topic_unref(t);
+	return ok;
+}
+
+/* Inside a transaction. One that is there already, the same, is left alone. */
+static bool create(const stream_call *c, log_conn *conn, err *e)
 {
 	api *a = api_of(c->op.x);
 	httpmq_stream *list = NULL;
 	size_t count = 0;
 	httpmq_stream s = c->stream;
 	const log_topic_start start = {.offset = 0};
+	const log_topic_config base = log_topic_config_default(LOG_FSYNC);
 	const log_topic_spec spec = {.tenant_id = tenant_of(c),
 								 .name = s.name,
 								 .origin = LOG_HTTPMQ,
 								 .partitions = 1,
 								 .replication_factor = 1,
-								 .config = httpmq_topic_config(&s.limits)};
-	*created = false;
+								 .config = httpmq_topic_config(&base, &s.limits)};
 	if (!httpmq_streams_lock(conn, tenant_of(c), e) ||
 		!httpmq_streams_read(conn, tenant_of(c), STR_NONE, http_arena(c->op.x), &list, &count, e)) {
 		return false;
@@ -309,18 +334,16 @@ static bool create(const stream_call *c, log_conn *conn, bool *created, err *e)
 		!log_topic_insert(a->log, conn, &spec, &start, &s.topic_id, e)) {
 		return false;
 	}
-	if (s.topic_id == 0) {
-		return err_set(e, ERR_REFUSED, "a topic of this name exists; it was made with another API");
+	if (s.topic_id == 0 && !adopt(c, conn, &s, e)) {
+		return false;
 	}
-	*created = true;
 	return httpmq_stream_insert(conn, tenant_of(c), &s, e) && httpmq_streams_notify(conn, tenant_of(c), e);
 }
 
 static bool run_create(api_operation *op, log_conn *conn, err *e)
 {
 	stream_call *c = (stream_call *)op;
-	bool created = false;
-	bool ok = db_begin(conn, e) && create(c, conn, &created, e) && db_commit(conn, e);
+	bool ok = db_begin(conn, e) && create(c, conn, e) && db_commit(conn, e);
 	if (!ok) {
 		db_rollback(conn);
 	}
@@ -406,7 +429,7 @@ static bool run_put_limits(api_operation *op, log_conn *conn, err *e)
 		!stream_body_read_limits(op->x, &s.limits, e) || !log_topic_find(a->log, conn, tenant_of(c), s.name, &t, e)) {
 		return false;
 	}
-	const log_topic_config wanted = httpmq_topic_config(&s.limits);
+	const log_topic_config wanted = httpmq_topic_config(&t->config, &s.limits);
 	ok = log_topic_alter(a->log, conn, t, &wanted, 0, &changed, e) && write_limits(c, conn, s.topic_id, &s.limits, e) &&
 		 (s.limits.max_msgs_per_subject <= 0 ||
 		  httpmq_trim(a->log, conn, t, STR_NONE, s.limits.max_msgs_per_subject, e));

@@ -1,509 +1,39 @@
 /*
- * GET /v1/data/stream/S/consumer/C: an endless reply, a line of JSON for each delivery.
- *
- * Opening binds the subscription: a newer one of a consumer without a group takes the older one's place. From then on a pump
- * takes what is to be sent (api/httpmq/take) and pushes it, woken by new messages, acknowledgements, and the next deadline.
- * What is known not to have reached the client is undone when the stream is closed, so that the next subscriber gets it at
- * once; what did keeps its time.
+ * GET /v1/data/stream/S/consumer/C: what is asked for, checked against the consumer, and bound to it: a newer subscription of a
+ * consumer without a group takes the older one's place. The endless reply itself is api/httpmq/subscription.
  */
 #include "api/gate.h"
 #include "api/httpmq/httpmq.h"
 #include "api/httpmq/store.h"
 #include "api/httpmq/subject.h"
-#include "api/httpmq/take.h"
+#include "api/httpmq/subscription.h"
+#include "api/httpmq/waiting.h"
 #include "api/httpmq/wire.h"
 #include "api/operation.h"
-#include "api/pump.h"
-#include "auth/watch.h"
-#include "base/clock.h"
 #include "base/id.h"
-#include "base/text.h"
 #include "db/conn.h"
-#include "http/stream.h"
 #include "sql/httpmq_consumer.h"
-
-#include <string.h>
-
-enum {
-	TURN_TAKES = 16, /* of one run: others want the reader, too */
-	ARENA_BYTES = 8 << 20,
-	LINE_BYTES_MAX = 4 << 20,
-	HEAD_BYTES_MAX = 64 << 10,
-	RECENT_MAX = 512, /* deliveries remembered for being undone */
-	UNDO_MS = 500,    /* older ones were read, whatever became of the connection */
-	RETRY_MS = 250,   /* after passing trouble */
-	YIELD_MS = 10,    /* another member of the group may take its turn meanwhile */
-	MEMBER_SEEN_MS = 2000,
-	WAKE_MS_MOST = 60000,
-};
-
-typedef struct recent {
-	httpmq_delivery delivery;
-	int64_t pushed_ms; /* 0: not pushed yet */
-	frame *frame;      /* until it is pushed */
-} recent;
-
-typedef struct subscription {
-	api *api;
-	const log_topic *topic;
-	const auth_principal *principal;
-	http_stream *stream;
-	pump *pump;
-	_Atomic(auth_watch *) watch; /* whoever takes it stops it */
-	str consumer;                /* in `texts`, as are the next two */
-	str request_id;
-	str line_head; /* of every line, up to the sequences */
-	char *texts;
-	take_request take;
-	bool is_member; /* of a group */
-
-	/* the pump's */
-	arena *arena;
-	recent recents[RECENT_MAX]; /* a ring */
-	uint64_t recent_end;        /* of all that were ever taken; the last RECENT_MAX are in the ring */
-	uint64_t recent_pushed;     /* of them, how many the stream has taken */
-	int64_t seen_ms;            /* when the member was last marked as there */
-	bool has_ended;
-
-	atomic_size_t references;       /* the stream's, the pump's, the opener's */
-	_Atomic(const char *) ends_for; /* a sentence; NULL = goes on */
-	atomic_bool is_open;
-	atomic_bool is_closed;
-} subscription;
-
-static void unref(subscription *s)
-{
-	if (atomic_fetch_sub_explicit(&s->references, 1, memory_order_acq_rel) == 1) {
-		for (size_t i = 0; i < RECENT_MAX; i++) {
-			frame_unref(s->recents[i].frame);
-		}
-		http_stream_unref(s->stream);
-		pump_unref(s->pump);
-		log_topic_unref(s->topic);
-		auth_principal_unref(s->principal);
-		arena_free(s->arena);
-		free(s->texts);
-		free(s);
-	}
-}
-
-/* ---- called by the stream ---- */
-
-static void on_drain(void *context)
-{
-	subscription *s = context;
-	pump_kick(s->pump);
-}
-
-static void end(subscription *s, const char *why)
-{
-	const char *none = NULL;
-	atomic_compare_exchange_strong(&s->ends_for, &none, why);
-	pump_kick(s->pump);
-}
-
-static void on_shutdown(void *context)
-{
-	end(context, "this server stops; subscribe again");
-}
-
-static void on_expire(void *context)
-{
-	end(context, "the credential has expired; subscribe again with a new one");
-}
-
-static void on_credential_end(void *context, const err *e)
-{
-	subscription *s = context;
-	slog_err(s->api->slog, SLOG_INFO, "httpmq", "a subscription ends with its credential", e);
-	end(s, "the credential is no longer valid; subscribe again with another one");
-}
-
-static void on_closed(void *context, http_stream_end_reason reason)
-{
-	subscription *s = context;
-	(void)reason;
-	atomic_store(&s->is_closed, true);
-	auth_watch_stop(atomic_exchange(&s->watch, NULL));
-	pump_kick(s->pump);
-	unref(s);
-}
-
-/* ---- the pump ---- */
-
-static recent *recent_at(subscription *s, uint64_t number)
-{
-	return &s->recents[number % RECENT_MAX];
-}
-
-/* NULL when memory is out. */
-static frame *encode(const subscription *s, const take_message *m)
-{
-	buf line;
-	buf_init(&line, LINE_BYTES_MAX);
-	buf_append_str(&line, s->line_head);
-	buf_append_i64(&line, m->delivery.sequence);
-	buf_append_str(&line, STR(",\"consumer\":"));
-	buf_append_i64(&line, m->delivery.consumer_sequence);
-	buf_append_str(&line, STR("},\"b64_msg\":\""));
-	text_base64_encode(&line, m->value);
-	buf_append_str(&line, STR("\"}\n"));
-	frame *f = line.failed ? NULL : frame_new(buf_str(&line));
-	buf_dispose(&line);
-	return f;
-}
-
-typedef enum step { STEP_ON, STEP_IDLE, STEP_FULL, STEP_YIELD, STEP_FAILED } step;
-
-/* Hands over what was taken. STEP_FULL: the client has to read first, or is gone. */
-static step push_taken(subscription *s)
-{
-	while (s->recent_pushed < s->recent_end) {
-		recent *r = recent_at(s, s->recent_pushed);
-		if (r->frame == NULL || http_stream_push(s->stream, r->frame) != HTTP_PUSH_OK) {
-			return STEP_FULL;
-		}
-		frame_unref(r->frame);
-		r->frame = NULL;
-		r->pushed_ms = clock_now_ms();
-		s->recent_pushed++;
-	}
-	return STEP_ON;
-}
-
-static step take_and_push(subscription *s, log_conn *conn, int64_t *due_in_ms, err *e)
-{
-	take_result taken;
-	arena_reset(s->arena);
-	if (http_stream_is_closed(s->stream)) {
-		return STEP_IDLE;
-	}
-	if (!take_messages(conn, &s->take, s->arena, &taken, e)) {
-		return STEP_FAILED;
-	}
-	*due_in_ms = taken.due_in_ms;
-	if (taken.is_replaced) {
-		return err_set(e, ERR_FENCED, "another subscriber has taken over; a consumer without a group has one at a time")
-				   ? STEP_ON
-				   : STEP_FAILED;
-	}
-	s->take.insists = taken.has_yielded;
-	for (size_t i = 0; i < taken.count; i++) {
-		*recent_at(s, s->recent_end) =
-			(recent){.delivery = taken.messages[i].delivery, .frame = encode(s, &taken.messages[i])};
-		s->recent_end++;
-	}
-	if (push_taken(s) == STEP_FULL) {
-		return STEP_FULL;
-	}
-	return taken.has_yielded ? STEP_YIELD : taken.has_more ? STEP_ON : STEP_IDLE;
-}
-
-/* What did not reach the client. */
-static void undo_lost(subscription *s, log_conn *conn)
-{
-	httpmq_delivery lost[RECENT_MAX];
-	size_t count = 0;
-	int64_t since_ms = clock_now_ms() - UNDO_MS;
-	uint64_t first = s->recent_end > RECENT_MAX ? s->recent_end - RECENT_MAX : 0;
-	bool has_lost = http_stream_has_lost(s->stream);
-	err e;
-	for (uint64_t i = first; i < s->recent_end; i++) {
-		const recent *r = recent_at(s, i);
-		if (i >= s->recent_pushed || (has_lost && r->pushed_ms >= since_ms)) {
-			lost[count++] = r->delivery;
-		}
-	}
-	if (count == 0) {
-		return;
-	}
-	if (consumer_undo(conn, s->topic->topic_id, s->consumer, lost, count, &e)) {
-		log_wake(s->api->log, s->topic->topic_id, 0);
-	} else if (e.code != ERR_GROUP_NOT_FOUND) {
-		slog_err(s->api->slog, SLOG_INFO, "httpmq", "deliveries that reached nobody wait for their ack_wait", &e);
-	}
-}
-
-static bool mark_member(const subscription *s, log_conn *conn, bool is_there, err *e)
-{
-	db_params p;
-	db_params_init(&p);
-	db_param_i64(&p, s->topic->topic_id);
-	db_param_str(&p, s->consumer);
-	db_param_i64(&p, s->take.member);
-	if (!is_there) {
-		db_param_i64(&p, TAKE_MEMBER_LIFE_MS);
-	}
-	return db_do(conn, is_there ? &SQL_HTTPMQ_MEMBER_SEEN : &SQL_HTTPMQ_MEMBER_LEAVE, &p, NULL, e);
-}
-
-static pump_next leave(subscription *s, log_conn *conn)
-{
-	err e;
-	undo_lost(s, conn);
-	if (s->is_member && !mark_member(s, conn, false, &e)) {
-		slog_err(s->api->slog, SLOG_DEBUG, "httpmq", "a member of a group is forgotten later", &e);
-	}
-	unref(s);
-	return PUMP_DONE;
-}
-
-/* The last line; on_closed kicks once more. */
-static pump_next finish(subscription *s, const err *e)
-{
-	buf line;
-	buf_init(&line, HEAD_BYTES_MAX);
-	httpmq_write_failure(&line, s->request_id, httpmq_code_of(e), e);
-	buf_append_byte(&line, '\n');
-	frame *last = line.failed ? NULL : frame_new(buf_str(&line));
-	buf_dispose(&line);
-	s->has_ended = true;
-	http_stream_end(s->stream, last);
-	frame_unref(last);
-	return PUMP_WAIT;
-}
-
-static pump_next finish_for(subscription *s, const char *why)
-{
-	err e;
-	err_set(&e, ERR_SHUTTING_DOWN, "%s", why);
-	return finish(s, &e);
-}
-
-/* Passing trouble: the database is away, or the server is busy. */
-static bool is_passing(const err *e)
-{
-	return e->code == ERR_UNAVAILABLE || e->code == ERR_TIMEOUT || e->code == ERR_NOT_READY ||
-		   e->code == ERR_THROTTLED || e->code == ERR_NO_MEMORY || e->code == ERR_OUTCOME_UNKNOWN;
-}
-
-static void wait_for(const subscription *s, int64_t in_ms)
-{
-	int64_t most = s->is_member ? MEMBER_SEEN_MS : WAKE_MS_MOST;
-	if (in_ms >= 0 || s->is_member) {
-		pump_kick_at(s->pump, clock_now_ms() + (in_ms >= 0 && in_ms < most ? in_ms : most));
-	}
-}
-
-static pump_next serve(subscription *s, log_conn *conn)
-{
-	err e = {0};
-	int64_t due_in_ms = -1;
-	int64_t now_ms = clock_now_ms();
-	/* Register first, then look. */
-	if (!pump_watch(s->pump, s->topic->topic_id, 0)) {
-		return finish_for(s, "the server has no memory left for another subscription; try again later");
-	}
-	if (s->is_member && now_ms - s->seen_ms >= MEMBER_SEEN_MS && mark_member(s, conn, true, &e)) {
-		s->seen_ms = now_ms;
-	}
-	step result = push_taken(s);
-	for (int i = 0; i < TURN_TAKES && result == STEP_ON; i++) {
-		result = take_and_push(s, conn, &due_in_ms, &e);
-	}
-	switch (result) {
-	case STEP_ON:
-		pump_kick(s->pump);
-		break;
-	case STEP_YIELD:
-		wait_for(s, YIELD_MS);
-		break;
-	case STEP_FAILED:
-		if (!is_passing(&e)) {
-			return finish(s, &e);
-		}
-		wait_for(s, RETRY_MS);
-		break;
-	case STEP_IDLE:
-		wait_for(s, due_in_ms);
-		break;
-	case STEP_FULL:
-		wait_for(s, -1);
-		break;
-	}
-	return PUMP_WAIT;
-}
-
-static pump_next run(void *context, log_conn *conn)
-{
-	subscription *s = context;
-	const char *why = atomic_load(&s->ends_for);
-	if (!atomic_load(&s->is_open)) {
-		return PUMP_WAIT; /* the opener kicks again */
-	}
-	if (atomic_load(&s->is_closed)) {
-		if (s->stream == NULL) {
-			unref(s);
-			return PUMP_DONE;
-		}
-		return leave(s, conn);
-	}
-	if (s->has_ended) {
-		return PUMP_WAIT;
-	}
-	if (why == NULL && atomic_load(&s->api->is_stopping)) {
-		why = "this server stops; subscribe again";
-	}
-	return why != NULL ? finish_for(s, why) : serve(s, conn);
-}
-
-/* No job can be had: what was lost waits for its time. */
-static void refuse(void *context, const err *e)
-{
-	subscription *s = context;
-	if (s->stream != NULL) {
-		(void)finish(s, e);
-	}
-	unref(s);
-}
-
-/* ---- opening ---- */
 
 typedef struct opening {
 	api_operation op;
-	str stream;
-	str consumer;
-	str subject;
+	subscription_request request;
 	str group; /* "" = none */
-	const log_topic *topic;
-	int64_t generation;
-	int64_t member;
 } opening;
-
-static bool set_texts(subscription *s, const opening *o)
-{
-	buf texts;
-	str request_id = httpmq_request_id(o->op.x);
-	buf_init(&texts, HEAD_BYTES_MAX);
-	buf_append_str(&texts, o->consumer);
-	buf_append_str(&texts, request_id);
-	size_t head = texts.len;
-	buf_append_str(&texts, STR("{\"success\":true,\"request_id\":"));
-	httpmq_write_string(&texts, request_id);
-	buf_append_str(&texts, STR(",\"stream\":"));
-	httpmq_write_string(&texts, o->stream);
-	buf_append_str(&texts, STR(",\"subject\":"));
-	httpmq_write_string(&texts, o->subject);
-	buf_append_str(&texts, STR(",\"consumer\":"));
-	httpmq_write_string(&texts, o->consumer);
-	buf_append_str(&texts, STR(",\"sequence\":{\"stream\":"));
-	size_t len = 0;
-	s->texts = buf_detach(&texts, &len);
-	buf_dispose(&texts);
-	if (s->texts == NULL) {
-		return false;
-	}
-	s->consumer = (str){s->texts, o->consumer.len};
-	s->request_id = (str){s->texts + o->consumer.len, request_id.len};
-	s->line_head = (str){s->texts + head, len - head};
-	return true;
-}
-
-/* With three references, or NULL with *e filled. */
-static subscription *subscription_new(opening *o, err *e)
-{
-	subscription *s = calloc(1, sizeof *s);
-	if (s == NULL) {
-		goto fail;
-	}
-	atomic_init(&s->references, 1);
-	atomic_init(&s->watch, NULL);
-	atomic_init(&s->ends_for, NULL);
-	atomic_init(&s->is_open, false);
-	atomic_init(&s->is_closed, false);
-	s->api = api_of(o->op.x);
-	s->topic = log_topic_ref(o->topic);
-	s->principal = auth_principal_ref(gate_principal(o->op.x));
-	s->arena = arena_new(ARENA_BYTES);
-	s->is_member = o->group.len > 0;
-	s->seen_ms = clock_now_ms();
-	if (s->principal == NULL || s->arena == NULL || !set_texts(s, o)) {
-		goto fail;
-	}
-	s->take = (take_request){.engine = s->api->log,
-							 .topic = s->topic,
-							 .consumer = s->consumer,
-							 .generation = o->generation,
-							 .member = o->member};
-	s->pump = pump_new(s->api, (pump_body){run, refuse, s}, e);
-	if (s->pump == NULL) {
-		unref(s);
-		return NULL;
-	}
-	atomic_store(&s->references, 3);
-	return s;
-fail:
-	if (s != NULL) {
-		unref(s);
-	}
-	err_set(e, ERR_NO_MEMORY, "the server has no memory left for another subscription; try again later");
-	return NULL;
-}
-
-static void watch_credential(subscription *s)
-{
-	auth_watch *w = auth_watch_start(s->api->auth, s->principal, on_credential_end, s);
-	if (w == NULL) {
-		end(s, "the server has no memory left for another subscription; try again later");
-	}
-	atomic_store(&s->watch, w);
-	if (atomic_load(&s->is_closed)) {
-		auth_watch_stop(atomic_exchange(&s->watch, NULL));
-	}
-}
-
-static void open_stream(opening *o, subscription *s)
-{
-	http_exchange *x = o->op.x;
-	http_stream_options options = {
-		.content_type = "text/event-stream",
-		.stall_ms = (uint32_t)s->api->config->stream_stall_ms,
-		.max_age_ms = gate_credential_ms(x),
-		.place = &s->stream,
-		.context = s,
-		.on_drain = on_drain,
-		.on_expire = on_expire,
-		.on_shutdown = on_shutdown,
-		.on_closed = on_closed,
-	};
-	http_reply_header(x, STR("Cache-Control"), STR("no-cache"));
-	http_reply_header(x, STR("X-Accel-Buffering"), STR("no"));
-	log_topic_unref(o->topic);
-	/* Whoever was served before looks, and finds that it is not any more. */
-	log_wake(s->api->log, s->topic->topic_id, 0);
-	/* The reply: x and o are gone behind it. */
-	if (http_stream_open(x, &options) != NULL) {
-		watch_credential(s);
-	} else {
-		atomic_store(&s->is_closed, true);
-		unref(s); /* the stream's: it never was */
-	}
-	atomic_store(&s->is_open, true);
-	pump_kick(s->pump);
-	unref(s);
-}
 
 static void reply_open(api_operation *op)
 {
-	opening *o = (opening *)op;
-	err e;
-	subscription *s = subscription_new(o, &e);
-	if (s != NULL) {
-		open_stream(o, s);
-	} else {
-		log_topic_unref(o->topic);
-		api_fail(op, &e);
-	}
+	subscription_open(op->x, &((opening *)op)->request);
 }
 
 /* ---- what is refused ---- */
 
 static bool check_consumer(const opening *o, const httpmq_stream *s, const httpmq_consumer *c, err *e)
 {
+	const subscription_request *q = &o->request;
 	if (c->is_pull) {
-		return err_set(e, ERR_REFUSED, "messages of a pull consumer are not pushed; create one of mode push");
+		return err_set(e, ERR_REFUSED, "messages of a pull consumer are fetched, not pushed; create one of mode push");
 	}
-	if (c->filter.len > 0 && !str_equal(c->filter, o->subject)) {
+	if (c->filter.len > 0 && !str_equal(c->filter, q->subject)) {
 		return err_set(e, ERR_REFUSED, "subject_name must be the consumer's filter_subject, \"%.*s\"",
 					   STR_ARG(str_take(c->filter, 100)));
 	}
@@ -514,34 +44,35 @@ static bool check_consumer(const opening *o, const httpmq_stream *s, const httpm
 	}
 	bool fits = c->filter.len > 0;
 	for (size_t i = 0; !fits && i < s->subject_count; i++) {
-		fits = httpmq_subject_overlaps(o->subject, s->subjects[i]);
+		fits = httpmq_subject_overlaps(q->subject, s->subjects[i]);
 	}
 	return fits || err_set(e, ERR_REFUSED, "subject_name is no subject of the stream");
 }
 
 static bool bind(opening *o, log_conn *conn, const httpmq_stream *s, err *e)
 {
+	subscription_request *q = &o->request;
 	httpmq_consumer c;
 	db_params p;
 	db_result *r = NULL;
-	if (!consumer_lock(conn, s->topic_id, o->consumer, e) ||
-		!consumer_read(conn, s->topic_id, o->consumer, http_arena(o->op.x), &c, e) || !check_consumer(o, s, &c, e)) {
+	if (!consumer_lock(conn, s->topic_id, q->consumer, e) ||
+		!consumer_read(conn, s->topic_id, q->consumer, http_arena(o->op.x), &c, e) || !check_consumer(o, s, &c, e)) {
 		return false;
 	}
 	db_params_init(&p);
 	db_param_i64(&p, s->topic_id);
-	db_param_str(&p, o->consumer);
+	db_param_str(&p, q->consumer);
 	if (!db_run(conn, &SQL_HTTPMQ_CONSUMER_BIND, &p, &r, e)) {
 		return false;
 	}
 	bool is_there = db_rows(r) == 1;
-	o->generation = is_there ? db_i64(r, 0, 0) : 0;
+	q->generation = is_there ? db_i64(r, 0, 0) : 0;
 	db_result_free(r);
 	if (!is_there) {
-		return consumer_err_not_found(o->consumer, e);
+		return consumer_err_not_found(q->consumer, e);
 	}
-	db_param_i64(&p, o->member);
-	return o->group.len == 0 || db_do(conn, &SQL_HTTPMQ_MEMBER_SEEN, &p, NULL, e);
+	db_param_i64(&p, q->member);
+	return !q->is_member || db_do(conn, &SQL_HTTPMQ_MEMBER_SEEN, &p, NULL, e);
 }
 
 static bool run_open(api_operation *op, log_conn *conn, err *e)
@@ -549,20 +80,26 @@ static bool run_open(api_operation *op, log_conn *conn, err *e)
 	opening *o = (opening *)op;
 	int64_t tenant_id = gate_principal(op->x)->tenant_id;
 	httpmq_stream s;
-	if (!httpmq_stream_read(conn, tenant_id, o->stream, http_arena(op->x), &s, e) ||
-		!log_topic_find(api_of(op->x)->log, conn, tenant_id, o->stream, &o->topic, e)) {
+	if (!httpmq_stream_read(conn, tenant_id, o->request.stream, http_arena(op->x), &s, e) ||
+		!log_topic_find(api_of(op->x)->log, conn, tenant_id, o->request.stream, &o->request.topic, e)) {
 		return false;
 	}
-	o->member = (int64_t)(id_random_u64() >> 1);
+	o->request.member = (int64_t)(id_random_u64() >> 1);
 	bool ok = db_begin(conn, e) && bind(o, conn, &s, e) && db_commit(conn, e);
 	if (!ok) {
 		db_rollback(conn);
-		log_topic_unref(o->topic);
+		log_topic_unref(o->request.topic);
 	}
 	return ok;
 }
 
 /* ---- the request ---- */
+
+static bool read_flag(str text, bool *out)
+{
+	*out = str_equal(text, STR("true"));
+	return *out || str_equal(text, STR("false"));
+}
 
 static bool read_query(opening *o, err *e)
 {
@@ -570,7 +107,7 @@ static bool read_query(opening *o, err *e)
 	str text;
 	uint64_t number;
 	if (http_request_query_count(x, STR("subject_name")) != 1 ||
-		!http_request_query(x, STR("subject_name"), &o->subject)) {
+		!http_request_query(x, STR("subject_name"), &o->request.subject)) {
 		return err_set(e, ERR_INVALID_REQUEST, "give exactly one subject_name");
 	}
 	if (http_request_query_count(x, STR("max_msg_inflight")) > 1 ||
@@ -585,7 +122,11 @@ static bool read_query(opening *o, err *e)
 	if (groups == 1 && (!httpmq_name_is_valid(o->group) || o->group.len > HTTPMQ_NAME_MAX)) {
 		return err_set(e, ERR_REFUSED, "delivery_group is letters and digits, or a UUID in lower case");
 	}
-	return httpmq_subject_is_valid(o->subject) ||
+	o->request.is_member = groups == 1;
+	if (http_request_query(x, STR("details"), &text) && !read_flag(text, &o->request.has_details)) {
+		return err_set(e, ERR_INVALID_REQUEST, "details must be true or false");
+	}
+	return httpmq_subject_is_valid(o->request.subject) ||
 		   err_set(e, ERR_REFUSED, "subject_name is words of letters, digits and '-', or '*', joined by dots");
 }
 
@@ -601,8 +142,8 @@ void httpmq_subscribe(http_exchange *x)
 	if (o == NULL) {
 		return;
 	}
-	o->stream = stream;
-	o->consumer = consumer;
+	o->request.stream = stream;
+	o->request.consumer = consumer;
 	if (read_query(o, &e)) {
 		api_run_then(&o->op, reply_open);
 	} else {

@@ -1,8 +1,9 @@
 #include "api/httpmq/take.h"
 
 #include "api/httpmq/httpmq.h"
+#include "api/httpmq/members.h"
 #include "api/httpmq/subject.h"
-#include "db/array.h"
+#include "db/columns.h"
 #include "db/conn.h"
 #include "log/read.h"
 #include "sql/httpmq_consumer.h"
@@ -17,6 +18,9 @@ typedef struct taker {
 	httpmq_counts counts;
 	int64_t delivered_c; /* as they will be */
 	int64_t scanned;
+	int64_t added;  /* messages that were not pending before */
+	int64_t resent; /* those that were sent once before */
+	int64_t due_left;
 	size_t most;
 	size_t bytes;
 	int64_t *over; /* due ones whose message is gone */
@@ -34,16 +38,28 @@ static bool has_room(const taker *t)
 	return t->out->count < t->most && (t->bytes < TAKE_BYTES || t->out->count == 0);
 }
 
-static bool add(taker *t, int64_t sequence, int64_t first_c, int64_t sends, str value, err *e)
+/* A record of another API has no subject: it counts as one of the topic's name. */
+static str subject_of(const taker *t, const log_record *r)
+{
+	return r->tag.ptr != NULL ? r->tag : t->request->topic->name;
+}
+
+static bool add(taker *t, const log_record *r, int64_t first_c, int64_t sends, err *e)
 {
 	take_message *m = &t->out->messages[t->out->count];
 	int64_t number = t->delivered_c + 1;
-	*m = (take_message){.delivery = {sequence, number}, .first_c = first_c > 0 ? first_c : number, .sends = sends};
-	if (!arena_copy_str(t->arena, value, &m->value)) {
+	*m = (take_message){.delivery = {r->offset + 1, number},
+						.first_c = first_c > 0 ? first_c : number,
+						.sends = sends,
+						.timestamp_ms = r->timestamp_ms};
+	if (!arena_copy_str(t->arena, r->value, &m->value) || !arena_copy_str(t->arena, subject_of(t, r), &m->subject) ||
+		!arena_copy_str(t->arena, r->headers, &m->headers)) {
 		return err_no_memory(e);
 	}
 	t->delivered_c = number;
-	t->bytes += value.len;
+	t->added += first_c > 0 ? 0 : 1;
+	t->resent += sends == 2 ? 1 : 0;
+	t->bytes += r->value.len + r->headers.len;
 	t->out->count++;
 	return true;
 }
@@ -65,7 +81,7 @@ static bool send_again(taker *t, int64_t sequence, int64_t first_c, int64_t send
 		return false;
 	}
 	*is_gone = !log_page_next(page, &record) || record.offset != sequence - 1;
-	bool ok = *is_gone || add(t, sequence, first_c, sends + 1, record.value, e);
+	bool ok = *is_gone || add(t, &record, first_c, sends + 1, e);
 	log_page_free(page);
 	return ok;
 }
@@ -96,7 +112,8 @@ static bool take_due(taker *t, err *e)
 			t->over[t->over_count++] = db_i64(r, i, 0);
 		}
 	}
-	t->out->has_more = i < db_rows(r) || t->counts.due > i;
+	t->due_left = t->counts.due - i;
+	t->out->has_more = t->due_left > 0;
 	db_result_free(r);
 	return ok;
 }
@@ -105,8 +122,7 @@ static bool take_due(taker *t, err *e)
 
 static bool is_wanted(const taker *t, const log_record *r)
 {
-	str subject = r->tag.ptr != NULL ? r->tag : t->request->topic->name;
-	return t->consumer.filter.len == 0 || httpmq_subject_matches(t->consumer.filter, subject);
+	return t->consumer.filter.len == 0 || httpmq_subject_matches(t->consumer.filter, subject_of(t, r));
 }
 
 /* *goes_on: the page did not reach the end, and there is room. */
@@ -122,7 +138,7 @@ static bool take_page(taker *t, size_t capacity, bool *goes_on, err *e)
 	while (ok && !is_full && log_page_next(page, &record)) {
 		if (is_wanted(t, &record)) {
 			is_full = t->out->count >= capacity || !has_room(t);
-			ok = is_full || add(t, record.offset + 1, 0, 1, record.value, e);
+			ok = is_full || add(t, &record, 0, 1, e);
 		}
 		if (ok && !is_full) {
 			t->scanned = record.offset + 1;
@@ -157,37 +173,46 @@ static bool take_new(taker *t, err *e)
 
 /* ---- writing down ---- */
 
+/* Of what is sent now. */
+static int64_t deadline_of(const taker *t)
+{
+	int64_t wait_ns = t->consumer.ack_wait_ns;
+	return t->consumer.now_ms + wait_ns / HTTPMQ_NS_PER_MS + (wait_ns % HTTPMQ_NS_PER_MS > 0 ? 1 : 0);
+}
+
+/* When the next message will be due; 0: none is pending. */
+static int64_t next_due(const taker *t)
+{
+	int64_t next_ms = t->counts.next_due_ms;
+	int64_t own_ms = t->out->count > 0 ? deadline_of(t) : 0;
+	if (t->due_left > 0) {
+		return t->consumer.due_ms;
+	}
+	return next_ms == 0 || (own_ms != 0 && own_ms < next_ms) ? own_ms : next_ms;
+}
+
 static bool write_pending(const taker *t, err *e)
 {
 	enum { COLUMNS = 4 };
 	db_params p;
-	buf bytes;
-	size_t ends[COLUMNS];
-	buf_init(&bytes, ARRAY_BYTES_MAX);
+	db_columns c;
+	db_columns_init(&c, ARRAY_BYTES_MAX);
 	for (int column = 0; column < COLUMNS; column++) {
-		db_array_builder array;
-		db_array_begin(&array, &bytes, DB_INT8);
+		db_array_builder *array = db_columns_begin(&c, DB_INT8);
 		for (size_t i = 0; i < t->out->count; i++) {
 			const take_message *m = &t->out->messages[i];
-			db_array_add_i64(&array, column == 0   ? m->delivery.sequence
-									 : column == 1 ? m->first_c
-									 : column == 2 ? m->delivery.consumer_sequence
-												   : m->sends);
+			const int64_t row[COLUMNS] = {m->delivery.sequence, m->first_c, m->delivery.consumer_sequence, m->sends};
+			db_array_add_i64(array, row[column]);
 		}
-		db_array_end(&array);
-		ends[column] = bytes.len;
+		db_columns_end(&c);
 	}
-	int64_t wait_ms = t->consumer.ack_wait_ns / HTTPMQ_NS_PER_MS + (t->consumer.ack_wait_ns % HTTPMQ_NS_PER_MS > 0);
 	db_params_init(&p);
 	db_param_i64(&p, t->request->topic->topic_id);
 	db_param_str(&p, t->request->consumer);
-	for (int column = 0; column < COLUMNS; column++) {
-		size_t start = column > 0 ? ends[column - 1] : 0;
-		db_param_str(&p, str_skip(str_take(buf_str(&bytes), ends[column]), start));
-	}
-	db_param_i64(&p, t->consumer.now_ms + wait_ms);
-	bool ok = bytes.failed ? err_no_memory(e) : db_do(t->conn, &SQL_HTTPMQ_PENDING_PUT, &p, NULL, e);
-	buf_dispose(&bytes);
+	bool ok = db_columns_bind(&c, &p, e);
+	db_param_i64(&p, deadline_of(t));
+	ok = ok && db_do(t->conn, &SQL_HTTPMQ_PENDING_PUT, &p, NULL, e);
+	db_columns_dispose(&c);
 	return ok;
 }
 
@@ -201,6 +226,9 @@ static bool advance(const taker *t, err *e)
 	db_param_i64(&p, t->scanned);
 	db_param_bool(&p, t->out->count > 0);
 	db_param_i64(&p, t->request->member);
+	db_param_i64(&p, t->added);
+	db_param_i64(&p, t->resent);
+	db_param_i64(&p, next_due(t));
 	return db_do(t->conn, &SQL_HTTPMQ_CONSUMER_ADVANCE, &p, NULL, e);
 }
 
@@ -224,7 +252,7 @@ static bool write_down(taker *t, err *e)
 
 /* ---- whose turn ---- */
 
-static bool count_others(const taker *t, int64_t *others, err *e)
+static bool look_for_others(const taker *t, bool *has_others, err *e)
 {
 	db_params p;
 	db_result *r = NULL;
@@ -232,11 +260,11 @@ static bool count_others(const taker *t, int64_t *others, err *e)
 	db_param_i64(&p, t->request->topic->topic_id);
 	db_param_str(&p, t->request->consumer);
 	db_param_i64(&p, t->request->member);
-	db_param_i64(&p, TAKE_MEMBER_LIFE_MS);
+	db_param_i64(&p, MEMBER_LIFE_MS);
 	if (!db_run(t->conn, &SQL_HTTPMQ_MEMBER_OTHERS, &p, &r, e)) {
 		return false;
 	}
-	*others = db_i64(r, 0, 0);
+	*has_others = db_bool(r, 0, 0);
 	db_result_free(r);
 	return true;
 }
@@ -244,15 +272,20 @@ static bool count_others(const taker *t, int64_t *others, err *e)
 /* Members of a group take a message each in turn. */
 static bool take_turn(taker *t, err *e)
 {
-	int64_t others = 0;
+	bool has_others = false;
+	if (t->request->is_pull) {
+		return t->consumer.is_pull ||
+			   err_set(e, ERR_REFUSED,
+					   "messages of a push consumer are not fetched; subscribe, or create one of mode pull");
+	}
 	if (t->consumer.group.len == 0) {
 		t->out->is_replaced = t->consumer.generation != t->request->generation;
 		return true;
 	}
-	if (!count_others(t, &others, e)) {
+	if (!look_for_others(t, &has_others, e)) {
 		return false;
 	}
-	if (others > 0) {
+	if (has_others) {
 		t->most = 1;
 		t->out->has_yielded = t->consumer.last_member == t->request->member && !t->request->insists;
 	}
@@ -261,13 +294,10 @@ static bool take_turn(taker *t, err *e)
 
 static bool drop_over(taker *t, err *e)
 {
-	httpmq_consumer *c = &t->consumer;
+	int64_t topic_id = t->request->topic->topic_id;
 	bool dropped = false;
-	if (t->counts.in_flight == 0 || (c->max_deliver <= 0 && c->lost_below == 0 && !c->has_holes)) {
-		return true;
-	}
-	return consumer_drop_over(t->conn, t->request->topic->topic_id, c, &dropped, e) &&
-		   (!dropped || consumer_count(t->conn, t->request->topic->topic_id, t->request->consumer, &t->counts, e));
+	return consumer_drop_over(t->conn, topic_id, &t->consumer, &dropped, e) &&
+		   (!dropped || consumer_count(t->conn, topic_id, &t->consumer, &t->counts, e));
 }
 
 static bool take(taker *t, err *e)
@@ -282,19 +312,15 @@ static bool take(taker *t, err *e)
 	if (!t->out->is_replaced && !t->out->has_yielded && (!take_due(t, e) || !take_new(t, e) || !write_down(t, e))) {
 		return false;
 	}
-	int64_t next_ms = t->counts.next_due_ms;
-	if (t->out->count > 0) {
-		int64_t own_ms = t->consumer.now_ms + t->consumer.ack_wait_ns / HTTPMQ_NS_PER_MS + 1;
-		next_ms = next_ms == 0 || own_ms < next_ms ? own_ms : next_ms;
-	}
+	int64_t next_ms = next_due(t);
 	t->out->due_in_ms = next_ms == 0 ? -1 : next_ms > t->consumer.now_ms ? next_ms - t->consumer.now_ms + 1 : 1;
 	return db_commit(t->conn, e);
 }
 
 bool take_messages(log_conn *conn, const take_request *request, arena *a, take_result *out, err *e)
 {
-	taker t = {.conn = conn, .request = request, .arena = a, .most = TAKE_MESSAGES, .out = out};
-	*out = (take_result){.messages = arena_alloc_array(a, TAKE_MESSAGES, sizeof *out->messages)};
+	taker t = {.conn = conn, .request = request, .arena = a, .most = request->most, .out = out};
+	*out = (take_result){.messages = arena_alloc_array(a, request->most, sizeof *out->messages)};
 	bool ok = out->messages != NULL ? take(&t, e) : err_no_memory(e);
 	if (!ok) {
 		db_rollback(conn);

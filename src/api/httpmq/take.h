@@ -1,12 +1,12 @@
 /*
- * api/httpmq/take: what a subscriber is to be sent now: messages whose time for an acknowledgement is over, in the order of
+ * api/httpmq/take: what a subscriber is to be sent, or a caller fetches, now: messages whose time for an acknowledgement is over, in the order of
  * the stream, then new ones, as long as fewer than max_inflight are out. One short transaction under the consumer's lock; when
  * it is committed, the messages are the subscriber's.
  *
  * Owns     messages live in the arena.
  * Threads  the one that was given conn.
  * Limits   TAKE_MESSAGES and about TAKE_BYTES a take (one message at least), TAKE_SCAN records looked at.
- * Errors   ERR_GROUP_NOT_FOUND, ERR_TOPIC_NOT_FOUND: consumer or stream are gone. Those of db/conn: nothing was taken, or, after
+ * Errors   ERR_GROUP_NOT_FOUND, ERR_TOPIC_NOT_FOUND: consumer or stream are gone. ERR_REFUSED: it is no pull consumer. Those of db/conn: nothing was taken, or, after
  *          ERR_OUTCOME_UNKNOWN, perhaps: those come again after ack_wait.
  */
 #ifndef TIDEGATE_API_HTTPMQ_TAKE_H
@@ -19,7 +19,6 @@ enum {
 	TAKE_MESSAGES = 256,
 	TAKE_BYTES = 128 << 10,
 	TAKE_SCAN = 20000,
-	TAKE_MEMBER_LIFE_MS = 6000, /* a member of a group that was not seen for so long is gone */
 };
 
 typedef struct take_request {
@@ -29,6 +28,8 @@ typedef struct take_request {
 	int64_t generation; /* of the subscription; without a group only the newest one is served */
 	int64_t member;     /* of the group; names the subscription among its consumer's */
 	bool insists;       /* does not leave the turn to another member of the group */
+	bool is_pull;       /* fetched, at most `most` messages: the consumer has no subscribers */
+	size_t most;        /* 1 to TAKE_MESSAGES */
 } take_request;
 
 typedef struct take_message {
@@ -36,6 +37,9 @@ typedef struct take_message {
 	int64_t first_c;
 	int64_t sends; /* this one included */
 	str value;
+	str subject;
+	str headers; /* as log_record has them; "" = none */
+	int64_t timestamp_ms;
 } take_message;
 
 typedef struct take_result {

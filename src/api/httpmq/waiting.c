@@ -2,7 +2,7 @@
 
 #include "api/httpmq/httpmq.h"
 #include "api/httpmq/subject.h"
-#include "db/array.h"
+#include "db/columns.h"
 #include "db/conn.h"
 #include "sql/httpmq_consumer.h"
 
@@ -42,7 +42,10 @@ static bool read_row(const db_result *r, int row, arena *a, httpmq_consumer *c)
 						   .last_member = db_i64(r, row, 17),
 						   .lost_below = db_i64(r, row, 18),
 						   .now_ms = db_i64(r, row, 19),
-						   .has_holes = db_bool(r, row, 20)};
+						   .has_holes = db_bool(r, row, 20),
+						   .in_flight = db_i64(r, row, 21),
+						   .redelivered = db_i64(r, row, 22),
+						   .due_ms = db_i64(r, row, 23)};
 	return arena_copy_str(a, db_str(r, row, 0), &c->name) && arena_copy_str(a, db_str(r, row, 5), &c->filter) &&
 		   arena_copy_str(a, db_str(r, row, 6), &c->group) && arena_copy_str(a, db_str(r, row, 7), &c->notes) &&
 		   arena_copy_str(a, db_str(r, row, 8), &c->deliver_subject);
@@ -97,22 +100,34 @@ bool consumer_lock(log_conn *conn, int64_t topic_id, str name, err *e)
 	return db_do(conn, &SQL_HTTPMQ_CONSUMER_LOCK, &p, NULL, e);
 }
 
-static httpmq_counts read_counts(const db_result *r)
-{
-	return (httpmq_counts){db_i64(r, 0, 0), db_i64(r, 0, 1), db_i64(r, 0, 2), db_i64(r, 0, 3)};
-}
-
-bool consumer_count(log_conn *conn, int64_t topic_id, str name, httpmq_counts *out, err *e)
+/* The pending ones are only looked at when one of them may be due. */
+bool consumer_count(log_conn *conn, int64_t topic_id, httpmq_consumer *c, httpmq_counts *out, err *e)
 {
 	db_params p;
 	db_result *r = NULL;
-	bind_name(&p, topic_id, name);
-	if (!db_run(conn, &SQL_HTTPMQ_PENDING_COUNTS, &p, &r, e)) {
+	*out = (httpmq_counts){.in_flight = c->in_flight, .redelivered = c->redelivered};
+	if (c->in_flight == 0) {
+		return true;
+	}
+	out->next_due_ms = c->due_ms;
+	if (c->due_ms > c->now_ms) {
+		return true;
+	}
+	bind_name(&p, topic_id, c->name);
+	db_param_i64(&p, c->now_ms);
+	if (!db_run(conn, &SQL_HTTPMQ_PENDING_COUNT_DUE, &p, &r, e)) {
 		return false;
 	}
-	*out = read_counts(r);
+	out->due = db_i64(r, 0, 0);
+	out->next_due_ms = db_i64(r, 0, 1);
 	db_result_free(r);
-	return true;
+	if (out->due > 0) {
+		return true;
+	}
+	c->due_ms = out->next_due_ms;
+	bind_name(&p, topic_id, c->name);
+	db_param_i64(&p, c->due_ms);
+	return db_do(conn, &SQL_HTTPMQ_CONSUMER_WAIT, &p, NULL, e);
 }
 
 /* The results of BEGIN and of the lock say nothing. */
@@ -133,48 +148,57 @@ bool consumer_begin(log_conn *conn, int64_t topic_id, str name, arena *a, httpmq
 {
 	db_params p;
 	db_result *rows = NULL;
-	db_result *numbers = NULL;
 	bool ok = false;
 	bind_name(&p, topic_id, name);
 	if (!db_pipeline_start(conn, e) || !db_pipeline_begin(conn, e) ||
 		!db_pipeline_send(conn, &SQL_HTTPMQ_CONSUMER_LOCK, &p, e) ||
-		!db_pipeline_send(conn, &SQL_HTTPMQ_CONSUMER_GET, &p, e) ||
-		!db_pipeline_send(conn, &SQL_HTTPMQ_PENDING_COUNTS, &p, e) || !db_pipeline_flush(conn, e) ||
-		!skip_results(conn, 2, e) || !db_pipeline_next(conn, &rows, e) || !db_pipeline_next(conn, &numbers, e) ||
-		!db_pipeline_finish(conn, e)) {
+		!db_pipeline_send(conn, &SQL_HTTPMQ_CONSUMER_GET, &p, e) || !db_pipeline_flush(conn, e) ||
+		!skip_results(conn, 2, e) || !db_pipeline_next(conn, &rows, e) || !db_pipeline_finish(conn, e)) {
 		goto out;
 	}
 	if (db_rows(rows) == 0) {
 		consumer_err_not_found(name, e);
 	} else {
-		*counts = read_counts(numbers);
-		ok = read_row(rows, 0, a, out) || err_no_memory(e);
+		ok = (read_row(rows, 0, a, out) || err_no_memory(e)) && consumer_count(conn, topic_id, out, counts, e);
 	}
 out:
 	db_result_free(rows);
-	db_result_free(numbers);
 	return ok;
 }
 
 /* ---- leaving ---- */
 
+static void bind_settle(db_params *p, int64_t topic_id, str name, str sequences, bool is_ack)
+{
+	bind_name(p, topic_id, name);
+	db_param_str(p, sequences);
+	db_param_bool(p, is_ack);
+}
+
 /* The floor follows. Nothing changes when none of them is pending. */
-static bool settle(log_conn *conn, int64_t topic_id, str name, str sequences, bool is_ack, httpmq_consumer *c, err *e)
+static bool settle(log_conn *conn, int64_t topic_id, str sequences, httpmq_consumer *c, err *e)
 {
 	db_params p;
 	db_result *r = NULL;
-	bind_name(&p, topic_id, name);
-	db_param_str(&p, sequences);
-	db_param_bool(&p, is_ack);
+	bind_settle(&p, topic_id, c->name, sequences, false);
 	if (!db_run(conn, &SQL_HTTPMQ_PENDING_SETTLE, &p, &r, e)) {
 		return false;
 	}
 	if (db_rows(r) == 1) {
 		c->floor_c = db_i64(r, 0, 1);
 		c->floor_s = db_i64(r, 0, 2);
+		c->in_flight = db_i64(r, 0, 3);
+		c->redelivered = db_i64(r, 0, 4);
 	}
 	db_result_free(r);
 	return true;
+}
+
+/* Every pending message is behind the floor. */
+static bool may_be_over(const httpmq_consumer *c)
+{
+	return c->in_flight > 0 &&
+		   (c->has_holes || c->lost_below > c->floor_s || (c->max_deliver > 0 && c->due_ms <= c->now_ms));
 }
 
 bool consumer_drop_over(log_conn *conn, int64_t topic_id, httpmq_consumer *c, bool *dropped, err *e)
@@ -183,12 +207,15 @@ bool consumer_drop_over(log_conn *conn, int64_t topic_id, httpmq_consumer *c, bo
 	db_result *r = NULL;
 	buf bytes;
 	db_array_builder sequences;
+	*dropped = false;
+	if (!may_be_over(c)) {
+		return true;
+	}
 	bind_name(&p, topic_id, c->name);
 	db_param_i64(&p, c->now_ms);
 	db_param_i64(&p, c->max_deliver);
 	db_param_i64(&p, c->lost_below);
 	db_param_bool(&p, c->has_holes);
-	*dropped = false;
 	if (!db_run(conn, &SQL_HTTPMQ_PENDING_OVER, &p, &r, e)) {
 		return false;
 	}
@@ -200,45 +227,114 @@ bool consumer_drop_over(log_conn *conn, int64_t topic_id, httpmq_consumer *c, bo
 	}
 	db_array_end(&sequences);
 	db_result_free(r);
-	bool ok =
-		bytes.failed ? err_no_memory(e) : !*dropped || settle(conn, topic_id, c->name, buf_str(&bytes), false, c, e);
+	bool ok = bytes.failed ? err_no_memory(e) : !*dropped || settle(conn, topic_id, buf_str(&bytes), c, e);
 	buf_dispose(&bytes);
 	return ok;
 }
 
-bool consumer_ack(log_conn *conn, int64_t topic_id, str name, int64_t sequence, consumer_acked *out, err *e)
+/* ---- acknowledging ---- */
+
+/* BEGIN, the lock, the statement, COMMIT: one round trip. *out: its result. */
+static bool run_acks(log_conn *conn, int64_t topic_id, str name, str sequences, db_result **out, err *e)
 {
 	db_params lock;
 	db_params p;
+	bind_name(&lock, topic_id, name);
+	bind_settle(&p, topic_id, name, sequences, true);
+	return db_pipeline_start(conn, e) && db_pipeline_begin(conn, e) &&
+		   db_pipeline_send(conn, &SQL_HTTPMQ_CONSUMER_LOCK, &lock, e) &&
+		   db_pipeline_send(conn, &SQL_HTTPMQ_PENDING_SETTLE, &p, e) && db_pipeline_commit(conn, e) &&
+		   db_pipeline_flush(conn, e) && skip_results(conn, 2, e) && db_pipeline_next(conn, out, e) &&
+		   skip_results(conn, 1, e) && db_pipeline_finish(conn, e);
+}
+
+static int compare_acks(const void *left, const void *right)
+{
+	int64_t a = ((const httpmq_acked *)left)->sequence;
+	int64_t b = ((const httpmq_acked *)right)->sequence;
+	return a < b ? -1 : a > b ? 1 : 0;
+}
+
+/* They are in order. Whoever names a message twice acknowledges it once: the answer is the same for both. */
+static void mark_acked(httpmq_acked *acks, size_t count, str sequences)
+{
+	db_array_reader gone;
+	httpmq_acked key = {0};
+	db_array_open(&gone, sequences);
+	while (db_array_next_i64(&gone, &key.sequence)) {
+		httpmq_acked *found = bsearch(&key, acks, count, sizeof *acks, compare_acks);
+		while (found != NULL && found > acks && found[-1].sequence == key.sequence) {
+			found--;
+		}
+		for (; found != NULL && found < acks + count && found->sequence == key.sequence; found++) {
+			found->was_pending = true;
+		}
+	}
+}
+
+bool consumer_ack(log_conn *conn, int64_t topic_id, str name, httpmq_acked *acks, size_t count, bool *has_freed, err *e)
+{
 	db_result *r = NULL;
 	buf bytes;
 	db_array_builder sequences;
-	bool ok = false;
 	buf_init(&bytes, ARRAY_BYTES_MAX);
+	qsort(acks, count, sizeof *acks, compare_acks);
 	db_array_begin(&sequences, &bytes, DB_INT8);
-	db_array_add_i64(&sequences, sequence);
+	for (size_t i = 0; i < count; i++) {
+		acks[i].was_pending = false;
+		db_array_add_i64(&sequences, acks[i].sequence);
+	}
 	db_array_end(&sequences);
-	bind_name(&lock, topic_id, name);
-	bind_name(&p, topic_id, name);
-	db_param_str(&p, buf_str(&bytes));
-	db_param_bool(&p, true);
-	if (bytes.failed) {
-		err_no_memory(e);
-		goto out;
-	}
-	if (!db_pipeline_start(conn, e) || !db_pipeline_begin(conn, e) ||
-		!db_pipeline_send(conn, &SQL_HTTPMQ_CONSUMER_LOCK, &lock, e) ||
-		!db_pipeline_send(conn, &SQL_HTTPMQ_PENDING_SETTLE, &p, e) || !db_pipeline_commit(conn, e) ||
-		!db_pipeline_flush(conn, e) || !skip_results(conn, 2, e) || !db_pipeline_next(conn, &r, e) ||
-		!skip_results(conn, 1, e) || !db_pipeline_finish(conn, e)) {
+	bool ok = bytes.failed ? err_no_memory(e) : run_acks(conn, topic_id, name, buf_str(&bytes), &r, e);
+	if (!ok) {
 		db_rollback(conn);
-		goto out;
 	}
-	*out = (consumer_acked){.was_pending = db_rows(r) == 1, .has_freed = db_rows(r) == 1 && db_bool(r, 0, 0)};
-	ok = true;
-out:
+	*has_freed = ok && db_rows(r) == 1 && db_bool(r, 0, 0);
+	if (ok && db_rows(r) == 1) {
+		mark_acked(acks, count, db_str(r, 0, 5));
+	}
 	db_result_free(r);
 	buf_dispose(&bytes);
+	return ok;
+}
+
+static bool nack(log_conn *conn, int64_t topic_id, str name, const httpmq_delivery *delivery, int64_t delay_ms,
+				 int64_t *found, err *e)
+{
+	db_params p;
+	bind_name(&p, topic_id, name);
+	db_param_i64(&p, delivery->sequence);
+	db_param_i64(&p, delivery->consumer_sequence);
+	db_param_i64(&p, delay_ms);
+	return db_begin(conn, e) && consumer_lock(conn, topic_id, name, e) &&
+		   db_do(conn, &SQL_HTTPMQ_PENDING_NACK, &p, found, e) && db_commit(conn, e);
+}
+
+bool consumer_nack(log_conn *conn, int64_t topic_id, str name, const httpmq_delivery *delivery, int64_t delay_ms,
+				   bool *was_pending, err *e)
+{
+	int64_t found = 0;
+	if (!nack(conn, topic_id, name, delivery, delay_ms, &found, e)) {
+		db_rollback(conn);
+		return false;
+	}
+	*was_pending = found == 1;
+	return true;
+}
+
+bool consumer_drop_erased(log_conn *conn, int64_t topic_id, str name, arena *a, err *e)
+{
+	httpmq_consumer c;
+	httpmq_counts counts;
+	bool dropped = false;
+	bool ok = consumer_begin(conn, topic_id, name, a, &c, &counts, e);
+	if (ok) {
+		c.has_holes = true;
+		ok = consumer_drop_over(conn, topic_id, &c, &dropped, e) && db_commit(conn, e);
+	}
+	if (!ok) {
+		db_rollback(conn);
+	}
 	return ok;
 }
 
@@ -257,25 +353,18 @@ static bool make_due(log_conn *conn, int64_t topic_id, str name, const httpmq_de
 {
 	db_params p;
 	db_result *r = NULL;
-	buf bytes;
-	db_array_builder array;
-	buf_init(&bytes, ARRAY_BYTES_MAX);
-	db_array_begin(&array, &bytes, DB_INT8);
-	for (size_t i = 0; i < count; i++) {
-		db_array_add_i64(&array, list[i].sequence);
+	db_columns c;
+	db_columns_init(&c, ARRAY_BYTES_MAX);
+	for (int column = 0; column < 2; column++) {
+		db_array_builder *array = db_columns_begin(&c, DB_INT8);
+		for (size_t i = 0; i < count; i++) {
+			db_array_add_i64(array, column == 0 ? list[i].sequence : list[i].consumer_sequence);
+		}
+		db_columns_end(&c);
 	}
-	db_array_end(&array);
-	size_t split = bytes.len;
-	db_array_begin(&array, &bytes, DB_INT8);
-	for (size_t i = 0; i < count; i++) {
-		db_array_add_i64(&array, list[i].consumer_sequence);
-	}
-	db_array_end(&array);
 	bind_name(&p, topic_id, name);
-	db_param_str(&p, str_take(buf_str(&bytes), split));
-	db_param_str(&p, str_skip(buf_str(&bytes), split));
-	bool ok = bytes.failed ? err_no_memory(e) : db_run(conn, &SQL_HTTPMQ_PENDING_UNDO, &p, &r, e);
-	buf_dispose(&bytes);
+	bool ok = db_columns_bind(&c, &p, e) && db_run(conn, &SQL_HTTPMQ_PENDING_UNDO, &p, &r, e);
+	db_columns_dispose(&c);
 	if (!ok) {
 		return false;
 	}

@@ -32,6 +32,10 @@ typedef struct httpmq_consumer {
 	int64_t generation;
 	int64_t last_member;
 
+	int64_t in_flight; /* pending messages */
+	int64_t redelivered;
+	int64_t due_ms; /* none of them is due before */
+
 	int64_t lost_below; /* of the stream: offsets that retention took */
 	int64_t now_ms;     /* Postgres's clock */
 	bool has_holes;     /* single messages of the stream may be gone */
@@ -56,24 +60,32 @@ bool consumer_read(log_conn *conn, int64_t topic_id, str name, arena *a, httpmq_
 /* BEGIN, the lock, the consumer and its counts, in one round trip. */
 bool consumer_begin(log_conn *conn, int64_t topic_id, str name, arena *a, httpmq_consumer *out, httpmq_counts *counts,
 					err *e) MUST_CHECK;
-/* What is not sent again leaves. *dropped tells whether there was any. */
+/* What is not sent again leaves. *dropped tells whether there was any: the counts are to be taken anew. */
 bool consumer_drop_over(log_conn *conn, int64_t topic_id, httpmq_consumer *c, bool *dropped, err *e) MUST_CHECK;
-bool consumer_count(log_conn *conn, int64_t topic_id, str name, httpmq_counts *out, err *e) MUST_CHECK;
+bool consumer_count(log_conn *conn, int64_t topic_id, httpmq_consumer *c, httpmq_counts *out, err *e) MUST_CHECK;
 
 /* ---- transactions of their own ---- */
 
-typedef struct consumer_acked {
-	bool was_pending;
-	bool has_freed; /* no further message could be delivered before */
-} consumer_acked;
-/* Acknowledges; a message that is not pending is passed over. */
-bool consumer_ack(log_conn *conn, int64_t topic_id, str name, int64_t sequence, consumer_acked *out, err *e) MUST_CHECK;
+/* An acknowledgement; of a message that is not pending it is passed over. */
+typedef struct httpmq_acked {
+	int64_t sequence;
+	size_t place;     /* the caller's: they are sorted */
+	bool was_pending; /* out */
+} httpmq_acked;
+/* In a transaction of its own. *has_freed: no further message could be delivered before. */
+bool consumer_ack(log_conn *conn, int64_t topic_id, str name, httpmq_acked *acks, size_t count, bool *has_freed,
+				  err *e) MUST_CHECK;
 
 /* A delivery, named by both of its sequences. */
 typedef struct httpmq_delivery {
 	int64_t sequence;
 	int64_t consumer_sequence;
 } httpmq_delivery;
+/* The message comes again after so long, if this was its last delivery; else it is passed over. */
+bool consumer_nack(log_conn *conn, int64_t topic_id, str name, const httpmq_delivery *delivery, int64_t delay_ms,
+				   bool *was_pending, err *e) MUST_CHECK;
+/* Messages of the stream were erased: those that were pending leave. */
+bool consumer_drop_erased(log_conn *conn, int64_t topic_id, str name, arena *a, err *e) MUST_CHECK;
 /* They reached nobody: their messages go to the next subscriber at once. */
 bool consumer_undo(log_conn *conn, int64_t topic_id, str name, const httpmq_delivery *list, size_t count,
 				   err *e) MUST_CHECK;

@@ -59,6 +59,21 @@ void httpmq_write_string(buf *out, str s)
 	buf_append_byte(out, '"');
 }
 
+void httpmq_write_json(buf *out, str text)
+{
+	while (text.len > 0) {
+		size_t length = text_utf8_length(text);
+		if (length > 1) {
+			/* Inside a string: JSON has no other place for it. */
+			write_escape(out, code_point(text.ptr, length));
+		} else {
+			buf_append_byte(out, text.ptr[0]);
+			length = 1;
+		}
+		text = str_skip(text, length);
+	}
+}
+
 void httpmq_write_time(buf *out, int64_t unix_ms)
 {
 	struct tm at;
@@ -210,6 +225,12 @@ static const char *write_unrouted(http_exchange *x, const err *e)
 	return "text/plain; charset=utf-8";
 }
 
+static bool is_publish(const http_route *route)
+{
+	return route->handler == httpmq_publish || route->handler == httpmq_publish_raw ||
+		   route->handler == httpmq_publish_batch;
+}
+
 const char *httpmq_write_error(http_exchange *x, const err *e)
 {
 	const http_route *route = http_request_route(x);
@@ -218,7 +239,7 @@ const char *httpmq_write_error(http_exchange *x, const err *e)
 	}
 	int code = httpmq_code_of(e);
 	int status = code;
-	if (route->handler == httpmq_publish && code != 401 && code != 403 && code != 429) {
+	if (is_publish(route) && code != 401 && code != 403 && code != 429) {
 		/* Also what is too large: the request was sound, the message cannot be stored. */
 		code = e->code == ERR_INVALID_REQUEST ? 400 : 500;
 		status = 400;
@@ -267,12 +288,14 @@ bool httpmq_take_subject(http_exchange *x, size_t index, str *out)
 	if (!take_segment(x, index, out)) {
 		return false;
 	}
-	if (!httpmq_subject_is_valid(*out) || httpmq_subject_has_wildcard(*out)) {
-		err_set(&e, ERR_INVALID_REQUEST,
-				"a message's subject is words of letters, digits and '-', joined by dots, without wildcards");
-		return refuse(x, &e);
-	}
-	return true;
+	return httpmq_subject_check(*out, &e) || refuse(x, &e);
+}
+
+bool httpmq_subject_check(str subject, err *e)
+{
+	return (httpmq_subject_is_valid(subject) && !httpmq_subject_has_wildcard(subject)) ||
+		   err_set(e, ERR_INVALID_REQUEST,
+				   "a message's subject is words of letters, digits and '-', joined by dots, without wildcards");
 }
 
 bool httpmq_body_begin(body *b, http_exchange *x, err *e)

@@ -11,6 +11,8 @@
 
 /* A quoted string, ASCII only; bytes that are no UTF-8 become '?'. */
 void httpmq_write_string(buf *out, str s);
+/* JSON text, ASCII only, the same otherwise. */
+void httpmq_write_json(buf *out, str text);
 /* RFC 3339 in UTC, without trailing zeros; 0 is the beginning of 1970. */
 void httpmq_write_time(buf *out, int64_t unix_ms);
 /* "0001-01-01T00:00:00Z": never. */
@@ -38,6 +40,8 @@ int httpmq_code_of(const err *e);
 bool httpmq_take_name(http_exchange *x, size_t index, const char *what, str *out);
 /* A subject in the path, checked likewise. */
 bool httpmq_take_subject(http_exchange *x, size_t index, str *out);
+/* Whether a message may have it: ERR_INVALID_REQUEST. */
+bool httpmq_subject_check(str subject, err *e) MUST_CHECK;
 
 /* Opens the JSON object of a body, whatever its Content-Type. End it with httpmq_body_end(): what follows is ignored. */
 bool httpmq_body_begin(body *b, http_exchange *x, err *e) MUST_CHECK;

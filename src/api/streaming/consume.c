@@ -243,9 +243,9 @@ static pump_next look_and_wait(void *context, log_conn *conn)
 	}
 }
 
-static void refuse_to_wait(void *context, const err *e)
+static pump_next refuse_to_wait(void *context, const err *e)
 {
-	refuse(context, e);
+	return refuse(context, e);
 }
 
 void streaming_consume(http_exchange *x)

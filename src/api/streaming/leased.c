@@ -267,9 +267,10 @@ static pump_next run(void *context, log_conn *conn)
 	return PUMP_WAIT;
 }
 
-static void refuse(void *context, const err *e)
+static pump_next refuse(void *context, const err *e)
 {
 	finish(context, NULL, e);
+	return PUMP_DONE;
 }
 
 /* ---- opening ---- */

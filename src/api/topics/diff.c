@@ -107,8 +107,9 @@ static bool fits(const diff *d, const log_record *r)
 }
 
 /* Delivers what passes. *is_full: no further page is wanted. */
-static void take_page(diff *d, log_page *page, bool filters, bool *is_full)
+static void take_page(diff *d, log_page *page, bool *is_full)
 {
+	bool filters = log_page_dedupes_node(page);
 	log_record r;
 	buf *out = http_reply_body(d->op.x);
 	while (d->delivered < d->limit && log_page_next(page, &r)) {
@@ -176,7 +177,6 @@ static bool open_first(diff *d, log_conn *conn, log_page **page, err *e)
 static bool read_records(diff *d, log_conn *conn, err *e)
 {
 	log_page *page = NULL;
-	bool filters = d->nodes.count > 0 && d->op.topic->config.dedupe_node;
 	bool is_full = false;
 	d->delivered = 0;
 	d->delivered_bytes = 0;
@@ -185,7 +185,7 @@ static bool read_records(diff *d, log_conn *conn, err *e)
 		return false;
 	}
 	for (;;) {
-		take_page(d, page, filters, &is_full);
+		take_page(d, page, &is_full);
 		int64_t end = log_page_end_offset(page);
 		log_page_free(page);
 		page = NULL;
@@ -305,9 +305,9 @@ static pump_next look_and_wait(void *context, log_conn *conn)
 	}
 }
 
-static void refuse_to_wait(void *context, const err *e)
+static pump_next refuse_to_wait(void *context, const err *e)
 {
-	refuse(context, e);
+	return refuse(context, e);
 }
 
 void topics_diff(http_exchange *x)

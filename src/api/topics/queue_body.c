@@ -1,5 +1,6 @@
 #include "api/topics/queue_body.h"
 
+#include "api/api.h"
 #include "api/topics/wire.h"
 
 #include <inttypes.h>
@@ -10,9 +11,14 @@ enum { HEX_DIGITS_MAX = 16, NO_SUCH_LEASE = -1, NO_SUCH_OFFSET = -1 };
 
 /* ---- values ---- */
 
-uint32_t queue_clamp_max(uint64_t max)
+uint32_t queue_jobs_max(const http_exchange *x)
 {
-	return max == 0 ? 1 : max < LOG_LEASE_CLAIM_MAX ? (uint32_t)max : LOG_LEASE_CLAIM_MAX;
+	return (uint32_t)api_of(x)->config->topics_max_claim;
+}
+
+uint32_t queue_clamp_max(uint64_t max, uint32_t most)
+{
+	return max == 0 ? 1 : max < most ? (uint32_t)max : most;
 }
 
 int64_t queue_clamp_lease(uint64_t lease_ms)
@@ -150,16 +156,16 @@ bool queue_read_claim(http_exchange *x, queue_body *out, err *e)
 			body_skip(&b);
 		}
 	}
-	out->max = queue_clamp_max((uint64_t)max);
+	out->max = queue_clamp_max((uint64_t)max, queue_jobs_max(x));
 	return body_end(&b);
 }
 
-static bool check_counts(size_t seqs, size_t ids, err *e)
+static bool check_counts(size_t seqs, size_t ids, uint32_t most, err *e)
 {
-	if (seqs > QUEUE_SEQS_MAX) {
-		err_set(e, ERR_BATCH_TOO_LARGE, "%zu seqs are more than the %d that one request may name; split it", seqs,
-				QUEUE_SEQS_MAX);
-		err_detail(e, "{\"seqs\":%zu,\"max\":%d}", seqs, QUEUE_SEQS_MAX);
+	if (seqs > most) {
+		err_set(e, ERR_BATCH_TOO_LARGE, "%zu seqs are more than the %" PRIu32 " that one request may name; split it",
+				seqs, most);
+		err_detail(e, "{\"seqs\":%zu,\"max\":%" PRIu32 "}", seqs, most);
 		return false;
 	}
 	return ids == 0 || ids == seqs ||
@@ -209,5 +215,5 @@ bool queue_read_seqs(http_exchange *x, log_lease_action action, queue_body *out,
 	if (action == LOG_LEASE_EXTEND && !out->has_lease_ms) {
 		return err_set(e, ERR_INVALID_REQUEST, "lease_ms is missing: say how long the leases are to last from now on");
 	}
-	return check_counts(out->seq_count, ids, e) && queue_check_node(out->node, e);
+	return check_counts(out->seq_count, ids, queue_jobs_max(x), e) && queue_check_node(out->node, e);
 }

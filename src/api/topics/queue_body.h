@@ -38,7 +38,9 @@ bool queue_read_seqs(http_exchange *x, log_lease_action action, queue_body *out,
 
 /* 1 to QUEUE_NODE_BYTES_MAX bytes. */
 bool queue_check_node(str node, err *e) MUST_CHECK;
-uint32_t queue_clamp_max(uint64_t max);
+/* What one request may take or name: the setting, whose range keeps to LOG_LEASE_CLAIM_MAX and LOG_LEASE_REFS_MAX. */
+uint32_t queue_jobs_max(const http_exchange *x);
+uint32_t queue_clamp_max(uint64_t max, uint32_t most);
 int64_t queue_clamp_lease(uint64_t lease_ms);
 
 /* lease_<hex>. What is well-formed but no lease of ours gives -1. */

@@ -45,11 +45,19 @@ static const http_route routes[] = {
 	ROUTE(HTTP_GET, "/v0/ws", "topics_ws", topics_ws, 0, NO_BODY),
 	{.method = HTTP_GET, .pattern = "/v0/watch/{wid}", .name = "topics_watch_stream", .handler = topics_watch_stream, .is_open = true, .token_in_query = true},
 	/* probes */
-	{.method = HTTP_GET, .pattern = "/v0/health", .name = "topics_health", .handler = probe_health, .is_open = true},
+	{.method = HTTP_GET, .pattern = "/v0/health", .name = "topics_health", .handler = probe_health, .is_probe = true},
 	ROUTE(HTTP_GET, "/v0/metrics", "topics_metrics", topics_metrics, READ, NO_BODY),
-	{.method = HTTP_GET, .pattern = "/v0/ready", .name = "topics_ready", .handler = probe_ready, .is_open = true},
+	{.method = HTTP_GET, .pattern = "/v0/ready", .name = "topics_ready", .handler = probe_ready, .is_probe = true},
 };
 /* clang-format on */
+
+/* What is below a topic is the business of those who may change it. */
+static uint32_t unknown_scopes(str path)
+{
+	size_t at;
+	const str topics = STR("/v0/topics/");
+	return str_starts_with(path, topics) && str_find(str_skip(path, topics.len), STR("/"), &at) ? AUTH_SCOPE_WRITE : 0;
+}
 
 const http_dialect topics_dialect = {
 	.name = "topics",
@@ -58,4 +66,5 @@ const http_dialect topics_dialect = {
 	.route_count = sizeof routes / sizeof routes[0],
 	.write_error = envelope_write,
 	.gate_unknown = true,
+	.unknown_scopes = unknown_scopes,
 };

@@ -52,10 +52,11 @@ static void write_page(const log_format *f, buf *out, const log_topic *t, log_pa
 	const record_view view = {
 		.has_node = true, .has_tag = o->has_tags, .has_data = o->has_data, .has_meta = o->has_meta};
 	int64_t from = log_page_position(page);
+	bool filters = log_page_dedupes_node(page);
 	bool is_empty = true;
 	log_record r;
 	while (log_page_next(page, &r)) {
-		if (t->config.dedupe_node && node_filter_drops(&o->nodes, &r)) {
+		if (filters && node_filter_drops(&o->nodes, &r)) {
 			continue;
 		}
 		if (is_empty) {

@@ -73,7 +73,7 @@ static http_push deliver(entry *en, frame *f, int64_t position)
 static void fail(entry *en, const err *e)
 {
 	if (!en->set->is_closed) {
-		en->set->sink.on_failed(en->set->sink.context, e);
+		en->set->sink.on_failed(en->set->sink.context, en->name, e);
 	}
 }
 

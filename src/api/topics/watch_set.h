@@ -25,7 +25,7 @@ typedef struct watch_sink {
 	/* Every topic is gone, and that was sent. May be NULL. */
 	void (*on_over)(void *context);
 	/* A topic cannot be read any more, for another reason than its end. */
-	void (*on_failed)(void *context, const err *e);
+	void (*on_failed)(void *context, str topic, const err *e);
 	void *context;
 } watch_sink;
 

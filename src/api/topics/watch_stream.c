@@ -17,8 +17,8 @@
 #include "http/stream.h"
 
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 enum { LAST_FRAME_BYTES_MAX = 16 << 10, ID_LINE_BYTES_MAX = 32 << 20 };
 
@@ -63,17 +63,27 @@ static void unref_kept(watch_kept *k)
 /* ---- ending ---- */
 
 /* `code` is written as it is: a number, or a quoted word. */
+static void begin_last(buf *out, const char *code, const char *message)
+{
+	buf_init(out, LAST_FRAME_BYTES_MAX);
+	buf_printf(out, "event: error\ndata: {\"code\":%s,\"message\":", code);
+	jwrite_string(out, str_from_c(message));
+}
+
+static void send_last(watch_stream *w, buf *out)
+{
+	buf_append_str(out, STR("}\n\n"));
+	frame *last = out->failed ? NULL : frame_new(buf_str(out));
+	http_stream_end(w->stream, last);
+	frame_unref(last);
+	buf_dispose(out);
+}
+
 static void end_with(watch_stream *w, const char *code, const char *message)
 {
 	buf out;
-	buf_init(&out, LAST_FRAME_BYTES_MAX);
-	buf_printf(&out, "event: error\ndata: {\"code\":%s,\"message\":", code);
-	jwrite_string(&out, str_from_c(message));
-	buf_append_str(&out, STR("}\n\n"));
-	frame *last = out.failed ? NULL : frame_new(buf_str(&out));
-	http_stream_end(w->stream, last);
-	frame_unref(last);
-	buf_dispose(&out);
+	begin_last(&out, code, message);
+	send_last(w, &out);
 }
 
 static void superseded(watch_kept *k)
@@ -124,21 +134,24 @@ static void on_over(void *context)
 	http_stream_end(w->stream, NULL);
 }
 
-static void on_failed(void *context, const err *e)
+/* With pressure goes the advice when to come again, and for what. */
+static void on_failed(void *context, str topic, const err *e)
 {
 	watch_stream *w = context;
+	char code[16];
+	buf out;
 	if (e->code == ERR_SHUTTING_DOWN) {
 		on_shutdown(w);
 		return;
 	}
-	char code[16];
-	buf text;
-	buf_init(&text, sizeof code);
-	buf_printf(&text, "%d", err_http_status(e->code));
-	memcpy(code, text.ptr, text.len);
-	code[text.len] = '\0';
-	buf_dispose(&text);
-	end_with(w, code, e->message);
+	snprintf(code, sizeof code, "%d", err_http_status(e->code));
+	begin_last(&out, code, e->message);
+	if (e->code == ERR_THROTTLED) {
+		buf_printf(&out, ",\"retry_after_ms\":%u,\"topics\":[", e->retry_after_ms > 0 ? e->retry_after_ms : 1000);
+		jwrite_string(&out, topic);
+		buf_append_byte(&out, ']');
+	}
+	send_last(w, &out);
 }
 
 /* ---- called by the stream ---- */

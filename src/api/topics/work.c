@@ -485,7 +485,7 @@ void topics_work(http_exchange *x)
 	o->op.topic_name = http_request_param(x, 0);
 	uint64_t number = 1;
 	query_number(x, "max", &number);
-	o->max = queue_clamp_max(number);
+	o->max = queue_clamp_max(number, queue_jobs_max(x));
 	o->lease_ms = query_number(x, "lease_ms", &number) ? queue_clamp_lease(number) : 0;
 	if (!http_request_query(x, STR("node"), &o->node)) {
 		o->node = STR_NONE;

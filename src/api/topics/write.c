@@ -8,7 +8,11 @@
 #include "base/jwrite.h"
 #include "log/quota.h"
 
-enum { SEQ_BYTES = 12 }; /* of one seq in an answer, roughly */
+enum {
+	SEQ_BYTES = 12, /* of one seq in an answer, roughly */
+	PATIENCE_MS = 5000,
+	PATIENCE_STEP_MS = 50
+};
 
 static void end(topic_write *w)
 {
@@ -21,6 +25,37 @@ static void fail(topic_write *w, const err *e)
 {
 	w->error = *e;
 	end(w);
+}
+
+/* ---- waiting where others are refused ---- */
+
+static void submit(topic_write *w);
+static void look_up(topic_write *w);
+
+static void on_time(void *context)
+{
+	topic_write *w = context;
+	if (w->topic != NULL) {
+		submit(w);
+	} else {
+		look_up(w);
+	}
+}
+
+/* Whether a write that found a queue full tries again in a moment: who asked for it, and who has just made a topic, which
+ * must not be left behind. A cap that is reached has a detail, load has none. */
+static bool is_patient(topic_write *w, const err *e)
+{
+	int64_t now_ms = clock_now_ms();
+	if (!(w->body.disable_backpressure || w->created) || e->code != ERR_THROTTLED || e->detail[0] != '\0' ||
+		atomic_load(&w->api->is_stopping)) {
+		return false;
+	}
+	if (w->patient_until_ms == 0) {
+		w->patient_until_ms = now_ms + PATIENCE_MS;
+	}
+	return now_ms < w->patient_until_ms &&
+		   timer_schedule(log_engine_timer(w->api->log), now_ms + PATIENCE_STEP_MS, on_time, w) != 0;
 }
 
 /* ---- a topic that is not there ---- */
@@ -71,9 +106,6 @@ static bool make_topic(topic_write *w, log_conn *conn, err *e)
 
 /* ---- the append ---- */
 
-static void append(topic_write *w);
-static void look_up(topic_write *w);
-
 /* A cached topic that is no more: the database knows whether there is another of its name. */
 static bool try_again(topic_write *w, const err *e)
 {
@@ -109,9 +141,17 @@ static void finish(log_append *append)
 	}
 }
 
-static void append(topic_write *w)
+static void submit(topic_write *w)
 {
 	err e;
+	w->submitted_us = clock_now_us();
+	if (!log_append_submit(w->api->log, &w->append, &e) && !is_patient(w, &e)) {
+		fail_append(w, &e);
+	}
+}
+
+static void append(topic_write *w)
+{
 	w->append = (log_append){
 		.topic = w->topic,
 		.columns = w->body.columns,
@@ -120,12 +160,8 @@ static void append(topic_write *w)
 		.done = finish,
 		.context = w,
 	};
-	w->submitted_us = clock_now_us();
 	w->waits_for_disk = w->topic->config.durability == LOG_FSYNC;
-	if (!allowance_append(w->api, w->principal, &w->append.columns, &e) ||
-		!log_append_submit(w->api->log, &w->append, &e)) {
-		fail_append(w, &e);
-	}
+	submit(w);
 }
 
 /* ---- finding ---- */
@@ -157,16 +193,23 @@ static void refuse_job(void *context, const err *e)
 static void look_up(topic_write *w)
 {
 	err e;
-	if (!log_engine_submit(w->api->log, (log_job){look_up_job, refuse_job, w}, &e)) {
+	if (!log_engine_submit(w->api->log, (log_job){look_up_job, refuse_job, w}, &e) && !is_patient(w, &e)) {
 		fail(w, &e);
 	}
 }
 
 void topic_write_start(topic_write *w)
 {
+	err e;
 	err_clear(&w->error);
 	w->created = false;
 	w->is_fresh = false;
+	w->patient_until_ms = 0;
+	w->topic = NULL;
+	if (!allowance_append(w->api, w->principal, &w->body.columns, &e)) {
+		fail(w, &e);
+		return;
+	}
 	w->topic = log_topic_cached(w->api->log, w->principal->tenant_id, w->topic_name);
 	if (w->topic != NULL) {
 		append(w);

@@ -39,6 +39,7 @@ struct topic_write {
 	const log_topic *topic;
 	bool is_fresh; /* the topic was looked up in the database, not only in the cache */
 	bool waits_for_disk;
+	int64_t patient_until_ms; /* 0: it did not have to wait for a place yet */
 	int64_t submitted_us;
 	int64_t committed_us;
 };

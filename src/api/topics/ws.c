@@ -118,9 +118,10 @@ static http_push send_message(void *context, watch_set *set, frame *f)
 	return websocket_send(w->socket, f);
 }
 
-static void on_failed(void *context, const err *e)
+static void on_failed(void *context, str topic, const err *e)
 {
 	ws *w = context;
+	(void)topic;
 	if (e->code == ERR_SHUTTING_DOWN) {
 		on_shutdown(w);
 	} else {

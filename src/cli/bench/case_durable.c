@@ -8,14 +8,7 @@
 #include "cli/bench/site.h"
 #include "cli/bench/watchers.h"
 
-enum {
-	MESSAGES = 100000,
-	MESSAGES_AT_ONCE = 1000,
-	LEAST_ROUNDS = 20,
-	WARMUP_ROUNDS = 5,
-	MEASURES = 5,
-	TEXT_MAX = 32768
-};
+enum { MESSAGES = 100000, MESSAGES_AT_ONCE = 1000, MEASURES = 5, TEXT_MAX = 32768 };
 
 /* What is measured at each server. */
 typedef struct measured {
@@ -235,28 +228,10 @@ static bool check_reply(const peer *p, int64_t *offset, err *e)
 
 static const watch_dialect DURABLE = {is_event, check_reply};
 
-static bool publish_rounds(const subject *s, watchers *w, str request, watch_times *times, measured *out, err *e)
+static bool publish(void *context, watchers *w, watch_times *times, err *e)
 {
-	int64_t window_ns = (int64_t)s->bench->options->seconds * 1000000000;
-	for (int i = 0; i < WARMUP_ROUNDS; i++) {
-		if (!watchers_publish(w, request, times, e)) {
-			return false;
-		}
-	}
-	*times = (watch_times){0};
-	usage before = usage_now(&s->bench->sources);
-	int64_t begin_ns = latency_now_ns();
-	int64_t now_ns = begin_ns;
-	for (int i = 0; i < LEAST_ROUNDS || now_ns - begin_ns < window_ns; i++) {
-		if (!watchers_publish(w, request, times, e)) {
-			return false;
-		}
-		now_ns = latency_now_ns();
-	}
-	usage after = usage_now(&s->bench->sources);
-	out->spent = usage_between(&before, &after);
-	out->seconds = (double)(now_ns - begin_ns) / 1e9;
-	return true;
+	const buf *request = context;
+	return watchers_publish(w, buf_str(request), times, e);
 }
 
 static bool measure_events(subject *s, uint32_t count, measured *out, err *e)
@@ -280,10 +255,15 @@ static bool measure_events(subject *s, uint32_t count, measured *out, err *e)
 	}
 	site_render_watch(&stream, &watch);
 	site_render_append(&stream, (str){s->text, s->text_bytes}, &append);
+	watch_window window = {.publish = publish,
+						   .context = &append,
+						   .sources = &s->bench->sources,
+						   .measure_ms = (int64_t)s->bench->options->seconds * 1000};
 	ok = watchers_new(&s->site.address, &DURABLE, count, &w, e) &&
-		 watchers_add(w, &s->site.address, buf_str(&watch), count, e) &&
-		 publish_rounds(s, w, buf_str(&append), times, out, e);
+		 watchers_add(w, &s->site.address, buf_str(&watch), count, e) && watchers_measure(w, &window, times, e);
 	watchers_close(w);
+	out->spent = window.spent;
+	out->seconds = window.seconds;
 	ok = ok && site_delete(&stream, e);
 	if (ok) {
 		out->figure = microseconds(&times->from_sent, 0.5) / 1e3;

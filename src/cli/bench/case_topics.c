@@ -1,9 +1,11 @@
-/* The cases of the topics dialect: writes of a hundred records from sixteen writers, and reads of several sizes. */
+/* The cases of the topics dialect: writes of one record and of a hundred, reads of several sizes, and watch streams. */
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "base/jscan.h"
 #include "cli/bench/cases.h"
+#include "cli/bench/page.h"
+#include "cli/bench/watchers.h"
 
 enum {
 	WRITERS = 16,
@@ -16,8 +18,9 @@ enum {
 
 typedef struct topics_load {
 	buf request;
+	bool reads;
+	uint64_t records; /* of each request */
 	uint64_t written; /* records acknowledged */
-	uint64_t limit;   /* of a diff; 0 = this writes */
 } topics_load;
 
 static bool wrong(const char *what, str body, err *e)
@@ -60,11 +63,10 @@ static bool take_reply(void *context, uint32_t connection, str body, uint32_t *r
 	topics_load *l = context;
 	uint64_t count = 0;
 	(void)connection;
-	if (!find_number(body, l->limit > 0 ? "records" : "count", &count) ||
-		count != (l->limit > 0 ? l->limit : WRITE_RECORDS)) {
+	if (!find_number(body, l->reads ? "records" : "count", &count) || count != l->records) {
 		return wrong("another number of records than was asked for", body, e);
 	}
-	l->written += l->limit > 0 ? 0 : count;
+	l->written += l->reads ? 0 : count;
 	*records = (uint32_t)count;
 	return true;
 }
@@ -74,7 +76,7 @@ static void render_write(const bench *b, const bench_log *l, topics_load *load)
 	buf body;
 	buf_init(&body, BODY_MAX);
 	buf_append_str(&body, STR("{\"records\":["));
-	for (uint32_t i = 0; i < WRITE_RECORDS; i++) {
+	for (uint32_t i = 0; i < load->records; i++) {
 		buf_append_str(&body, i > 0 ? STR(",{\"data\":\"") : STR("{\"data\":\""));
 		buf_append_str(&body, payload_value(l->payload, 0, i));
 		buf_append_str(&body, STR("\"}"));
@@ -85,10 +87,11 @@ static void render_write(const bench *b, const bench_log *l, topics_load *load)
 	buf_dispose(&body);
 }
 
-static void render_diff(const bench *b, const bench_log *l, topics_load *load)
+static void render_diff(const bench *b, const bench_log *l, uint64_t from_seq, uint64_t limit, topics_load *load)
 {
-	char body[64];
-	snprintf(body, sizeof body, "{\"from_seq\":0,\"limit\":%llu}", (unsigned long long)load->limit);
+	char body[80];
+	snprintf(body, sizeof body, "{\"from_seq\":%llu,\"limit\":%llu}", (unsigned long long)from_seq,
+			 (unsigned long long)limit);
 	gateway_render_queue(b->gateway, &l->topic, "diff", str_from_c(body), &load->request);
 }
 
@@ -120,22 +123,22 @@ static bool run_load(bench *b, topics_load *load, uint32_t connections, const ch
 	return true;
 }
 
-static bool measure_writes(bench *b, const char *durability, err *e)
+static bool measure_writes(bench *b, uint32_t records, uint32_t writers, const char *durability, err *e)
 {
 	bench_log *l = NULL;
-	topics_load load = {.written = 0};
+	topics_load load = {.records = records};
 	char what[80];
 	uint64_t head = 0;
 	bool ok = false;
 	buf_init(&load.request, BODY_MAX);
-	snprintf(what, sizeof what, "write, %d × %u B per request, %d writers, %s", WRITE_RECORDS, b->options->value_bytes,
-			 WRITERS, durability);
-	if (!bench_log_new(b, "topics", WRITE_RECORDS, 1, &l, e) ||
+	snprintf(what, sizeof what, "write, %u × %u B per request, %u writer%s, %s", records, b->options->value_bytes,
+			 writers, writers == 1 ? "" : "s", durability);
+	if (!bench_log_new(b, "topics", records, 1, &l, e) ||
 		!gateway_topic_set_class(b->gateway, &l->topic, durability, e)) {
 		goto out;
 	}
 	render_write(b, l, &load);
-	if (!run_load(b, &load, WRITERS, what, e) || !gateway_topic_head(b->gateway, &l->topic, &head, e)) {
+	if (!run_load(b, &load, writers, what, e) || !gateway_topic_head(b->gateway, &l->topic, &head, e)) {
 		goto out;
 	}
 	ok = head == load.written || err_set(e, ERR_INTERNAL, "%llu records were acknowledged, the topic's head is %llu",
@@ -147,9 +150,9 @@ out:
 }
 
 /* Records for the reads. */
-static bool fill(bench *b, const bench_log *l, err *e)
+static bool fill(bench *b, const bench_log *l, uint64_t *written, err *e)
 {
-	topics_load load = {.written = 0};
+	topics_load load = {.records = WRITE_RECORDS};
 	load_result result;
 	buf_init(&load.request, BODY_MAX);
 	render_write(b, l, &load);
@@ -160,28 +163,149 @@ static bool fill(bench *b, const bench_log *l, err *e)
 							.client = {.context = &load, .next = next_request, .reply = take_reply}};
 	bool ok = !load.request.failed && load_run(&options, &result, e);
 	buf_dispose(&load.request);
+	*written = load.written;
 	return ok && (load.written >= READ_RECORDS_MAX || wrong("too few records to read were written", STR(""), e));
+}
+
+static bool measure_diff(bench *b, const bench_log *l, uint64_t from_seq, uint64_t limit, uint64_t records,
+						 const char *what, err *e)
+{
+	topics_load load = {.reads = true, .records = records};
+	buf_init(&load.request, BODY_MAX);
+	render_diff(b, l, from_seq, limit, &load);
+	bool ok = run_load(b, &load, 1, what, e);
+	buf_dispose(&load.request);
+	return ok;
 }
 
 static bool measure_diffs(bench *b, err *e)
 {
 	static const uint64_t LIMITS[] = {1, 256, READ_RECORDS_MAX};
 	bench_log *l = NULL;
-	bool ok = bench_log_new(b, "topics", WRITE_RECORDS, 1, &l, e) && fill(b, l, e);
+	uint64_t head = 0;
+	bool ok = bench_log_new(b, "topics", WRITE_RECORDS, 1, &l, e) && fill(b, l, &head, e);
 	for (size_t i = 0; i < sizeof LIMITS / sizeof LIMITS[0] && ok; i++) {
-		topics_load load = {.limit = LIMITS[i]};
 		char what[80];
-		buf_init(&load.request, BODY_MAX);
 		snprintf(what, sizeof what, "diff, limit %llu, 1 connection", (unsigned long long)LIMITS[i]);
-		render_diff(b, l, &load);
-		ok = run_load(b, &load, 1, what, e);
-		buf_dispose(&load.request);
+		ok = measure_diff(b, l, 0, LIMITS[i], LIMITS[i], what, e);
 	}
+	ok = ok && measure_diff(b, l, head - 1, READ_RECORDS_MAX, 1, "diff of the last record, 1 connection", e);
 	bench_log_free(l);
+	return ok;
+}
+
+/* ---- watch streams: every watcher gets every record, in order ---- */
+
+static bool is_event(str line, int64_t *offset)
+{
+	int64_t seq = 0;
+	if (!str_starts_with(line, STR("data:")) || !page_find_number(line, STR("\"$seq\":"), &seq)) {
+		return false;
+	}
+	*offset = seq - 1;
+	return true;
+}
+
+static bool check_reply(const peer *p, int64_t *offset, err *e)
+{
+	int64_t seq = 0;
+	if (peer_status(p) != 200 || !page_find_number(peer_body(p), STR("\"first_seq\":"), &seq)) {
+		return gateway_refused("a write", peer_status(p), peer_body(p), e);
+	}
+	*offset = seq - 1;
+	return true;
+}
+
+static const watch_dialect WATCH = {is_event, check_reply};
+
+/* Each stream has a session of its own: a session has one stream. */
+static bool add_watchers(const bench *b, const bench_log *l, watchers *w, uint32_t count, err *e)
+{
+	bool ok = true;
+	buf request;
+	buf_init(&request, BODY_MAX);
+	for (uint32_t i = 0; i < count && ok; i++) {
+		buf_clear(&request);
+		ok = gateway_open_session(b->gateway, &l->topic, &request, e) &&
+			 watchers_add(w, gateway_address(b->gateway), buf_str(&request), 1, e);
+	}
+	buf_dispose(&request);
+	return ok;
+}
+
+static bool publish(void *context, watchers *w, watch_times *times, err *e)
+{
+	topics_load *load = context;
+	load->written++;
+	return watchers_publish(w, buf_str(&load->request), times, e);
+}
+
+static void add_watch_row(bench *b, uint32_t count, const watch_times *times, const watch_window *window)
+{
+	report_row *row = report_add(b->report);
+	snprintf(row->name, sizeof row->name, "topics");
+	snprintf(row->what, sizeof row->what, "write sent to event of /v0/watch, %u watcher%s, fsync: p50", count,
+			 count == 1 ? "" : "s");
+	snprintf(row->unit, sizeof row->unit, "ms");
+	row->figure = (double)latency_percentile(&times->from_sent, 0.5) / 1e6;
+	snprintf(row->detail, sizeof row->detail,
+			 "p99 %.3f ms, last watcher p50 %.3f ms; from acknowledged: p50 %.3f ms, n %llu",
+			 (double)latency_percentile(&times->from_sent, 0.99) / 1e6,
+			 (double)latency_percentile(&times->last_from_sent, 0.5) / 1e6,
+			 (double)latency_percentile(&times->from_acknowledged, 0.5) / 1e6,
+			 (unsigned long long)times->last_from_sent.count);
+	row->verified = times->last_from_sent.count;
+	row->seconds = window->seconds;
+	row->spent = window->spent;
+}
+
+static bool measure_watch(bench *b, uint32_t count, watch_times *times, err *e)
+{
+	bench_log *l = NULL;
+	watchers *w = NULL;
+	topics_load load = {.records = 1};
+	bool ok = false;
+	bench_progress("  %u watchers of /v0/watch, for %u s", count, b->options->seconds);
+	buf_init(&load.request, BODY_MAX);
+	if (!bench_allow_files(count, e) || !bench_log_new(b, "topics", 1, 1, &l, e)) {
+		goto out;
+	}
+	render_write(b, l, &load);
+	if (load.request.failed) {
+		err_set(e, ERR_NO_MEMORY, "out of memory");
+		goto out;
+	}
+	watch_window window = {.publish = publish,
+						   .context = &load,
+						   .sources = &b->sources,
+						   .measure_ms = (int64_t)b->options->seconds * 1000};
+	if (!watchers_new(gateway_address(b->gateway), &WATCH, count, &w, e) || !add_watchers(b, l, w, count, e) ||
+		!watchers_measure(w, &window, times, e)) {
+		goto out;
+	}
+	add_watch_row(b, count, times, &window);
+	ok = true;
+out:
+	watchers_close(w);
+	buf_dispose(&load.request);
+	bench_log_free(l);
+	return ok;
+}
+
+static bool measure_watches(bench *b, err *e)
+{
+	watch_times *times = calloc(1, sizeof *times);
+	if (times == NULL) {
+		return err_set(e, ERR_NO_MEMORY, "out of memory");
+	}
+	bool ok = measure_watch(b, 1, times, e) && measure_watch(b, 100, times, e) && measure_watch(b, 1000, times, e);
+	free(times);
 	return ok;
 }
 
 bool case_topics(bench *b, err *e)
 {
-	return measure_writes(b, "fsync", e) && measure_writes(b, "disk", e) && measure_diffs(b, e);
+	return measure_writes(b, 1, 1, "fsync", e) && measure_writes(b, 1, 1, "disk", e) &&
+		   measure_writes(b, WRITE_RECORDS, WRITERS, "fsync", e) &&
+		   measure_writes(b, WRITE_RECORDS, WRITERS, "disk", e) && measure_diffs(b, e) && measure_watches(b, e);
 }

@@ -9,15 +9,7 @@
 #include "cli/bench/page.h"
 #include "cli/bench/watchers.h"
 
-enum {
-	WATCH_VARIANTS = 64,
-	LEAST_ROUNDS = 20,
-	WARMUP_ROUNDS = 5,
-	SETTLE_MS = 1000,
-	SPARE_FILES = 128,
-	IDLE_ROUNDS = 3,
-	REQUEST_MAX = 4096
-};
+enum { WATCH_VARIANTS = 64, SETTLE_MS = 1000, SPARE_FILES = 128, IDLE_ROUNDS = 3, REQUEST_MAX = 4096 };
 
 static bool is_event(str line, int64_t *offset)
 {
@@ -69,23 +61,17 @@ bool bench_allow_files(uint32_t count, err *e)
 				   count + SPARE_FILES);
 }
 
-static void reset(watch_times *times)
-{
-	latency_reset(&times->from_sent);
-	latency_reset(&times->from_acknowledged);
-	latency_reset(&times->last_from_sent);
-}
-
 /* Rounds of one record each. Offsets are those of one producer, so the ledger is simple. */
-static bool publish(watchers *w, bench_log *l, watch_times *times, err *e)
+static bool publish(void *context, watchers *w, watch_times *times, err *e)
 {
+	bench_log *l = context;
 	uint32_t variant = (uint32_t)(l->ledger.count % payload_variants(l->payload));
 	return watchers_publish(w, payload_request(l->payload, variant), times, e) &&
 		   ledger_add(&l->ledger, (int64_t)l->ledger.count, 1, variant, e);
 }
 
 static void add_watch_row(bench *b, const bench_log *l, const watch_plan *plan, const watch_times *times,
-						  const usage *spent, double seconds)
+						  const watch_window *window)
 {
 	report_row *row = report_add(b->report);
 	snprintf(row->name, sizeof row->name, "%s-%u", plan->name, plan->count);
@@ -102,8 +88,8 @@ static void add_watch_row(bench *b, const bench_log *l, const watch_plan *plan, 
 			 milliseconds(&times->from_acknowledged, 0.99), (unsigned long long)times->last_from_sent.count,
 			 plan->count);
 	row->verified = (uint64_t)l->ledger.end_offset;
-	row->seconds = seconds;
-	row->spent = *spent;
+	row->seconds = window->seconds;
+	row->spent = window->spent;
 }
 
 /* The watchers of a plan, spread evenly over its servers. */
@@ -125,7 +111,6 @@ bool bench_watch(bench *b, const watch_plan *plan, err *e)
 	bool ok = false;
 	bench_log *l = NULL;
 	watchers *w = NULL;
-	int64_t window_ns = (int64_t)b->options->seconds * 1000000000;
 	watch_times *times = calloc(1, sizeof *times);
 	bench_progress("  %u watchers%s for %u s", plan->count, plan->where, b->options->seconds);
 	if (times == NULL) {
@@ -136,27 +121,12 @@ bool bench_watch(bench *b, const watch_plan *plan, err *e)
 		!watchers_new(gateway_address(b->gateway), &STREAMING, plan->count, &w, e) || !add_all(plan, l, w, e)) {
 		goto out;
 	}
-	for (int i = 0; i < WARMUP_ROUNDS; i++) {
-		if (!publish(w, l, times, e)) {
-			goto out;
-		}
-	}
-	reset(times);
-	usage before = usage_now(&b->sources);
-	int64_t begin_ns = latency_now_ns();
-	int64_t now_ns = begin_ns;
-	for (int i = 0; i < LEAST_ROUNDS || now_ns - begin_ns < window_ns; i++) {
-		if (!publish(w, l, times, e)) {
-			goto out;
-		}
-		now_ns = latency_now_ns();
-	}
-	usage after = usage_now(&b->sources);
-	usage spent = usage_between(&before, &after);
-	if (!bench_log_verify(b, l, e)) {
+	watch_window window = {
+		.publish = publish, .context = l, .sources = &b->sources, .measure_ms = (int64_t)b->options->seconds * 1000};
+	if (!watchers_measure(w, &window, times, e) || !bench_log_verify(b, l, e)) {
 		goto out;
 	}
-	add_watch_row(b, l, plan, times, &spent, (double)(now_ns - begin_ns) / 1e9);
+	add_watch_row(b, l, plan, times, &window);
 	ok = true;
 out:
 	watchers_close(w);
@@ -240,13 +210,13 @@ bool case_idle(bench *b, err *e)
 	bench_progress("  %u watchers", count);
 	if (!bench_allow_files(count, e) || !bench_log_new(b, "idle", 1, WATCH_VARIANTS, &l, e) ||
 		!watchers_new(gateway_address(b->gateway), &STREAMING, count, &w, e) ||
-		!add_watchers(b->gateway, l, w, first, e) || !publish(w, l, times, e) || !resident(b, w, &first_bytes, e) ||
+		!add_watchers(b->gateway, l, w, first, e) || !publish(l, w, times, e) || !resident(b, w, &first_bytes, e) ||
 		!add_watchers(b->gateway, l, w, count - first, e) || !resident(b, w, &all_bytes, e)) {
 		goto out;
 	}
-	reset(times);
+	*times = (watch_times){0};
 	for (int i = 0; i < IDLE_ROUNDS; i++) {
-		if (!publish(w, l, times, e)) {
+		if (!publish(l, w, times, e)) {
 			goto out;
 		}
 	}

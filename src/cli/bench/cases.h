@@ -79,6 +79,7 @@ bool case_queue(bench *b, err *e) MUST_CHECK;
 bool case_topics(bench *b, err *e) MUST_CHECK;
 bool case_idle(bench *b, err *e) MUST_CHECK;
 bool case_durable(bench *b, err *e) MUST_CHECK;
+bool case_httpmq(bench *b, err *e) MUST_CHECK;
 bool case_workers(bench *b, err *e) MUST_CHECK;
 bool case_keys(bench *b, err *e) MUST_CHECK;
 bool case_long(bench *b, err *e) MUST_CHECK;

@@ -195,6 +195,28 @@ bool gateway_topic_head(gateway *s, const gateway_topic *topic, uint64_t *out, e
 		   gateway_refused("GET /v0/topics", peer_status(&s->control), rest, e);
 }
 
+bool gateway_open_session(gateway *s, const gateway_topic *topic, buf *out, err *e)
+{
+	static const str member = {"\"stream_url\":\"", sizeof "\"stream_url\":\"" - 1};
+	char body[GATEWAY_TOPIC_MAX + 64];
+	char path[128];
+	size_t at;
+	str url;
+	str rest;
+	snprintf(body, sizeof body, "{\"topics\":{\"%s\":{\"from_seq\":0}}}", topic->name);
+	if (!call(s, "POST", "/v0/watch", str_from_c(body), e)) {
+		return err_frame(e, "making a watch session");
+	}
+	str answer = peer_body(&s->control);
+	if (peer_status(&s->control) != 200 || !str_find(answer, member, &at) ||
+		!str_split(str_skip(answer, at + member.len), '"', &url, &rest)) {
+		return gateway_refused("POST /v0/watch", peer_status(&s->control), answer, e);
+	}
+	snprintf(path, sizeof path, "%.*s", STR_ARG(url));
+	render(s, "GET", path, "text/event-stream", STR_NONE, out);
+	return !out->failed || err_set(e, ERR_NO_MEMORY, "out of memory");
+}
+
 bool gateway_topic_delete(gateway *s, const gateway_topic *topic, err *e)
 {
 	char path[GATEWAY_TOPIC_MAX + 32];

@@ -34,6 +34,9 @@ bool gateway_topic_set_class(gateway *s, const gateway_topic *topic, const char 
 bool gateway_topic_head(gateway *s, const gateway_topic *topic, uint64_t *out, err *e) MUST_CHECK;
 bool gateway_topic_delete(gateway *s, const gateway_topic *topic, err *e) MUST_CHECK;
 
+/* A watch session at the start of the topic, and the request for its event stream, appended to *out. */
+bool gateway_open_session(gateway *s, const gateway_topic *topic, buf *out, err *e) MUST_CHECK;
+
 /* Requests, appended to *out; buf.failed tells. */
 void gateway_render_produce(const gateway *s, const gateway_topic *topic, str body, buf *out);
 void gateway_render_consume(const gateway *s, const gateway_topic *topic, int64_t offset, uint32_t max_messages,

@@ -54,11 +54,16 @@ static finder offset_finder(void)
 	return (finder){STR("\"offset\":"), 0};
 }
 
+bool page_find_number(str text, str name, int64_t *out)
+{
+	finder f = {name, 0};
+	size_t at = 0;
+	return find(&f, text, 0, &at) && take_number(text, &at, out);
+}
+
 bool page_find_offset(str text, int64_t *offset)
 {
-	finder f = offset_finder();
-	size_t at = 0;
-	return find(&f, text, 0, &at) && take_number(text, &at, offset);
+	return page_find_number(text, offset_finder().name, offset);
 }
 
 bool page_check_results(str body, uint32_t count, int64_t *base_offset, err *e)

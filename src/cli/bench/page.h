@@ -27,6 +27,8 @@ page_expectation page_expect(const ledger *l, const payload *p, int64_t offset);
 /* A consume reply: every record is the expected one, in order. Moves the expectation; *count records were there. */
 bool page_check_messages(str body, page_expectation *x, uint32_t *count, err *e) MUST_CHECK;
 
+/* The number behind the first `name` in text, which comes with quotes and colon. False when there is none. */
+bool page_find_number(str text, str name, int64_t *out);
 /* The number behind the next "offset": in text, for event streams. False when there is none. */
 bool page_find_offset(str text, int64_t *offset);
 

@@ -327,3 +327,26 @@ bool watchers_publish(watchers *all, str request, watch_times *times, err *e)
 	latency_add(&times->last_from_sent, last_ns - sent_ns);
 	return true;
 }
+
+bool watchers_measure(watchers *all, watch_window *window, watch_times *times, err *e)
+{
+	for (int i = 0; i < WATCHERS_WARMUP_ROUNDS; i++) {
+		if (!window->publish(window->context, all, times, e)) {
+			return false;
+		}
+	}
+	*times = (watch_times){0};
+	usage before = usage_now(window->sources);
+	int64_t begin_ns = latency_now_ns();
+	int64_t now_ns = begin_ns;
+	for (int i = 0; i < WATCHERS_LEAST_ROUNDS || now_ns - begin_ns < window->measure_ms * 1000000; i++) {
+		if (!window->publish(window->context, all, times, e)) {
+			return false;
+		}
+		now_ns = latency_now_ns();
+	}
+	usage after = usage_now(window->sources);
+	window->spent = usage_between(&before, &after);
+	window->seconds = (double)(now_ns - begin_ns) / 1e9;
+	return true;
+}

@@ -14,8 +14,9 @@
 
 #include "cli/bench/latency.h"
 #include "cli/bench/peer.h"
+#include "cli/bench/usage.h"
 
-enum { WATCHERS_TIMEOUT_MS = 20000 };
+enum { WATCHERS_TIMEOUT_MS = 20000, WATCHERS_WARMUP_ROUNDS = 5, WATCHERS_LEAST_ROUNDS = 20 };
 
 /* How a dialect tells of a record. */
 typedef struct watch_dialect {
@@ -47,5 +48,19 @@ void watchers_close(watchers *all); /* accepts NULL */
 bool watchers_idle(watchers *all, int64_t ms, err *e) MUST_CHECK;
 /* Produces one record, waits until its acknowledgement and all events are there; adds to *times. */
 bool watchers_publish(watchers *all, str request, watch_times *times, err *e) MUST_CHECK;
+
+typedef struct watch_window {
+	/* One call of watchers_publish(). */
+	bool (*publish)(void *context, watchers *all, watch_times *times, err *e);
+	void *context;
+	const usage_sources *sources;
+	int64_t measure_ms;
+	/* out */
+	usage spent;
+	double seconds;
+} watch_window;
+
+/* Publishes one record after the other: some that do not count, then for that long, and at least so many. */
+bool watchers_measure(watchers *all, watch_window *window, watch_times *times, err *e) MUST_CHECK;
 
 #endif

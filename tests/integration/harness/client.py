@@ -5,7 +5,7 @@ import os
 
 import requests
 
-from harness import http2, wait
+from harness import http2_client, wait
 
 JSON = "application/json"
 # "2": every client of the suite speaks HTTP/2 with prior knowledge.
@@ -22,7 +22,7 @@ class Client:
         self.session.trust_env = False  # no proxies, no netrc
         self.session.verify = verify
         if HTTP_VERSION == "2":
-            self.session.mount("http://", http2.Adapter())
+            self.session.mount("http://", http2_client.Adapter())
         if key is not None:
             self.session.headers["X-API-Key"] = key
 

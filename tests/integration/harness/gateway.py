@@ -25,12 +25,13 @@ started = []
 
 
 def environment(**settings):
-    """The environment of a child: nothing of ours leaks in but PATH, sanitizer options and the settings given."""
+    """The environment of a child: nothing of ours leaks in but PATH, sanitizer options and the settings given. A name in
+    capitals is that of a variable."""
     kept = {name: value for name, value in os.environ.items()
             if name in ("PATH", "LANG", "TMPDIR") or name.endswith("SAN_OPTIONS")}
     kept.setdefault("LANG", "C.UTF-8")
     # A suppression file or an exit code that hides a finding would make the suite blind.
-    kept.update({f"TIDEGATE_{name.upper()}": str(value) for name, value in settings.items()})
+    kept.update({name if name.isupper() else f"TIDEGATE_{name.upper()}": str(value) for name, value in settings.items()})
     return kept
 
 
@@ -177,11 +178,24 @@ class Process:
         grown = self.resident_bytes() - before
         assert grown <= limit_bytes or wait.SLOWNESS > 1, f"{self.name} grew by {grown >> 20} MiB"
 
+    @contextlib.contextmanager
+    def peaks_at_most(self, limit_bytes):
+        """The same for the most that it costs at any moment."""
+        pathlib.Path(f"/proc/{self.pid}/clear_refs").write_text("5")  # the peak begins here
+        before = self.resident_bytes()
+        yield
+        grown = self._memory("VmHWM") - before
+        print(f"{self.name}: {before >> 20} MiB, at most {grown >> 20} MiB more")
+        assert grown <= limit_bytes or wait.SLOWNESS > 1, f"{self.name} took {grown >> 20} MiB"
+
     def resident_bytes(self):
+        return self._memory("VmRSS")
+
+    def _memory(self, field):
         for line in pathlib.Path(f"/proc/{self.pid}/status").read_text().splitlines():
-            if line.startswith("VmRSS:"):
+            if line.startswith(field + ":"):
                 return int(line.split()[1]) * 1024
-        raise AssertionError("no VmRSS")
+        raise AssertionError(f"no {field}")
 
     def open_files(self):
         return len(os.listdir(f"/proc/{self.pid}/fd"))

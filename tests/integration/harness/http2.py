@@ -1,91 +1,26 @@
-"""HTTP/2 with prior knowledge: as a transport for `requests`, and by hand."""
+"""HTTP/2 with prior knowledge by hand, for what a decent client does not do."""
 
 import socket
 import time
 
-import h2.config
-import h2.connection
 import h2.events
-import httpx
-import requests
-import requests.adapters
-import urllib3
+import h2.settings
 
-from harness import wait
-
-
-class _Body:
-    """A reply's body as a file, for urllib3."""
-
-    def __init__(self, response):
-        self._response, self._pieces, self._pending = response, response.iter_raw(), b""
-        self.closed = False
-
-    def read(self, amount=None, **_):
-        while amount is None or len(self._pending) < amount:
-            piece = next(self._pieces, None)
-            if piece is None:
-                break
-            self._pending += piece
-        amount = len(self._pending) if amount is None else amount
-        taken, self._pending = self._pending[:amount], self._pending[amount:]
-        return taken
-
-    def close(self):
-        self.closed = True
-        self._response.close()
-
-
-class Adapter(requests.adapters.BaseAdapter):
-    """Lets a requests.Session speak HTTP/2: session.mount("http://", Adapter())."""
-
-    def __init__(self):
-        super().__init__()
-        self._client = httpx.Client(http1=False, http2=True, trust_env=False, follow_redirects=False)
-        self._client.headers.clear()  # only what the test sends
-
-    def send(self, request, stream=False, timeout=None, verify=True, cert=None, proxies=None):
-        headers = [(name, value) for name, value in request.headers.items()
-                   if name.lower() not in ("connection", "transfer-encoding")]
-        try:
-            sent = self._client.build_request(request.method, request.url, headers=headers, content=request.body or b"",
-                                              timeout=timeout)
-            if request.body is None:
-                sent.headers.pop("content-length", None)
-            answer = self._client.send(sent, stream=True)
-        except httpx.TimeoutException as error:
-            raise requests.Timeout(error, request=request) from error
-        except httpx.TransportError as error:
-            raise requests.ConnectionError(error, request=request) from error
-        raw = urllib3.HTTPResponse(_Body(answer), headers=answer.headers.multi_items(), status=answer.status_code,
-                                   preload_content=False, decode_content=False, request_method=request.method)
-        response = requests.Response()
-        response.status_code = answer.status_code
-        response.reason = ""
-        response.headers = requests.structures.CaseInsensitiveDict(answer.headers)
-        response.encoding = requests.utils.get_encoding_from_headers(response.headers)
-        response.raw, response.url, response.request, response.connection = raw, request.url, request, self
-        return response
-
-    def close(self):
-        self._client.close()
+from harness import http2_client, wait
 
 
 class Connection:
-    """One connection and what happened on it, for what a decent client does not do."""
+    """One connection and what happened on it."""
 
-    def __init__(self, gateway, receive_buffer=None, window=None):
+    def __init__(self, gateway, receive_buffer=None, window=None, tls=None):
         self.socket = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         if receive_buffer:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
         self.socket.settimeout(wait.DEADLINE_S)
         self.socket.connect((gateway.host, gateway.port))
-        self.h2 = h2.connection.H2Connection(h2.config.H2Configuration(client_side=True, header_encoding="utf-8",
-                                                                       validate_outbound_headers=False))
-        # h2 takes GOAWAY for the end; what was asked before is still answered (RFC 9113, 6.8).
-        machine, opened = self.h2.state_machine, h2.connection.ConnectionState.CLIENT_OPEN
-        machine._transitions = {**machine._transitions,
-                                (opened, h2.connection.ConnectionInputs.RECV_GOAWAY): (None, opened)}
+        if tls is not None:
+            self.socket = tls.wrap_socket(self.socket, server_hostname=gateway.host)
+        self.h2 = http2_client.machine(header_encoding="utf-8")
         self.h2.initiate_connection()
         if window is not None:
             self.h2.update_settings({h2.settings.SettingCodes.INITIAL_WINDOW_SIZE: window})

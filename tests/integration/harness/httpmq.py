@@ -44,11 +44,36 @@ class Mq(Client):
 
     def send(self, subject, *payloads):
         for payload in payloads:
-            done(self.publish(subject, payload))
+            stored(self.publish(subject, payload))
+
+    def publish_raw(self, subject, payload, **headers):
+        sent = {f"Httpmq-Header-{name}": value for name, value in headers.items()}
+        return self.post(f"/v1/data/subject/{subject}/raw", data=payload, headers=sent)
+
+    def publish_batch(self, stream, *messages, **headers):
+        """Messages are (subject, payload) or (subject, payload, headers)."""
+        listed = [{"subject": subject, "b64_msg": base64.b64encode(payload).decode(), **({"headers": rest[0]} if rest else {})}
+                  for subject, payload, *rest in messages]
+        return self.post(f"/v1/data/stream/{stream}/batch", data=json.dumps({"messages": listed}), headers=headers)
 
     def ack(self, stream, consumer, sequence, number=1):
-        return self.post(f"/v1/data/stream/{stream}/consumer/{consumer}/ack",
-                         data=json.dumps({"stream": sequence, "consumer": number}))
+        return self._tell(stream, consumer, "ack", stream=sequence, consumer=number)
+
+    def nack(self, stream, consumer, sequence, number, **members):
+        return self._tell(stream, consumer, "nack", stream=sequence, consumer=number, **members)
+
+    def fetch(self, stream, consumer, **members):
+        """The messages, with their payloads decoded."""
+        messages = fine(self._tell(stream, consumer, "fetch", **members))["messages"]
+        for message in messages:
+            message["payload"] = base64.b64decode(message.pop("b64_msg"))
+        return messages
+
+    def purge(self, stream, **members):
+        return fine(self.post(f"/v1/admin/stream/{stream}/purge", data=json.dumps(members) if members else ""))["purged"]
+
+    def _tell(self, of, name, verb, **members):
+        return self.post(f"/v1/data/stream/{of}/consumer/{name}/{verb}", data=json.dumps(members))
 
     def subscribe(self, stream, consumer, subject, **query):
         extra = "".join(f"&{key}={value}" for key, value in query.items())
@@ -118,6 +143,13 @@ def fine(response):
 def done(response):
     """A success without a payload."""
     assert set(fine(response)) == {"success", "request_id"}
+
+
+def stored(response):
+    """The sequence that a published message got."""
+    body = fine(response)
+    assert set(body) == {"success", "request_id", "stream", "sequence", "timestamp"}, body
+    return body["sequence"]
 
 
 def refused(response, status, code=None):

@@ -1,5 +1,6 @@
 """Reading a live stream (SSE or NDJSON) in a thread, event by event, as it arrives."""
 
+import contextlib
 import http.client
 import json
 import queue
@@ -9,7 +10,10 @@ import threading
 import time
 import urllib.parse
 
-from harness import wait
+import urllib3
+
+from harness import http2_client, wait
+from harness.client import HTTP_VERSION
 
 SSE = "text/event-stream"
 NDJSON = "application/x-ndjson"
@@ -27,10 +31,10 @@ class Event:
         return f"Event({self.kind!r}, {self.data!r}, {self.cursor!r})"
 
 
-class Stream:
-    """GET on a stream. Events of kind other than "message" are delivered too; comments are counted."""
+class _Http1:
+    """A GET on a connection of its own."""
 
-    def __init__(self, client, path, accept=SSE, last_event_id=None, headers=None, receive_buffer=None, paused=False):
+    def __init__(self, client, path, headers, receive_buffer):
         parts = urllib.parse.urlsplit(client.url)
         if parts.scheme == "https":
             self._connection = http.client.HTTPSConnection(parts.hostname, parts.port, timeout=wait.DEADLINE_S,
@@ -41,13 +45,54 @@ class Stream:
         self._socket = self._connection.sock
         if receive_buffer:
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+        self._connection.request("GET", path, headers=headers)
+        self.response = self._connection.getresponse()
+
+    def wait_for_ever(self):
+        self._socket.settimeout(None)
+
+    def cut(self):
+        """Ends a read in another thread."""
+        with contextlib.suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)
+
+    def close(self):
+        self.response.close()
+        self._connection.close()
+
+
+class _Http2:
+    """The same over HTTP/2."""
+
+    def __init__(self, client, path, headers, receive_buffer):
+        parts = urllib.parse.urlsplit(client.url)
+        self._channel = http2_client.Channel(parts.hostname, parts.port, receive_buffer)
+        self.response = self._channel.ask("GET", path, parts.netloc, headers.items(), None)
+        self.response.headers = urllib3.HTTPHeaderDict(self.response.headers)
+
+    def wait_for_ever(self):
+        self.response.timeout = None
+
+    def cut(self):
+        self._channel.close()
+
+    def close(self):
+        pass
+
+
+class Stream:
+    """GET on a stream. Events of kind other than "message" are delivered too; comments are counted."""
+
+    def __init__(self, client, path, accept=SSE, last_event_id=None, headers=None, receive_buffer=None, paused=False):
         sent = {"Accept": accept, **(headers or {})}
         if client.key is not None:
             sent.setdefault("X-API-Key", client.key)
         if last_event_id is not None:
             sent["Last-Event-ID"] = last_event_id
-        self._connection.request("GET", path, headers={n: v for n, v in sent.items() if v is not None})
-        self.response = self._connection.getresponse()
+        sent = {n: v for n, v in sent.items() if v is not None}
+        is_http2 = HTTP_VERSION == "2" and client.url.startswith("http:")
+        self._connection = (_Http2 if is_http2 else _Http1)(client, path, sent, receive_buffer)
+        self.response = self._connection.response
         self.status = self.response.status
         self.headers = self.response.headers
         self.accept = accept
@@ -62,7 +107,7 @@ class Stream:
             self._go.set()
         if self.status == 200:
             # Heartbeats may be long apart: the reader waits as long as it takes, the caller has the deadline.
-            self._socket.settimeout(None)
+            self._connection.wait_for_ever()
             self._thread = threading.Thread(target=self._read, daemon=True)
             self._thread.start()
         else:
@@ -76,13 +121,9 @@ class Stream:
 
     def close(self):
         self._go.set()
-        try:
-            self._socket.shutdown(socket.SHUT_RDWR)
-        except OSError:
-            pass
+        self._connection.cut()
         if self._thread:
             self._thread.join(wait.DEADLINE_S)
-        self.response.close()
         self._connection.close()
 
     def resume(self):

@@ -35,14 +35,16 @@ class Headers(dict):
 
 
 class Connection:
-    """One TCP connection. receive() parses one response; eof() tells whether the server has closed."""
+    """One connection. receive() parses one response; eof() tells whether the server has closed."""
 
-    def __init__(self, gateway, receive_buffer=None):
+    def __init__(self, gateway, receive_buffer=None, tls=None):
         self.socket = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         if receive_buffer:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
         self.socket.settimeout(wait.DEADLINE_S)
         self.socket.connect((gateway.host, gateway.port))
+        if tls is not None:
+            self.socket = tls.wrap_socket(self.socket, server_hostname=gateway.host, suppress_ragged_eofs=False)
         self.pending = b""
 
     def __enter__(self):

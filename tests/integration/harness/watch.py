@@ -79,8 +79,9 @@ class Socket:
         if receive_buffer:
             import socket
             options.append((socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer))
-        self.raw = websocket.create_connection(client.url.replace("http://", "ws://") + "/v0/ws", header=headers,
-                                               timeout=wait.DEADLINE_S, sockopt=options)
+        url = client.url.replace("http", "ws", 1) + "/v0/ws"
+        trusted = {} if client.verify is True else {"ca_certs": str(client.verify)}
+        self.raw = websocket.create_connection(url, header=headers, timeout=wait.DEADLINE_S, sockopt=options, sslopt=trusted)
         self.pushed = []
 
     def __enter__(self):

@@ -12,6 +12,9 @@
  */
 struct http_exchange {
 	const http_route *route;
+	const http_dialect *dialect;
+	str path;
+	bool has_other_method;
 	str api_key;
 	str authorization;
 	str token;
@@ -52,6 +55,21 @@ api *api_of(const http_exchange *exchange)
 const http_route *http_request_route(const http_exchange *exchange)
 {
 	return exchange->route;
+}
+
+const http_dialect *http_request_dialect(const http_exchange *exchange)
+{
+	return exchange->dialect;
+}
+
+str http_request_raw_path(const http_exchange *exchange)
+{
+	return exchange->path;
+}
+
+bool http_request_path_exists(const http_exchange *exchange)
+{
+	return exchange->has_other_method;
 }
 
 str http_request_header(const http_exchange *exchange, str name)
@@ -186,6 +204,7 @@ static const http_route STREAM = {
 	.pattern = "/topics/{topic}/stream", .scopes = AUTH_SCOPE_READ, .token_in_query = true};
 static const http_route COUNTED = {.pattern = "/v0/topics", .is_counted = true};
 static const http_route OPEN = {.pattern = "/healthz", .is_open = true};
+static const http_route PROBE = {.pattern = "/readyz", .is_probe = true};
 static const http_route ANY = {.pattern = "/whoami"};
 
 START_TEST(an_open_route_needs_nothing_and_asks_nobody)
@@ -196,6 +215,26 @@ START_TEST(an_open_route_needs_nothing_and_asks_nobody)
 	ck_assert_int_eq(the_auth.checks, 0);
 	ck_assert_ptr_null(gate_principal(&x));
 	close_gate();
+}
+END_TEST
+
+START_TEST(a_probe_is_open_unless_the_configuration_says_otherwise)
+{
+	open_gate(&PROBE, 0, false);
+	gate_request(&x);
+	ck_assert(x.is_admitted);
+	close_gate();
+	the_config.probe_auth = true;
+	open_gate(&PROBE, 0, false);
+	gate_request(&x);
+	ck_assert_int_eq(x.refused, ERR_UNAUTHORIZED);
+	close_gate();
+	open_gate(&PROBE, 0, false);
+	x.api_key = STR("good");
+	gate_request(&x);
+	ck_assert(x.is_admitted);
+	close_gate();
+	the_config.probe_auth = false;
 }
 END_TEST
 
@@ -459,6 +498,39 @@ START_TEST(an_unknown_path_needs_a_credential_and_nothing_else)
 }
 END_TEST
 
+static uint32_t scopes_below(str path)
+{
+	return str_starts_with(path, STR("/below/")) ? AUTH_SCOPE_WRITE : 0;
+}
+
+START_TEST(an_unknown_path_needs_what_its_dialect_says)
+{
+	static const http_dialect dialect = {.name = "test", .gate_unknown = true, .unknown_scopes = scopes_below};
+	static const struct {
+		str path;
+		uint32_t scopes;
+		bool has_other_method;
+		bool is_admitted;
+	} cases[] = {
+		{{"/below/x", 8}, AUTH_SCOPE_READ, false, false},
+		{{"/below/x", 8}, AUTH_SCOPE_WRITE, false, true},
+		{{"/below/x", 8}, AUTH_SCOPE_READ, true, true},
+		{{"/beside", 7}, AUTH_SCOPE_READ, false, true},
+	};
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		open_gate(NULL, cases[i].scopes, false);
+		x.dialect = &dialect;
+		x.path = cases[i].path;
+		x.has_other_method = cases[i].has_other_method;
+		x.api_key = STR("good");
+		gate_request(&x);
+		ck_assert_int_eq(x.is_admitted, cases[i].is_admitted);
+		ck_assert_int_eq(x.refused, cases[i].is_admitted ? ERR_NONE : ERR_FORBIDDEN);
+		close_gate();
+	}
+}
+END_TEST
+
 START_TEST(an_unknown_credential_is_judged_when_it_is_known)
 {
 	err away;
@@ -503,6 +575,7 @@ int main(void)
 {
 	const TTest *const tests[] = {
 		an_open_route_needs_nothing_and_asks_nobody,
+		a_probe_is_open_unless_the_configuration_says_otherwise,
 		the_credential_is_found_in_its_places_in_order,
 		the_handler_finds_a_principal_that_lives_as_long_as_its_exchange,
 		requests_of_one_key_are_counted_until_they_end,
@@ -513,6 +586,7 @@ int main(void)
 		the_name_in_the_path_must_have_a_prefix,
 		a_name_from_a_body_is_named_when_it_is_refused,
 		an_unknown_path_needs_a_credential_and_nothing_else,
+		an_unknown_path_needs_what_its_dialect_says,
 		an_unknown_credential_is_judged_when_it_is_known,
 		a_full_arena_is_no_way_in,
 	};

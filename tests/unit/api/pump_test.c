@@ -103,7 +103,8 @@ typedef struct probe {
 	pump *pump;
 	int runs;
 	atomic_int refusals; /* the timer's thread refuses */
-	int kicks_inside;    /* what the next run does to its own pump */
+	pump_next after_refusal;
+	int kicks_inside; /* what the next run does to its own pump */
 	int64_t kick_at_ms;
 	bool watches;
 	pump_next answer;
@@ -127,17 +128,19 @@ static pump_next run(void *context, log_conn *conn)
 	return p->answer;
 }
 
-static void refuse(void *context, const err *e)
+static pump_next refuse(void *context, const err *e)
 {
 	probe *p = context;
 	ck_assert_int_eq(e->code, ERR_THROTTLED);
 	p->refusals++;
+	return p->after_refusal;
 }
 
 static void setup(probe *p)
 {
 	err e;
 	memset(p, 0, sizeof *p);
+	p->after_refusal = PUMP_DONE;
 	job_count = 0;
 	watches_started = 0;
 	watches_stopped = 0;
@@ -279,6 +282,27 @@ START_TEST(a_refused_kick_may_find_room_again)
 }
 END_TEST
 
+START_TEST(a_refused_pump_may_wait_for_better_times)
+{
+	probe p;
+	setup(&p);
+	p.after_refusal = PUMP_WAIT;
+	set_busy(true);
+	pump_kick(p.pump);
+	for (int i = 0; i < 500 && atomic_load(&p.refusals) == 0; i++) {
+		nanosleep(&(struct timespec){0, 10000000}, NULL);
+	}
+	ck_assert_int_ge(p.refusals, 1);
+	set_busy(false);
+	/* By itself. */
+	wait_for_job();
+	p.answer = PUMP_DONE;
+	run_next();
+	ck_assert_int_eq(p.runs, 1);
+	teardown(&p);
+}
+END_TEST
+
 START_TEST(all_pumps_of_a_set_are_kicked)
 {
 	probe p;
@@ -330,7 +354,7 @@ int main(void)
 		a_watch_kicks_until_the_pump_is_done,  the_time_kicks_once_and_the_later_call_counts,
 		a_done_pump_is_not_kicked_by_the_time, a_refused_kick_is_tried_again_then_told,
 		a_refused_kick_may_find_room_again,    all_pumps_of_a_set_are_kicked,
-		the_number_of_pumps_is_bounded,
+		the_number_of_pumps_is_bounded,        a_refused_pump_may_wait_for_better_times,
 	};
 	return SUITE_RUN("api/pump", tests);
 }

@@ -33,7 +33,7 @@ START_TEST(own_options_settings_and_the_rest_come_in_any_order)
 {
 	const char *data = NULL;
 	bool is_quiet = false;
-	const cli_option options[] = {{"data", &data, NULL}, {"quiet", NULL, &is_quiet}};
+	const cli_option options[] = {{.name = "data", .value = &data}, {.name = "quiet", .flag = &is_quiet}};
 	config *settings = NULL;
 	int count = -1;
 	err e = {0};
@@ -100,7 +100,7 @@ END_TEST
 START_TEST(an_option_of_the_command_hides_a_setting_of_the_same_name)
 {
 	const char *listen = NULL;
-	const cli_option options[] = {{"listen", &listen, NULL}};
+	const cli_option options[] = {{.name = "listen", .value = &listen}};
 	config *settings = NULL;
 	err e = {0};
 	cli_call call = make_call("--listen :80", NULL);
@@ -109,6 +109,34 @@ START_TEST(an_option_of_the_command_hides_a_setting_of_the_same_name)
 	ck_assert_str_eq(listen, ":80");
 	ck_assert(str_equal(settings->listen, STR("127.0.0.1:5470")));
 	config_free(settings);
+}
+END_TEST
+
+START_TEST(letters_stand_for_names)
+{
+	const char *file = NULL;
+	bool is_quiet = false;
+	bool is_verbose = false;
+	cli_list partitions = {0};
+	const cli_option options[] = {{.name = "file", .letter = 'f', .value = &file},
+								  {.name = "quiet", .letter = 'q', .flag = &is_quiet},
+								  {.name = "verbose", .letter = 'v', .flag = &is_verbose},
+								  {.name = "partition", .letter = 'p', .list = &partitions}};
+	int count = 0;
+	err e = {0};
+	cli_call call = make_call("-p 3 first -qvf x -p0 --partition=7", NULL);
+
+	ck_assert_msg(cli_parse(&call, options, 4, NULL, &count, &e), "%s", e.message);
+	ck_assert(is_quiet && is_verbose);
+	ck_assert_str_eq(file, "x");
+	ck_assert_uint_eq(partitions.count, 3);
+	ck_assert_str_eq(partitions.values[0], "3");
+	ck_assert_str_eq(partitions.values[1], "0");
+	ck_assert_str_eq(partitions.values[2], "7");
+	ck_assert_int_eq(count, 1);
+	call = make_call("-qf", NULL);
+	ck_assert(!cli_parse(&call, options, 4, NULL, &count, &e));
+	ck_assert_str_eq(e.message, "option --file needs a value");
 }
 END_TEST
 
@@ -126,7 +154,7 @@ static const struct {
 	{"--no-janitor=true", true, "option --no-janitor is not known"},
 	{"--lanes 4", false, "option --lanes is not known"},
 	{"--config x", false, "option --config is not known"},
-	{"-q", true, "there is no option -q; options begin with two dashes"},
+	{"-q", true, "option -q is not known"},
 	{"--janitor=perhaps", true, "janitor must be true or false, not \"perhaps\""},
 	{"surplus", true, "unexpected argument `surplus`"},
 	{"-- --surplus", false, "unexpected argument `--surplus`"},
@@ -136,7 +164,7 @@ START_TEST(a_mistake_is_refused_with_a_message)
 {
 	const char *data = NULL;
 	bool is_quiet = false;
-	const cli_option options[] = {{"data", &data, NULL}, {"quiet", NULL, &is_quiet}};
+	const cli_option options[] = {{.name = "data", .value = &data}, {.name = "quiet", .flag = &is_quiet}};
 	config *settings = NULL;
 	err e = {0};
 	cli_call call = make_call(MISTAKES[_i].line, NULL);
@@ -156,6 +184,7 @@ int main(void)
 	tcase_add_test(tests, switches_need_no_value_and_have_a_negative);
 	tcase_add_test(tests, the_file_may_be_named_last_and_loses_to_options);
 	tcase_add_test(tests, an_option_of_the_command_hides_a_setting_of_the_same_name);
+	tcase_add_test(tests, letters_stand_for_names);
 	tcase_add_loop_test(tests, a_mistake_is_refused_with_a_message, 0, sizeof MISTAKES / sizeof MISTAKES[0]);
 	suite_add_tcase(suite, tests);
 	SRunner *runner = srunner_create(suite);

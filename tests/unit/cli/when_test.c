@@ -6,11 +6,27 @@ static const struct {
 	const char *text;
 	int64_t ms; /* -1: refused */
 } DURATIONS[] = {
-	{"90s", 90000},     {"15m", 900000},     {"24h", 86400000}, {"30d", 2592000000},
-	{"8w", 4838400000}, {"1y", 31536000000}, {"0", 0},          {"1000000s", 1000000000},
-	{"", -1},           {"30", -1},          {"d", -1},         {"-1d", -1},
-	{"+1d", -1},        {"1.5d", -1},        {"30 d", -1},      {"30D", -1},
-	{"0d", -1},         {"1000001s", -1},    {"30days", -1},    {"99999999999999999999d", -1},
+	{"150ms", 150},
+	{"90s", 90000},
+	{"15m", 900000},
+	{"24h", 86400000},
+	{"30d", 2592000000},
+	{"8w", 4838400000},
+	{"1y", 31536000000},
+	{"0", 0},
+	{"1000000s", 1000000000},
+	{"", -1},
+	{"30", -1},
+	{"d", -1},
+	{"-1d", -1},
+	{"+1d", -1},
+	{"1.5d", -1},
+	{"30 d", -1},
+	{"30D", -1},
+	{"0d", -1},
+	{"1000001s", -1},
+	{"30days", -1},
+	{"99999999999999999999d", -1},
 };
 
 START_TEST(durations_are_a_number_and_a_unit)
@@ -37,11 +53,26 @@ START_TEST(times_are_shown_in_utc)
 }
 END_TEST
 
+START_TEST(timestamps_are_rfc_3339)
+{
+	buf out;
+	buf_init(&out, 256);
+	when_append_timestamp(&out, 1777638659042);
+	buf_append_byte(&out, ' ');
+	when_append_timestamp(&out, 0);
+	buf_append_byte(&out, ' ');
+	when_append_timestamp(&out, -1);
+	ck_assert_view_eq(buf_str(&out), STR("2026-05-01T12:30:59.042Z 1970-01-01T00:00:00.000Z NA"));
+	buf_dispose(&out);
+}
+END_TEST
+
 int main(void)
 {
 	const TTest *const tests[] = {
 		durations_are_a_number_and_a_unit,
 		times_are_shown_in_utc,
+		timestamps_are_rfc_3339,
 	};
 	return SUITE_RUN("cli/when", tests);
 }

@@ -106,6 +106,69 @@ START_TEST(the_environment_wins_over_the_file_and_the_command_line_over_both)
 }
 END_TEST
 
+START_TEST(another_servers_variables_stand_for_settings_whose_own_win)
+{
+	char topics[] = "TOPICS_MAX_TOPICS=7";
+	char own[] = "TIDEGATE_MAX_ROUTERS=3";
+	char routers[] = "TOPICS_MAX_ROUTERS=4";
+	char insecure[] = "TOPICS_ALLOW_INSECURE_NO_AUTH=1";
+	char unknown[] = "TOPICS_COLOUR=blue";
+	char *environment[] = {own, topics, routers, insecure, unknown, NULL};
+	config *c = load("max_topics = 5\nmax_routers = 5\n", environment);
+	ck_assert_int_eq(c->max_topics, 7);
+	ck_assert_int_eq(c->max_routers, 3);
+	ck_assert(c->allow_public_without_auth);
+	ck_assert(config_is_default(c, STR("listen")));
+	config_free(c);
+
+	char many[] = "TOPICS_MAX_TOPICS=many";
+	char *wrong[] = {many, NULL};
+	assert_refused(
+		"", wrong,
+		"environment variable TOPICS_MAX_TOPICS: max_topics must be a whole number from 0 to 10000000, not \"many\"");
+}
+END_TEST
+
+START_TEST(another_servers_host_and_port_are_one_address)
+{
+	static const struct {
+		const char *host;
+		const char *port;
+		const char *listen;
+	} cases[] = {
+		{"", "4100", "127.0.0.1:4100"},     {"0.0.0.0", "", "0.0.0.0:4000"}, {"0.0.0.0:81", "", "0.0.0.0:81"},
+		{"0.0.0.0:81", "82", "0.0.0.0:82"}, {"::1", "", "[::1]:4000"},       {"[::1]", "0", "[::1]:0"},
+		{"[::1]:81", "", "[::1]:81"},       {"[::1]:81", "82", "[::1]:82"},  {"", "", "127.0.0.1:5470"},
+	};
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		char host[64];
+		char port[64];
+		char *environment[] = {host, port, NULL};
+		snprintf(host, sizeof host, "TOPICS_HOST=%s", cases[i].host);
+		snprintf(port, sizeof port, "TOPICS_PORT=%s", cases[i].port);
+		config *c = load(NULL, environment);
+		ck_assert_msg(str_equal(c->listen, str_from_c(cases[i].listen)), "%s", cases[i].listen);
+		config_free(c);
+	}
+}
+END_TEST
+
+START_TEST(keys_are_not_printed)
+{
+	char keys[] = "TIDEGATE_API_KEYS=hush:read";
+	char *environment[] = {keys, NULL};
+	config *c = load(NULL, environment);
+	buf out;
+	buf_init(&out, 1 << 16);
+	config_write_effective(c, &out);
+	buf_append_byte(&out, '\0');
+	ck_assert_ptr_nonnull(strstr(out.ptr, "\napi_keys = ***  # from the environment\n"));
+	ck_assert_ptr_null(strstr(out.ptr, "hush"));
+	buf_dispose(&out);
+	config_free(c);
+}
+END_TEST
+
 START_TEST(a_mistake_in_the_file_is_named_with_its_line)
 {
 	assert_refused("\nlisten\n", NULL, "line 2: expected `key = value`, or a comment that begins with '#'");
@@ -299,6 +362,9 @@ int main(void)
 	tcase_add_test(tests, without_a_file_every_key_has_its_default);
 	tcase_add_test(tests, a_file_sets_texts_choices_numbers_and_switches);
 	tcase_add_test(tests, the_environment_wins_over_the_file_and_the_command_line_over_both);
+	tcase_add_test(tests, another_servers_variables_stand_for_settings_whose_own_win);
+	tcase_add_test(tests, another_servers_host_and_port_are_one_address);
+	tcase_add_test(tests, keys_are_not_printed);
 	tcase_add_test(tests, a_mistake_in_the_file_is_named_with_its_line);
 	tcase_add_test(tests, a_mistake_in_the_environment_is_named_with_its_variable);
 	tcase_add_test(tests, a_control_character_is_refused_without_quoting_the_value);

@@ -50,7 +50,7 @@ static row_writer input_writer(const input *in, buf *scratch)
 }
 
 /* The record counts of the rows, as "512 512 3". */
-static void expect_cut(const input *in, const char *expected)
+static void expect_cut_of(const input *in, bool is_queue, const char *expected)
 {
 	buf scratch;
 	buf text;
@@ -58,6 +58,7 @@ static void expect_cut(const input *in, const char *expected)
 	buf_init(&scratch, SCRATCH_MAX);
 	buf_init(&text, 65536);
 	row_writer w = input_writer(in, &scratch);
+	w.is_queue = is_queue;
 	while (rows_next(&w, &r)) {
 		buf_printf(&text, "%s%u", text.len > 0 ? " " : "", r.records);
 		ck_assert(!scratch.failed);
@@ -66,6 +67,11 @@ static void expect_cut(const input *in, const char *expected)
 	ck_assert_view_eq(buf_str(&text), str_from_c(expected));
 	buf_dispose(&text);
 	buf_dispose(&scratch);
+}
+
+static void expect_cut(const input *in, const char *expected)
+{
+	expect_cut_of(in, false, expected);
 }
 
 START_TEST(row_holds_512_records_at_most)
@@ -81,6 +87,18 @@ START_TEST(row_holds_512_records_at_most)
 		expect_cut(&in, table[i].cut);
 		arena_free(in.arena);
 	}
+}
+END_TEST
+
+START_TEST(row_of_a_queue_holds_32_records_at_most)
+{
+	input in;
+	input_init(&in);
+	input_add(&in, 31, 3);
+	input_add(&in, 34, 3);
+	expect_cut_of(&in, true, "32 32 1");
+	expect_cut(&in, "65");
+	arena_free(in.arena);
 }
 END_TEST
 
@@ -456,6 +474,7 @@ int main(void)
 {
 	const TTest *const tests[] = {
 		row_holds_512_records_at_most,
+		row_of_a_queue_holds_32_records_at_most,
 		row_holds_64_kib_at_most,
 		larger_record_has_a_row_of_its_own,
 		keys_headers_and_metas_count_as_bytes_and_tags_and_nodes_do_not,

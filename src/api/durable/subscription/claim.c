@@ -110,6 +110,7 @@ static bool run(api_operation *op, log_conn *conn, err *e)
 		*e = failed;
 		return false;
 	}
+	clerk_note_due(api_of(op->x)->clerk, &s);
 	return taken;
 }
 

@@ -1,6 +1,7 @@
 #include "api/durable/subscription/clerk.h"
 
 #include "api/durable/subscription/courier.h"
+#include "api/durable/subscription/reminder.h"
 #include "api/durable/subscription/sweep.h"
 #include "api/durable/subscription/telling.h"
 #include "api/durable/subscription/wake.h"
@@ -22,6 +23,7 @@ typedef struct notes {
 struct clerk {
 	api *api;
 	auth_signing *signing;
+	reminder *reminder;
 	courier *courier;
 	sweep sweep;          /* the janitor's thread only */
 	pthread_mutex_t lock; /* guards what follows */
@@ -44,6 +46,11 @@ api *clerk_api(const clerk *c)
 auth_signing *clerk_signing(const clerk *c)
 {
 	return c->signing;
+}
+
+reminder *clerk_reminder(const clerk *c)
+{
+	return c->reminder;
 }
 
 courier *clerk_courier(const clerk *c)
@@ -139,6 +146,14 @@ void clerk_note(clerk *c, int64_t subscription_id)
 	pthread_mutex_unlock(&c->lock);
 	if (begin) {
 		submit_work(c);
+	}
+}
+
+void clerk_note_due(clerk *c, const subscription *s)
+{
+	int64_t due_ms = wake_due_ms(s);
+	if (due_ms > s->now_ms) {
+		reminder_set(c->reminder, due_ms - s->now_ms);
 	}
 }
 
@@ -347,11 +362,12 @@ bool clerk_new(api *a, clerk **out, err *e)
 	pthread_mutex_init(&c->lock, NULL);
 	c->wakes = metric_counter(a->metrics, "tidegate_subscription_wakes_total", "wakes made for subscriptions", NULL);
 	c->signing = auth_signing_new();
+	c->reminder = reminder_new(c);
 	c->tenants = calloc(CLERK_TENANTS_MAX, sizeof *c->tenants);
 	const courier_options options = {.timeout_ms = (uint32_t)a->config->webhook_timeout_ms,
 									 .allow_localhost = a->config->webhook_allow_localhost,
 									 .metrics = a->metrics};
-	if (c->signing == NULL || c->tenants == NULL) {
+	if (c->signing == NULL || c->reminder == NULL || c->tenants == NULL) {
 		err_set(e, ERR_NO_MEMORY, "out of memory");
 		goto fail;
 	}
@@ -380,6 +396,7 @@ void clerk_free(clerk *c)
 		return;
 	}
 	courier_free(c->courier);
+	reminder_free(c->reminder);
 	auth_signing_free(c->signing);
 	free(c->tenants);
 	pthread_mutex_destroy(&c->lock);

@@ -24,7 +24,6 @@ typedef struct report {
 	wake_ack *acks;
 	size_t ack_count;
 	/* when it is over */
-	int64_t subscription_id;
 	bool next_wake;
 } report;
 
@@ -170,26 +169,24 @@ static bool finish_wake(report *r, log_conn *conn, subscription *s, err *e)
 	return true;
 }
 
-static bool apply(report *r, log_conn *conn, const auth_token *token, err *e)
+static bool apply(report *r, log_conn *conn, const auth_token *token, subscription *s, err *e)
 {
-	subscription s;
 	arena *a = http_arena(r->op.x);
-	if (!subscription_lock_name(conn, token->tenant_id, r->name, a, &s, e) || !check_token(token, &s, e)) {
+	if (!subscription_lock_name(conn, token->tenant_id, r->name, a, s, e) || !check_token(token, s, e)) {
 		return false;
 	}
-	r->subscription_id = s.id;
 	if (!r->has_body) {
 		*e = r->wrong;
 		return false;
 	}
-	if (!check_kind(r, &s, e) || !wake_settle(conn, &s, e) || !check_current(r, token, &s, e)) {
+	if (!check_kind(r, s, e) || !wake_settle(conn, s, e) || !check_current(r, token, s, e)) {
 		return false;
 	}
 	if (r->kind == REPORT_RELEASE) {
-		return finish_wake(r, conn, &s, e);
+		return finish_wake(r, conn, s, e);
 	}
-	return wake_acknowledge(conn, &s, r->acks, r->ack_count, a, e) &&
-		   (r->done ? finish_wake(r, conn, &s, e) : wake_extend(conn, &s, e));
+	return wake_acknowledge(conn, s, r->acks, r->ack_count, a, e) &&
+		   (r->done ? finish_wake(r, conn, s, e) : wake_extend(conn, s, e));
 }
 
 static bool run(api_operation *op, log_conn *conn, err *e)
@@ -197,19 +194,21 @@ static bool run(api_operation *op, log_conn *conn, err *e)
 	report *r = (report *)op;
 	clerk *c = api_of(op->x)->clerk;
 	auth_token token;
+	subscription s;
 	if (!auth_signing_ready_for(clerk_signing(c), conn, auth_token_key_id(r->token), e)) {
 		return false;
 	}
 	if (!auth_token_read(clerk_signing(c), SUBSCRIPTION_TOKEN_PURPOSE, r->token, &token)) {
 		return set_token_invalid(e);
 	}
-	if (!db_begin(conn, e) || !apply(r, conn, &token, e) || !db_commit(conn, e)) {
+	if (!db_begin(conn, e) || !apply(r, conn, &token, &s, e) || !db_commit(conn, e)) {
 		db_rollback(conn);
 		return false;
 	}
 	if (r->next_wake) {
-		clerk_note(c, r->subscription_id);
+		clerk_note(c, s.id);
 	}
+	clerk_note_due(c, &s);
 	if (r->kind == REPORT_RELEASE) {
 		op->status = 204;
 	} else {

@@ -1,26 +1,11 @@
 #include "api/durable/subscription/sweep.h"
 
+#include "api/durable/subscription/reminder.h"
 #include "base/clock.h"
 #include "sql/subscription.h"
 #include "sql/subscription_link.h"
 
-enum { DUE_MAX = 200, SWEEP_MAX = 1000, LOOK_PAUSES = 20, LOOK_MS_MAX = 200 };
-
-static bool find_due(clerk *c, log_conn *conn, err *e)
-{
-	db_params p;
-	db_result *r = NULL;
-	db_params_init(&p);
-	db_param_i64(&p, DUE_MAX);
-	if (!db_run(conn, &SQL_SUBSCRIPTION_FIND_DUE, &p, &r, e)) {
-		return false;
-	}
-	for (int i = 0; i < db_rows(r); i++) {
-		clerk_note(c, db_i64(r, i, 0));
-	}
-	db_result_free(r);
-	return true;
-}
+enum { SWEEP_MAX = 1000, LOOK_PAUSES = 20, LOOK_MS_MAX = 200 };
 
 static bool range(log_conn *conn, int64_t after, int64_t limit, int64_t *last, int64_t *count, err *e)
 {
@@ -94,5 +79,5 @@ static bool find_missed(sweep *s, clerk *c, log_conn *conn, err *e)
 
 bool sweep_run(sweep *s, clerk *c, log_conn *conn, err *e)
 {
-	return find_due(c, conn, e) && look(s, conn, e) && find_missed(s, c, conn, e);
+	return reminder_look(clerk_reminder(c), conn, e) && look(s, conn, e) && find_missed(s, c, conn, e);
 }

@@ -238,11 +238,12 @@ bool telling_prepare(clerk *c, log_conn *conn, const subscription *s, telling **
 
 /* ---- how it went ---- */
 
-static bool tell_again(telling *t, log_conn *conn, int64_t delay_ms, int32_t failures, err *e)
+static bool tell_again(log_conn *conn, subscription *s, int64_t delay_ms, int32_t failures, err *e)
 {
 	db_params p;
+	s->tell_ms = s->now_ms + delay_ms;
 	db_params_init(&p);
-	db_param_i64(&p, t->subscription.id);
+	db_param_i64(&p, s->id);
 	db_param_i64(&p, delay_ms);
 	db_param_i32(&p, failures);
 	return db_do(conn, &SQL_SUBSCRIPTION_TELL_AGAIN, &p, NULL, e);
@@ -259,9 +260,9 @@ static bool record_outcome(telling *t, log_conn *conn, subscription *s, err *e)
 		return s->is_webhook ? wake_hold(conn, s, STR_NONE, e)
 							 : subscription_do(conn, &SQL_SUBSCRIPTION_TOLD, s->id, NULL, e);
 	case OUTCOME_FAILED:
-		return tell_again(t, conn, telling_retry_ms(s->failures + 1, id_random_u64()), s->failures + 1, e);
+		return tell_again(conn, s, telling_retry_ms(s->failures + 1, id_random_u64()), s->failures + 1, e);
 	case OUTCOME_NOT_NOW:
-		return tell_again(t, conn, s->is_webhook ? 0 : TELLING_RETRY_MS_MIN, s->failures, e);
+		return tell_again(conn, s, s->is_webhook ? 0 : TELLING_RETRY_MS_MIN, s->failures, e);
 	case OUTCOME_HOPELESS:
 		return subscription_do(conn, &SQL_SUBSCRIPTION_TOLD, s->id, NULL, e);
 	}
@@ -288,7 +289,9 @@ static void finish_job(void *context, log_conn *conn)
 					 "could not write down how a delivery went; it will be repeated", &e);
 		}
 	} else if (t->outcome == OUTCOME_DONE) {
-		clerk_note(t->clerk, t->subscription.id);
+		clerk_note(t->clerk, s.id);
+	} else {
+		clerk_note_due(t->clerk, &s);
 	}
 	dispose(t);
 }

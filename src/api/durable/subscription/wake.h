@@ -51,6 +51,12 @@ static inline bool wake_is_in_flight(const subscription *s)
 	return s->wake_id.ptr != NULL;
 }
 
+/* When it has to be looked at although nobody asked: 0, never. */
+static inline int64_t wake_due_ms(const subscription *s)
+{
+	return s->tell_ms != 0 ? s->tell_ms : s->lease_until_ms;
+}
+
 /* Whether telling is due and nobody is at it. */
 static inline bool wake_is_to_tell(const subscription *s)
 {

@@ -51,11 +51,12 @@ END_TEST
 
 START_TEST(numbers_are_clamped)
 {
-	ck_assert_uint_eq(queue_clamp_max(0), 1);
-	ck_assert_uint_eq(queue_clamp_max(1), 1);
-	ck_assert_uint_eq(queue_clamp_max(1000), 1000);
-	ck_assert_uint_eq(queue_clamp_max(1001), 1000);
-	ck_assert_uint_eq(queue_clamp_max(UINT64_MAX), 1000);
+	ck_assert_uint_eq(queue_clamp_max(0, 1000), 1);
+	ck_assert_uint_eq(queue_clamp_max(1, 1000), 1);
+	ck_assert_uint_eq(queue_clamp_max(1000, 1000), 1000);
+	ck_assert_uint_eq(queue_clamp_max(1001, 1000), 1000);
+	ck_assert_uint_eq(queue_clamp_max(UINT64_MAX, 1000), 1000);
+	ck_assert_uint_eq(queue_clamp_max(1000, 7), 7);
 	ck_assert_int_eq(queue_clamp_lease(0), 100);
 	ck_assert_int_eq(queue_clamp_lease(100), 100);
 	ck_assert_int_eq(queue_clamp_lease(86400000), 86400000);

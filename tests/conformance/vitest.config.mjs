@@ -1,0 +1,1 @@
+export default { test: { setupFiles: process.env.CONFORMANCE_HTTP === "2" ? ["./http2.mjs"] : [] } }
