@@ -1,4 +1,5 @@
 import { FluvioError } from "./error.js";
+import { builtIn } from "./platform.js";
 import { snappyFrame, type SnappyBlock } from "./snappy.js";
 
 export type Compression = "none" | "gzip" | "snappy" | "lz4" | "zstd";
@@ -26,11 +27,7 @@ interface NodeZlib {
 
 type Callback = (body: Uint8Array, options: object, done: (error: Error | null, result: Uint8Array) => void) => void;
 
-/** Asked for in a way that bundlers for browsers do not stumble over. */
-function nodeZlib(): NodeZlib | undefined {
-  const host = (globalThis as { process?: { getBuiltinModule?: (name: string) => unknown } }).process;
-  return host?.getBuiltinModule?.("node:zlib") as NodeZlib | undefined;
-}
+const nodeZlib = (): NodeZlib | undefined => builtIn("zlib");
 
 /** Away from the program's thread. */
 function promised(compress: Callback, options: object): Codec {

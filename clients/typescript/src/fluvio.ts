@@ -4,7 +4,8 @@ import { MultiplePartitionConsumer, openConsumer, PartitionConsumer, type Consum
 import { FluvioError } from "./error.js";
 import { Transport, type Fetch } from "./http.js";
 import { deletePositions, listPositions, storePositions, type ConsumerOffset } from "./positions.js";
-import { environment, loadProfile } from "./profile.js";
+import { environment } from "./platform.js";
+import { loadProfile } from "./profile.js";
 import { TopicProducer } from "./producer.js";
 import { parseProducerConfig, type TopicProducerConfig } from "./producer_config.js";
 import type { ConsumerStream } from "./stream.js";
@@ -65,8 +66,7 @@ export class Fluvio {
 
   /** Nothing is sent before connect(). Throws ClientConfig. */
   constructor(options: FluvioOptions = {}) {
-    const fetch = options.fetch ?? globalThis.fetch.bind(globalThis);
-    this.#transport = new Transport({ ...findGateway(options), fetch: fetch as Fetch });
+    this.#transport = new Transport({ ...findGateway(options), fetch: options.fetch });
     this.#codecs = options.codecs ?? {};
   }
 

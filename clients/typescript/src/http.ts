@@ -1,4 +1,5 @@
 import { FluvioError, asFluvioError, errorOfAnswer, type ErrorFacts } from "./error.js";
+import { nodeFetch, type ShortFetch, type ShortInit, type ShortResponse } from "./node_fetch.js";
 
 export type Fetch = (input: string, init?: RequestInit) => Promise<Response>;
 
@@ -6,7 +7,8 @@ export interface TransportOptions {
   /** Origin and prefix, without a slash at the end. */
   base: string;
   apiKey: string | undefined;
-  fetch: Fetch;
+  /** For everything; undefined: the platform's. */
+  fetch: Fetch | undefined;
 }
 
 export interface RequestOptions {
@@ -16,7 +18,7 @@ export interface RequestOptions {
   json?: unknown;
   body?: string | Uint8Array;
   headers?: Record<string, string>;
-  /** Until the answer is complete (for open(): until it begins). 0: no limit. */
+  /** Until the answer is complete (for open(): until it begins). 30,000. */
   timeoutMs?: number;
   signal?: AbortSignal | undefined;
   /** What the request is about, for errors. */
@@ -34,7 +36,7 @@ export interface Answer<T> {
 const DEFAULT_TIMEOUT_MS = 30_000;
 
 /** Retry-After in seconds or as a date. */
-function readRetryAfter(headers: Headers): number | undefined {
+function readRetryAfter(headers: ShortResponse["headers"]): number | undefined {
   const text = headers.get("retry-after");
   if (text === null) {
     return undefined;
@@ -49,7 +51,7 @@ interface ErrorJson {
   detail?: { partition?: number; next_available?: number; start_offset?: number; end_offset?: number };
 }
 
-async function readError(response: Response, facts: ErrorFacts): Promise<FluvioError> {
+async function readError(response: ShortResponse, facts: ErrorFacts): Promise<FluvioError> {
   const text = await response.text();
   let error: ErrorJson = {};
   try {
@@ -83,20 +85,22 @@ function connectionError(base: string, thrown: Error, facts: ErrorFacts): Fluvio
 
 /** HTTP to one gateway: addresses, credentials, deadlines, and errors as FluvioError. */
 export class Transport {
-  readonly #options: TransportOptions;
+  readonly base: string;
+  readonly #apiKey: string | undefined;
+  readonly #fetch: Fetch;
+  readonly #shortFetch: ShortFetch;
 
-  constructor(options: TransportOptions) {
-    this.#options = options;
-  }
-
-  get base(): string {
-    return this.#options.base;
+  constructor({ base, apiKey, fetch }: TransportOptions) {
+    this.base = base;
+    this.#apiKey = apiKey;
+    this.#fetch = fetch ?? globalThis.fetch.bind(globalThis);
+    this.#shortFetch = (fetch ? undefined : nodeFetch(base)) ?? (this.#fetch as ShortFetch);
   }
 
   /** Sends and reads the whole answer. Throws FluvioError: Socket, RequestTimedOut, or what the answer says. The caller's
    * own abort is thrown as its reason. */
   async request<T = unknown>(path: string, options: RequestOptions = {}): Promise<Answer<T>> {
-    return this.#exchange(path, { timeoutMs: DEFAULT_TIMEOUT_MS, ...options }, async (response) => {
+    return this.#exchange(this.#shortFetch, path, options, async (response) => {
       const text = await response.text();
       const etag = response.headers.get("etag") ?? undefined;
       return { status: response.status, body: (text === "" ? undefined : JSON.parse(text)) as T, etag };
@@ -105,7 +109,7 @@ export class Transport {
 
   /** Sends and gives the answer when it begins; from then on its body is the caller's, to read or to cancel. */
   async open(path: string, options: RequestOptions = {}): Promise<Response> {
-    return this.#exchange(path, { timeoutMs: DEFAULT_TIMEOUT_MS, ...options }, (response) => Promise.resolve(response));
+    return this.#exchange(this.#fetch, path, options, (response) => Promise.resolve(response));
   }
 
   #address(path: string, query: RequestOptions["query"]): string {
@@ -116,41 +120,44 @@ export class Transport {
       }
     }
     const text = parameters.toString();
-    return `${this.#options.base}${path}${text === "" ? "" : `?${text}`}`;
+    return `${this.base}${path}${text === "" ? "" : `?${text}`}`;
   }
 
-  #init(options: RequestOptions, signal: AbortSignal): RequestInit {
+  #init(options: RequestOptions, signal: AbortSignal): ShortInit & RequestInit {
     const headers: Record<string, string> = { ...options.headers };
-    if (this.#options.apiKey !== undefined) {
-      headers["Authorization"] = `Bearer ${this.#options.apiKey}`;
+    if (this.#apiKey !== undefined) {
+      headers["Authorization"] = `Bearer ${this.#apiKey}`;
     }
-    const init: RequestInit = { method: options.method ?? "GET", headers, signal, cache: "no-store" };
+    const init: ShortInit & RequestInit = { method: options.method ?? "GET", headers, signal, cache: "no-store" };
     if (options.json !== undefined) {
       headers["Content-Type"] ??= "application/json";
       init.body = JSON.stringify(options.json);
     } else if (options.body !== undefined) {
-      init.body = options.body as BodyInit;
+      init.body = options.body as string & BodyInit;
     }
     return init;
   }
 
-  async #exchange<R>(path: string, options: RequestOptions, read: (response: Response) => Promise<R>): Promise<R> {
+  async #exchange<A extends ShortResponse, R>(
+    fetch: (input: string, init: ShortInit & RequestInit) => Promise<A>,
+    path: string,
+    options: RequestOptions,
+    read: (response: A) => Promise<R>,
+  ): Promise<R> {
     const facts = { topic: options.topic, partition: options.partition };
-    const { signal } = options;
+    const { signal, timeoutMs = DEFAULT_TIMEOUT_MS } = options;
     signal?.throwIfAborted();
     // One controller of our own: a long stream must not pile up listeners on the caller's signal.
     const controller = new AbortController();
     const onAbort = () => controller.abort(signal!.reason);
     signal?.addEventListener("abort", onAbort, { once: true });
     let timedOut = false;
-    const timer = options.timeoutMs
-      ? setTimeout(() => {
-          timedOut = true;
-          controller.abort();
-        }, options.timeoutMs)
-      : undefined;
+    const timer = setTimeout(() => {
+      timedOut = true;
+      controller.abort();
+    }, timeoutMs);
     try {
-      const response = await this.#options.fetch(this.#address(path, options.query), this.#init(options, controller.signal));
+      const response = await fetch(this.#address(path, options.query), this.#init(options, controller.signal));
       if (!response.ok && response.status !== 304) {
         throw await readError(response, facts);
       }
@@ -163,7 +170,7 @@ export class Transport {
         throw thrown;
       }
       if (timedOut) {
-        throw new FluvioError("RequestTimedOut", `no answer from ${this.base} within ${options.timeoutMs} ms`, {
+        throw new FluvioError("RequestTimedOut", `no answer from ${this.base} within ${timeoutMs} ms`, {
           ...facts,
           retryable: true,
           cause: thrown,

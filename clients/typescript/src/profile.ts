@@ -1,21 +1,10 @@
 import { FluvioError } from "./error.js";
+import { builtIn, environment } from "./platform.js";
 
 /** What the file of profiles says about one gateway. */
 export interface Profile {
   endpoint: string;
   key: string | undefined;
-}
-
-interface Host {
-  env?: Record<string, string | undefined>;
-  getBuiltinModule?: (name: string) => unknown;
-}
-
-const host = (globalThis as { process?: Host }).process;
-
-/** A variable that is set and not empty; none in browsers. */
-export function environment(name: string): string | undefined {
-  return host?.env?.[name] || undefined;
 }
 
 const SECTION = /^\s*\[\s*(?:profile\.(?:"([^"]*)"|'([^']*)'|([\w-]+))\s*)?/;
@@ -43,8 +32,8 @@ function parse(text: string): Map<string, Map<string, string>> {
  * ~/.config/tidegate/profiles.toml. undefined where there is no file and nobody asked for it. Throws ClientConfig.
  */
 export function loadProfile(name: string | undefined): Profile | undefined {
-  const fs = host?.getBuiltinModule?.("node:fs") as { readFileSync: (path: string, encoding: "utf8") => string } | undefined;
-  const os = host?.getBuiltinModule?.("node:os") as { homedir: () => string } | undefined;
+  const fs = builtIn<{ readFileSync: (path: string, encoding: "utf8") => string }>("fs");
+  const os = builtIn<{ homedir: () => string }>("os");
   const named = environment("TIDEGATE_PROFILES");
   if (!fs || !os) {
     if (name === undefined) {

@@ -35,6 +35,9 @@ const page = (topic) => `<!doctype html><title>client</title><script type="modul
     const next = stream.next();
     controller.abort(new Error("aborted"));
     seen.push(await next.catch((error) => error.message));
+    const all = await fluvio.allPartitionsConsumer("${topic}");
+    seen.push((await all.fetch()).length);
+    seen.push(await fluvio.topicProducerWithConfig("${topic}", { compression: "lz4" }).catch((error) => error.kind));
     seen.push(await fluvio.topicProducer("no-such-topic").catch((error) => error instanceof FluvioError && error.kind));
     await report(seen.join(" "));
   } catch (error) {
@@ -73,7 +76,7 @@ test("a page produces and consumes", { skip: chromium ? false : "there is no chr
   const ended = new Promise((resolve) => browser.on("exit", resolve));
   const died = ended.then(() => "failed: the browser ended");
   try {
-    assert.equal(await Promise.race([reported, died]), "text 0,255 aborted TopicNotFound");
+    assert.equal(await Promise.race([reported, died]), "text 0,255 aborted 2 Compression TopicNotFound");
   } finally {
     browser.kill("SIGKILL");
     await ended;

@@ -112,6 +112,22 @@ test("the examples of the README run, one after another, and end", async () => {
   assert.match(outputs[4], /^2001 /);
 });
 
+test("the program of the clients' page runs", async () => {
+  const page = readFileSync(`${root}/../../docs/clients.md`, "utf8");
+  const [, program] = /^```js\n(.*?)^```$/ms.exec(page);
+  assert.match((await runModule("clients-page.mjs", program)).stdout, /^stored at 0\nuser-1 hello\n$/);
+});
+
+test("lz4 works from CommonJS too", async () => {
+  const { Fluvio } = require("@tidegate/client");
+  const fluvio = await Fluvio.connect();
+  const topic = await makeTopic(fluvio);
+  const producer = await fluvio.topicProducerWithConfig(topic, { compression: "lz4" });
+  await producer.send(null, "v");
+  await producer.close();
+  assert.equal((await (await fluvio.allPartitionsConsumer(topic)).fetch())[0].valueString(), "v");
+});
+
 test("the pipe of the examples carries lines", async () => {
   const topic = await makeTopic(await connect(), { partitions: 1 });
   const pipe = `${root}/examples/pipe.mjs`;

@@ -80,6 +80,39 @@ test("batches end by size, and the rest is sent by a flush only", async () => {
   await producer.close();
 });
 
+test("batches of mixed records end where the contract's formula says", async () => {
+  const varint = (number) => (number < 64 ? 1 : number < 8192 ? 2 : 3); // zigzag, from 0
+  const sizeOf = (key, value, delta, index) => {
+    const inner = 1 + varint(delta) + varint(index) + 1 + (key ? varint(key) + key : 0) + varint(value) + value + 1;
+    return varint(inner) + inner;
+  };
+  const began = 1_700_000_000_000;
+  for (const batchSize of [300, 1000, 16_384]) {
+    const recorder = await startRecorder();
+    after(recorder.close);
+    const client = await connect({ url: recorder.url });
+    const producer = await client.topicProducerWithConfig("t", { lingerMs: HOUR, batchSize });
+    const counts = [];
+    let size = Infinity;
+    let base = 0;
+    for (let i = 0; i < 400; i++) {
+      const [key, value, timestamp] = [(i * 7) % 90, (i * i * 31) % 230, began + i * 11];
+      const grown = size + sizeOf(key, value, timestamp - base, counts.at(-1) ?? 0);
+      if (grown <= batchSize && size !== batchSize) {
+        size = grown;
+        counts[counts.length - 1]++;
+      } else {
+        base = timestamp;
+        size = 61 + sizeOf(key, value, 0, 0);
+        counts.push(1);
+      }
+      await producer.send("k".repeat(key), "v".repeat(value), { timestamp });
+    }
+    await producer.close();
+    assert.deepEqual(recorder.requests.map(({ messages }) => messages.length), counts, `${batchSize}`);
+  }
+});
+
 test("a lone record waits for the linger, and no longer", async () => {
   const recorder = await startRecorder();
   after(recorder.close);
