@@ -220,16 +220,22 @@ END_TEST
 
 START_TEST(unreachable_server_is_unavailable)
 {
-	const char *const urls[] = {"postgresql://127.0.0.1:1/nobody", "host=/nowhere/at/all", "postgresql://[",
-								"what is this"};
-	for (size_t i = 0; i < sizeof urls / sizeof urls[0]; i++) {
+	/* What libpq says of an unreadable one could quote a password. */
+	const struct {
+		const char *url;
+		bool is_readable;
+	} cases[] = {{"postgresql://127.0.0.1:1/nobody", true},
+				 {"host=/nowhere/at/all", true},
+				 {"postgresql://[", false},
+				 {"what is this", false}};
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
 		err e;
-		db_conn_options options = {.url = str_from_c(urls[i]), .role = "test", .timeout_ms = TIMEOUT_MS};
+		db_conn_options options = {.url = str_from_c(cases[i].url), .role = "test", .timeout_ms = TIMEOUT_MS};
 		db_conn *c = db_conn_new(&options);
 		int64_t start_ms = clock_now_ms();
 		ck_assert(!db_conn_ensure(c, &e));
 		ck_assert_int_eq(e.code, ERR_UNAVAILABLE);
-		ck_assert_uint_gt(strlen(e.log), 0);
+		ck_assert_int_eq(strlen(e.log) > 0, cases[i].is_readable);
 		ck_assert_int_lt(clock_now_ms() - start_ms, 3000);
 		ck_assert(!db_conn_is_open(c));
 		ck_assert_int_eq(db_conn_socket(c), -1);
