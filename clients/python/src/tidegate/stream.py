@@ -28,9 +28,8 @@ class RecordStream(Iterator[Record]):
         return self
 
     def __next__(self) -> Record:
-        while not self._ready:
-            if not self.fill():
-                raise StopIteration
+        if not self._ready and not self.fill():
+            raise StopIteration
         return self.take()
 
     def has_ready(self) -> bool:
