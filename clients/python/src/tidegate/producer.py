@@ -30,7 +30,12 @@ Bytes = bytes | bytearray | memoryview | str | list[int]
 def _to_bytes(data: Bytes) -> bytes:
     if isinstance(data, bytes):
         return data
-    return data.encode() if isinstance(data, str) else bytes(data)
+    if isinstance(data, str):
+        return data.encode()
+    if isinstance(data, bytearray | memoryview | list):
+        return bytes(data)
+    # bytes() of a number is as many zeros.
+    raise TypeError(f"a record's key and value are bytes or text, not {type(data).__name__}")
 
 
 class _Partition:

@@ -24,7 +24,9 @@ _Selector: type[selectors.BaseSelector] = getattr(selectors, "PollSelector", sel
 
 
 def path_of(*segments: str) -> str:
-    """An absolute path; the segments are escaped."""
+    """An absolute path; the segments, which are names, are escaped."""
+    if "" in segments:
+        raise FluvioError(ErrorKind.INVALID_REQUEST, "a name is empty; say which topic or consumer is meant")
     return "".join("/" + urllib.parse.quote(segment, safe="") for segment in segments)
 
 
