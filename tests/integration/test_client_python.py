@@ -548,6 +548,20 @@ def test_a_stream_whose_connection_breaks_goes_on_where_it_was(through, meddler,
         assert sorted(got) == sorted(f"{turn}.{n}" for turn in range(3) for n in range(8))
 
 
+def test_a_stream_cut_after_any_number_of_bytes_gives_everything_once(gateway, fluvio, topic, monkeypatch):
+    """At every byte of request, head and packets of each connection, until everything is there."""
+    monkeypatch.setattr("tidegate.sources.FIRST_WAIT_S", 0.0)
+    monkeypatch.setattr("tidegate.sources.WAIT_MAX_S", 0.0)
+    with Proxy(gateway.host, gateway.port) as proxy, Fluvio.connect_with_config(FluvioConfig.new(proxy.url)) as through:
+        config = ConsumerConfigExtBuilder(topic).retry_mode(RetryMode.try_forever()).build()
+        with through.consumer_with_config(config) as stream:
+            proxy.cut_after = itertools.count()
+            proxy.cut_all()
+            put(fluvio, topic, *(f"{n}" for n in range(20)))
+            assert [r.offset() for r in take(stream, 20)] == list(range(20))
+    assert proxy.cuts > 100
+
+
 def test_without_retries_a_broken_connection_is_an_error(through, meddler, topic):
     config = ConsumerConfigExtBuilder(topic).retry_mode(RetryMode.disabled()).build()
     with through.consumer_with_config(config) as stream:

@@ -79,7 +79,10 @@ class _Connection(http.client.HTTPConnection):
         self.request(method, path, body, headers)
         parts, self._parts = self._parts, []
         self.sock.sendall(b"".join(parts))
-        return self.getresponse()
+        response = self.getresponse()
+        if not _has_whole_head(response):
+            raise http.client.IncompleteRead(b"")
+        return response
 
 
 class LiveResponse:
@@ -204,8 +207,6 @@ class Transport:
         try:
             connection = self._take()
             response = connection.ask(method, self.config.prefix + path, body, self._headers(headers), timeout_s)
-            if not _has_whole_head(response):
-                raise http.client.IncompleteRead(b"")
             data = response.read()
         except (OSError, http.client.HTTPException) as error:
             if connection is not None:
@@ -261,6 +262,8 @@ class Transport:
             if response.status != 200:
                 raise error_of_reply(response.status, response.headers, response.read())
             if response.headers.get_content_type() != accept:
+                if not response.read(1):  # the head broke off in its type
+                    raise http.client.IncompleteRead(b"")
                 raise FluvioError(
                     ErrorKind.PROTOCOL,
                     f"{self.config.endpoint} answered with {response.headers.get_content_type()} in the place of a "
