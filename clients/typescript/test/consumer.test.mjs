@@ -295,7 +295,7 @@ test("a stream of a whole topic reads partitions that were added when it is open
 
 test("a topic that has not changed is not sent again", async () => {
   const topic = await makeTopic(fluvio);
-  const transport = new Transport({ base: URL_OF_GATEWAY, apiKey: undefined, fetch });
+  const transport = new Transport({ base: URL_OF_GATEWAY, apiKey: undefined, fetch, tls: undefined });
   const known = await fetchTopic(transport, topic);
   assert.equal(await fetchTopic(transport, topic, undefined, known), known);
   await fill(topic, ["a"]);
