@@ -71,14 +71,16 @@ test("a page produces and consumes", { skip: chromium ? false : "there is no chr
   const browser = spawn(
     chromium,
     ["--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", `--user-data-dir=${profile}`, "--remote-debugging-port=0", `http://127.0.0.1:${server.address().port}/`],
-    { stdio: "ignore" },
+    { stdio: "ignore", detached: true }, // a group of its own, to end with all its helpers
   );
   const ended = new Promise((resolve) => browser.on("exit", resolve));
   const died = ended.then(() => "failed: the browser ended");
   try {
     assert.equal(await Promise.race([reported, died]), "text 0,255 aborted 2 Compression TopicNotFound");
   } finally {
-    browser.kill("SIGKILL");
+    if (browser.exitCode === null) {
+      process.kill(-browser.pid, "SIGKILL");
+    }
     await ended;
     server.closeAllConnections();
     server.close();
