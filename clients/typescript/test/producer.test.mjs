@@ -332,6 +332,9 @@ test("a codec that is given is the one that is used", async () => {
   const broken = await client.topicProducerWithConfig(topic, { compression: "snappy", lingerMs: 0 });
   await assert.rejects((await broken.send(null, "not snappy at all")).wait(), (error) => error.status === 400);
   assert.equal(calls, 1);
+  const failing = await connect({ codecs: { lz4: () => Promise.reject(new Error("no room")) } });
+  const producer = await failing.topicProducerWithConfig(topic, { compression: "lz4", lingerMs: 0 });
+  await assert.rejects((await producer.send(null, "v")).wait(), (error) => error.kind === "Compression" && /no room/.test(error.message));
 });
 
 test("onBatch is told of each batch that was stored", async () => {
