@@ -50,7 +50,7 @@ interface ErrorJson {
   detail?: { partition?: number; next_available?: number; start_offset?: number; end_offset?: number };
 }
 
-async function readError(reply: Reply, facts: ErrorFacts): Promise<FluvioError> {
+async function readError(base: string, reply: Reply, facts: ErrorFacts): Promise<FluvioError> {
   const text = await reply.text();
   let error: ErrorJson = {};
   try {
@@ -58,7 +58,7 @@ async function readError(reply: Reply, facts: ErrorFacts): Promise<FluvioError> 
   } catch {
     // A proxy's own page; the status has to do.
   }
-  return errorOfAnswer(reply.status, error.code, error.message ?? `the gateway answered ${reply.status}`, {
+  return errorOfAnswer(reply.status, error.code, error.message ?? `${base} answered ${reply.status} and not why; check the address, and what is before the gateway`, {
     ...facts,
     partition: facts.partition ?? error.detail?.partition,
     retryAfterMs: readRetryAfter(reply.header("retry-after")),
@@ -159,7 +159,7 @@ export class Transport {
     try {
       const reply = await this.#carry(this.#address(path, options.query), this.#prepare(options, controller.signal));
       if (reply.status >= 300 && reply.status !== 304) {
-        throw await readError(reply, facts);
+        throw await readError(this.base, reply, facts);
       }
       return await read(reply);
     } catch (thrown) {

@@ -62,9 +62,13 @@ function openBody(message: IncomingMessage): Body {
 /** As https.Agent wants them. Throws ClientConfig. */
 function checkTls({ ca, cert, key, domain, verify }: TlsOptions): object {
   try {
+    if ([ca, cert, key].some((text) => text !== undefined && !text.includes("-----BEGIN "))) {
+      throw new Error("one does not look like PEM"); // OpenSSL passes over an authority that is none
+    }
     builtIn<TlsModule>("tls")?.createSecureContext({ ca, cert, key });
   } catch (thrown) {
-    throw new FluvioError("ClientConfig", `the texts of tls cannot be used (${(thrown as Error).message}); each must be PEM, and cert needs its key`, { cause: thrown });
+    const advice = "each is a text in PEM, not the name of a file, and cert needs its key";
+    throw new FluvioError("ClientConfig", `the texts of tls cannot be used (${(thrown as Error).message}); ${advice}`, { cause: thrown });
   }
   return { ca, cert, key, servername: domain, rejectUnauthorized: verify ?? true };
 }
