@@ -51,6 +51,7 @@ typedef struct bench_lanes {
 	uint32_t connections;
 	uint32_t streams;   /* of each, over HTTP/2; 0 = HTTP/1.1 */
 	int64_t measure_ms; /* 0 = as the options say */
+	bool is_quiet;      /* no line of progress */
 } bench_lanes;
 /* The loop of it; the client is the caller's to fill in. */
 load_options bench_load_options(const bench *b, const bench_lanes *lanes);
