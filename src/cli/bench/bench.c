@@ -66,6 +66,13 @@ double bench_rate(uint64_t count, int64_t elapsed_ns)
 	return elapsed_ns > 0 ? (double)count * 1e9 / (double)elapsed_ns : 0;
 }
 
+void bench_settle(const bench *b)
+{
+	if (b->raw != NULL) {
+		rawlog_settle(b->raw);
+	}
+}
+
 void bench_note_usage(report_row *row, const load_result *result)
 {
 	row->seconds = (double)result->elapsed_ns / 1e9;
@@ -266,6 +273,7 @@ static void run_cases(bench *b)
 			continue;
 		}
 		bench_progress("%s: %s", CASES[i].name, CASES[i].what);
+		bench_settle(b);
 		if (!CASES[i].run(b, &e)) {
 			report_row *row = report_add(b->report);
 			snprintf(row->name, sizeof row->name, "%s", CASES[i].name);
