@@ -45,6 +45,7 @@ bench_options bench_options_default(void)
 						   .warmup_ms = 1000,
 						   .value_bytes = 100,
 						   .batch_connections = 4,
+						   .batch_records = BENCH_BATCH_RECORDS,
 						   .readers = 2,
 						   .idle_watchers = 10000,
 						   .long_minutes = 60};
