@@ -4,7 +4,7 @@ ARG DEBIAN=debian:12.12-slim
 
 FROM ${DEBIAN} AS build
 RUN apt-get update && apt-get install -y --no-install-recommends \
-		gcc libc6-dev cmake ninja-build pkg-config python3 libpq-dev libmicrohttpd-dev libnghttp2-dev libwslay-dev \
+		gcc libc6-dev cmake ninja-build make pkg-config python3 libpq-dev libmicrohttpd-dev libnghttp2-dev libwslay-dev \
 		libcurl4-openssl-dev libjansson-dev libsodium-dev libjwt-dev libssl-dev zlib1g-dev libzstd-dev liblz4-dev \
 		libsnappy-dev \
 	&& rm -rf /var/lib/apt/lists/*
