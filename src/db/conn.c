@@ -79,7 +79,8 @@ static bool build_options(const db_conn *c, buf *out, err *e)
 	PQconninfoOption *parsed = PQconninfoParse(c->url, NULL);
 	if (parsed == NULL) {
 		err_set(e, ERR_UNAVAILABLE,
-				"database_url cannot be understood; see the libpq documentation for its form, and escape what is special in a "
+				"database_url cannot be understood; see the libpq documentation for its form, and escape what is "
+				"special in a "
 				"password: %% of a URI is %%25");
 		goto out;
 	}
