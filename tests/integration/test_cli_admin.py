@@ -12,6 +12,8 @@ import pytest
 from harness.cli import call, command
 from harness.gateway import environment
 
+pytestmark = pytest.mark.http1("that is what the command line speaks")
+
 
 # ---- topics ----
 

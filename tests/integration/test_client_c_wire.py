@@ -18,7 +18,8 @@ from harness.gateway import ROOT, environment
 from harness.proxy import HAPROXY
 from harness.recorder import Recorder
 
-pytestmark = pytest.mark.skipif(not PROBE.exists(), reason=f"{PROBE} does not exist: build the target tg_probe")
+pytestmark = [pytest.mark.skipif(not PROBE.exists(), reason=f"{PROBE} does not exist: build the target tg_probe"),
+              pytest.mark.http1("that is what this library speaks")]
 HOUR_MS = 3_600_000
 needs_proxy = pytest.mark.skipif(HAPROXY is None, reason="haproxy is not installed: ./dev setup does it")
 

@@ -30,17 +30,10 @@ static bool raw_half(bench *b, const payload *p, rawlog_result *sum, err *e)
 	if (b->raw == NULL) {
 		return true;
 	}
-	rawlog_settle(b->raw);
+	bench_settle(b);
 	bench_progress("  baseline: the same append through libpq");
 	return rawlog_append(b->raw, p, b->options->warmup_ms, (int64_t)b->options->seconds * 500, sum, e) ||
 		   err_frame(e, "baseline");
-}
-
-static void settle(bench *b)
-{
-	if (b->raw != NULL) {
-		rawlog_settle(b->raw);
-	}
 }
 
 bool case_latency(bench *b, err *e)
@@ -52,7 +45,7 @@ bool case_latency(bench *b, err *e)
 	if (!bench_log_new(b, "latency", 1, SINGLE_VARIANTS, &l, e) || !raw_half(b, l->payload, &raw, e)) {
 		goto out;
 	}
-	settle(b);
+	bench_settle(b);
 	if (!bench_log_load(b, l, &(bench_lanes){.connections = 1}, &result, e) || !raw_half(b, l->payload, &raw, e) ||
 		!bench_log_verify(b, l, e)) {
 		goto out;
@@ -87,7 +80,7 @@ static bool pgbench_half(bench *b, const payload *p, double *sum, err *e)
 							   .seconds = (b->options->seconds + 1) / 2,
 							   .key = payload_key(p, 0, 0),
 							   .value = payload_value(p, 0, 0)};
-	rawlog_settle(b->raw);
+	bench_settle(b);
 	bench_progress("  baseline: pgbench, %u clients, for %u s", options.clients, options.seconds);
 	if (!pgbench_run(&options, &rate, e)) {
 		return false;
@@ -105,7 +98,7 @@ bool case_rate(bench *b, err *e)
 	if (!bench_log_new(b, "rate", 1, SINGLE_VARIANTS, &l, e) || !pgbench_half(b, l->payload, &pgbench_rate, e)) {
 		goto out;
 	}
-	settle(b);
+	bench_settle(b);
 	if (!bench_log_load(b, l, &(bench_lanes){.connections = BENCH_RATE_CONNECTIONS}, &result, e) ||
 		!pgbench_half(b, l->payload, &pgbench_rate, e) || !bench_log_verify(b, l, e)) {
 		goto out;
@@ -138,7 +131,7 @@ bool case_batch(bench *b, err *e)
 	if (!bench_log_new(b, "batch", records, BATCH_VARIANTS, &l, e) || !raw_half(b, l->payload, &raw, e)) {
 		goto out;
 	}
-	settle(b);
+	bench_settle(b);
 	if (!bench_log_load(b, l, &(bench_lanes){.connections = b->options->batch_connections}, &result, e) ||
 		!raw_half(b, l->payload, &raw, e) || !bench_log_verify(b, l, e)) {
 		goto out;
