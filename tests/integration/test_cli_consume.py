@@ -8,6 +8,8 @@ import pytest
 from harness import wait
 from harness.cli import Terminal, call, start, stop
 
+pytestmark = pytest.mark.http1("that is what the command line speaks")
+
 WHEN = 1705334401234
 SHOWN = "2024-01-15T16:00:01.234Z"
 

@@ -45,6 +45,7 @@ bench_options bench_options_default(void)
 						   .warmup_ms = 1000,
 						   .value_bytes = 100,
 						   .batch_connections = 4,
+						   .batch_records = BENCH_BATCH_RECORDS,
 						   .readers = 2,
 						   .idle_watchers = 10000,
 						   .long_minutes = 60};
@@ -156,9 +157,11 @@ bool bench_log_load(bench *b, bench_log *l, const bench_lanes *lanes, load_resul
 	if (p == NULL) {
 		return err_set(e, ERR_NO_MEMORY, "out of memory");
 	}
-	bench_progress("  producing over %u connection%s%s for %.1f s", lanes->connections,
-				   lanes->connections == 1 ? "" : "s", lanes->streams > 0 ? " of HTTP/2" : "",
-				   (double)options.measure_ms / 1e3);
+	if (!lanes->is_quiet) {
+		bench_progress("  producing over %u connection%s%s for %.1f s", lanes->connections,
+					   lanes->connections == 1 ? "" : "s", lanes->streams > 0 ? " of HTTP/2" : "",
+					   (double)options.measure_ms / 1e3);
+	}
 	producer_init(p, l->payload, &l->ledger, UINT64_MAX);
 	options.client = producer_client(p);
 	bool ok = load_run(&options, out, e);

@@ -51,6 +51,7 @@ typedef struct bench_lanes {
 	uint32_t connections;
 	uint32_t streams;   /* of each, over HTTP/2; 0 = HTTP/1.1 */
 	int64_t measure_ms; /* 0 = as the options say */
+	bool is_quiet;      /* no line of progress */
 } bench_lanes;
 /* Before a measurement: see rawlog_settle. Does nothing without a database. */
 void bench_settle(const bench *b);
