@@ -5,10 +5,10 @@
 #include "auth/show.h"
 #include "auth/tenant.h"
 #include "base/text.h"
-#include "db/array.h"
+#include "db/columns.h"
 #include "sql/auth.h"
 
-enum { ARRAY_MAX_BYTES = 1 << 20, PREFIX_MAX_BYTES = 1024 };
+enum { ARRAYS_BYTES_MAX = 1 << 20, PREFIX_MAX_BYTES = 1024 };
 
 /* The columns of SQL_KEY_LIST. */
 enum {
@@ -252,52 +252,32 @@ static bool check_spec(const auth_key_spec *spec, err *e)
 	return true;
 }
 
-static str array_of(const db_array_builder *builder, const buf *bytes)
-{
-	return str_skip(buf_str(bytes), db_array_start(builder));
-}
-
-/* The two arrays are built one after the other: the first may move while the second grows. */
 static bool insert_key(db_conn *c, const auth_key_spec *spec, const auth_key *key, err *e)
 {
 	db_params p;
-	db_array_builder scopes;
-	db_array_builder prefixes;
-	buf bytes;
-	bool ok = false;
-	buf_init(&bytes, ARRAY_MAX_BYTES);
-	db_array_begin(&scopes, &bytes, DB_TEXT);
+	db_columns arrays;
+	db_columns_init(&arrays, ARRAYS_BYTES_MAX);
+	db_array_builder *scopes = db_columns_begin(&arrays, DB_TEXT);
 	for (uint32_t scope = AUTH_SCOPE_READ; scope <= AUTH_SCOPE_ADMIN; scope *= 2) {
 		if ((spec->scopes & scope) != 0) {
-			db_array_add_str(&scopes, auth_scope_name(scope));
+			db_array_add_str(scopes, auth_scope_name(scope));
 		}
 	}
-	db_array_end(&scopes);
-	size_t scopes_len = bytes.len;
-	db_array_begin(&prefixes, &bytes, DB_TEXT);
-	for (size_t i = 0; i < spec->prefix_count; i++) {
-		db_array_add_str(&prefixes, spec->prefixes[i]);
-	}
-	db_array_end(&prefixes);
-	if (bytes.failed) {
-		err_set(e, ERR_NO_MEMORY, "out of memory");
-		goto out;
-	}
+	db_columns_end(&arrays);
+	db_columns_add_texts(&arrays, spec->prefixes, spec->prefix_count);
 	db_params_init(&p);
 	db_param_str(&p, str_from_c(key->id));
 	db_param_i64(&p, spec->tenant_id);
 	db_param_str(&p, spec->name.ptr != NULL ? spec->name : STR(""));
 	db_param_str(&p, (str){(const char *)key->hash, sizeof key->hash});
-	db_param_str(&p, str_take(buf_str(&bytes), scopes_len));
-	db_param_str(&p, array_of(&prefixes, &bytes));
+	bool ok = db_columns_bind(&arrays, &p, e);
 	if (spec->lifetime_ms != 0) {
 		db_param_i64(&p, spec->lifetime_ms);
 	} else {
 		db_param_null(&p);
 	}
-	ok = db_do(c, &SQL_KEY_INSERT, &p, NULL, e);
-out:
-	buf_dispose(&bytes);
+	ok = ok && db_do(c, &SQL_KEY_INSERT, &p, NULL, e);
+	db_columns_dispose(&arrays);
 	return ok;
 }
 

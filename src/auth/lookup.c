@@ -4,7 +4,7 @@
 #include <time.h>
 
 #include "base/clock.h"
-#include "db/array.h"
+#include "db/columns.h"
 #include "sql/auth.h"
 
 enum { IDS_MAX_BYTES = 64 * 1024, TOKEN_ID_BYTES = 128 };
@@ -58,20 +58,6 @@ bool lookup_read_state(db_conn *c, lookup_state *out, err *e)
 	out->limits = limit_set_read(db_str(r, 0, 2));
 	db_result_free(r);
 	return true;
-}
-
-/* As the one parameter of a statement; `ids` keeps its bytes. */
-static bool add_ids(db_params *p, buf *ids, const str *key_ids, size_t count, err *e)
-{
-	db_array_builder builder;
-	db_array_begin(&builder, ids, DB_TEXT);
-	for (size_t i = 0; i < count; i++) {
-		db_array_add_str(&builder, key_ids[i]);
-	}
-	db_array_end(&builder);
-	db_params_init(p);
-	db_param_str(p, buf_str(ids));
-	return !ids->failed || err_set(e, ERR_NO_MEMORY, "out of memory");
 }
 
 /* Rows come in the order of their ids. -1: there is none. */
@@ -159,20 +145,19 @@ static bool fill_one(limit_book *book, const db_result *r, lookup *l, int64_t no
 
 bool lookup_read_keys(db_conn *c, limit_book *book, lookup *const lookups[], size_t count, err *e)
 {
-	str ids[LOOKUP_MAX];
-	buf bytes;
+	db_columns ids;
 	db_params p;
 	db_result *r = NULL;
 	size_t filled = 0;
 	bool ok = false;
-	buf_init(&bytes, IDS_MAX_BYTES);
+	db_params_init(&p);
+	db_columns_init(&ids, IDS_MAX_BYTES);
+	db_array_builder *id = db_columns_begin(&ids, DB_TEXT);
 	for (size_t i = 0; i < count; i++) {
-		ids[i] = str_from_c(lookups[i]->key_id);
+		db_array_add_str(id, str_from_c(lookups[i]->key_id));
 	}
-	if (!add_ids(&p, &bytes, ids, count, e)) {
-		goto out;
-	}
-	if (!db_run(c, &SQL_KEY_FIND, &p, &r, e)) {
+	db_columns_end(&ids);
+	if (!db_columns_bind(&ids, &p, e) || !db_run(c, &SQL_KEY_FIND, &p, &r, e)) {
 		err_frame(e, "looking up API keys");
 		goto out;
 	}
@@ -187,7 +172,7 @@ bool lookup_read_keys(db_conn *c, limit_book *book, lookup *const lookups[], siz
 	}
 out:
 	db_result_free(r);
-	buf_dispose(&bytes);
+	db_columns_dispose(&ids);
 	return ok;
 }
 
@@ -245,10 +230,12 @@ bool lookup_read_listed(db_conn *c, limit_book *book, const auth_listed_key *key
 
 bool lookup_write_used(db_conn *c, const str *key_ids, size_t count, err *e)
 {
-	buf bytes;
+	db_columns ids;
 	db_params p;
-	buf_init(&bytes, IDS_MAX_BYTES);
-	bool ok = add_ids(&p, &bytes, key_ids, count, e) && db_do(c, &SQL_KEY_TOUCH, &p, NULL, e);
-	buf_dispose(&bytes);
+	db_params_init(&p);
+	db_columns_init(&ids, IDS_MAX_BYTES);
+	db_columns_add_texts(&ids, key_ids, count);
+	bool ok = db_columns_bind(&ids, &p, e) && db_do(c, &SQL_KEY_TOUCH, &p, NULL, e);
+	db_columns_dispose(&ids);
 	return ok;
 }

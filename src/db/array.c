@@ -76,11 +76,6 @@ void db_array_end(db_array_builder *a)
 	}
 }
 
-size_t db_array_start(const db_array_builder *a)
-{
-	return a->start;
-}
-
 void db_array_open(db_array_reader *r, str cell)
 {
 	*r = (db_array_reader){NULL, NULL, 0};

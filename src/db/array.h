@@ -24,7 +24,6 @@ void db_array_add_i64(db_array_builder *a, int64_t value);
 void db_array_add_i32(db_array_builder *a, int32_t value);
 /* Completes the header. The parameter is the bytes of `out` from a->start to its end. */
 void db_array_end(db_array_builder *a);
-size_t db_array_start(const db_array_builder *a);
 
 typedef struct db_array_reader {
 	const char *at;

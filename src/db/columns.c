@@ -32,6 +32,15 @@ void db_columns_add_i64(db_columns *c, const int64_t *values, size_t count)
 	db_columns_end(c);
 }
 
+void db_columns_add_texts(db_columns *c, const str *values, size_t count)
+{
+	db_array_builder *a = db_columns_begin(c, DB_TEXT);
+	for (size_t i = 0; i < count; i++) {
+		db_array_add_str(a, values[i]);
+	}
+	db_columns_end(c);
+}
+
 bool db_columns_bind(const db_columns *c, db_params *p, err *e)
 {
 	if (c->bytes.failed) {

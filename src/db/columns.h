@@ -32,7 +32,9 @@ void db_columns_init(db_columns *c, size_t bytes_max);
 void db_columns_dispose(db_columns *c);
 db_array_builder *db_columns_begin(db_columns *c, db_array_type type);
 void db_columns_end(db_columns *c);
-void db_columns_add_i64(db_columns *c, const int64_t *values, size_t count); /* a whole one */
+/* A whole one. */
+void db_columns_add_i64(db_columns *c, const int64_t *values, size_t count);
+void db_columns_add_texts(db_columns *c, const str *values, size_t count);
 /* As the next parameters, in their order. */
 bool db_columns_bind(const db_columns *c, db_params *p, err *e) MUST_CHECK;
 

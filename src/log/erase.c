@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "db/array.h"
+#include "db/columns.h"
 #include "log/lease_book.h"
 #include "log/retain.h"
 #include "log/rows.h"
@@ -51,25 +51,20 @@ typedef struct hits {
 	int64_t last; /* of the last row */
 } hits;
 
-static bool find_rows(step *s, const int64_t *offsets, size_t count, buf *array, db_result **out, err *e)
+static bool find_rows(step *s, const int64_t *offsets, size_t count, db_result **out, err *e)
 {
 	db_params p;
-	db_array_builder builder;
-	buf_clear(array);
-	db_array_begin(&builder, array, DB_INT8);
-	for (size_t i = 0; i < count; i++) {
-		db_array_add_i64(&builder, offsets[i]);
-	}
-	db_array_end(&builder);
+	db_columns c;
+	db_columns_init(&c, ARRAY_BYTES_MAX);
+	db_columns_add_i64(&c, offsets, count);
 	db_params_init(&p);
 	db_param_i64(&p, s->topic_id);
 	db_param_i32(&p, s->head->partition);
-	db_param_str(&p, buf_str(array));
+	bool ok = db_columns_bind(&c, &p, e);
 	db_param_i64(&p, ROWS_AT_ONCE);
-	if (array->failed) {
-		return err_set(e, ERR_NO_MEMORY, "out of memory");
-	}
-	return db_run(s->conn, of(s->head, &SQL_ERASE_FIND_ROWS, &SQL_ERASE_FIND_ROWS_EPHEMERAL), &p, out, e);
+	ok = ok && db_run(s->conn, of(s->head, &SQL_ERASE_FIND_ROWS, &SQL_ERASE_FIND_ROWS_EPHEMERAL), &p, out, e);
+	db_columns_dispose(&c);
+	return ok;
 }
 
 /* Marks the offsets that lie in each row. Rows and offsets ascend. */
@@ -141,24 +136,21 @@ static int compare_offsets(const void *left, const void *right)
 static bool erase_some(step *s, const int64_t *offsets, size_t count, err *e)
 {
 	hits h = {.rows = ROWS_AT_ONCE};
-	buf array;
 	size_t at = 0;
 	bool ok = true;
-	buf_init(&array, ARRAY_BYTES_MAX);
 	buf_init(&h.lasts, ARRAY_BYTES_MAX);
 	buf_init(&h.masks, (size_t)ROWS_AT_ONCE * ROW_BYTES_MAX);
 	while (ok && at < count && h.rows == ROWS_AT_ONCE) {
 		db_result *rows = NULL;
 		buf_clear(&h.lasts);
 		buf_clear(&h.masks);
-		ok = find_rows(s, offsets + at, count - at, &array, &rows, e) &&
-			 mark(s, rows, offsets + at, count - at, &h, e) && erase_hits(s, &h, e);
+		ok = find_rows(s, offsets + at, count - at, &rows, e) && mark(s, rows, offsets + at, count - at, &h, e) &&
+			 erase_hits(s, &h, e);
 		db_result_free(rows);
 		while (at < count && offsets[at] <= h.last) {
 			at++;
 		}
 	}
-	buf_dispose(&array);
 	buf_dispose(&h.lasts);
 	buf_dispose(&h.masks);
 	return ok;
@@ -265,17 +257,21 @@ static bool find_tagged(step *s, const log_tag_match *m, int64_t **out, size_t *
 	db_result *r = NULL;
 	char bytes[TAG_BYTES_MAX];
 	bool is_prefix = m->kind == LOG_TAG_PREFIX;
+	str end = is_prefix ? end_of_prefix(m->text, bytes) : STR_NONE;
+	const db_query *find = !is_prefix        ? &SQL_ERASE_FIND_EQUAL
+						   : end.ptr == NULL ? &SQL_ERASE_FIND_FROM
+											 : &SQL_ERASE_FIND_BETWEEN;
 	db_params_init(&p);
 	db_param_i64(&p, s->topic_id);
 	db_param_i32(&p, s->head->partition);
 	db_param_str(&p, m->text.ptr != NULL ? m->text : STR(""));
-	if (is_prefix) {
-		db_param_str(&p, end_of_prefix(m->text, bytes));
+	if (end.ptr != NULL) {
+		db_param_str(&p, end);
 	}
 	db_param_i64(&p, head_floor(s->head));
 	db_param_i64(&p, s->below);
 	db_param_i64(&p, LOG_ERASE_STEP);
-	if (!db_run(s->conn, is_prefix ? &SQL_ERASE_FIND_PREFIX : &SQL_ERASE_FIND_EQUAL, &p, &r, e)) {
+	if (!db_run(s->conn, find, &p, &r, e)) {
 		return false;
 	}
 	*count = (size_t)db_rows(r);

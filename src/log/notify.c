@@ -17,7 +17,7 @@
 
 #include "base/clock.h"
 #include "base/id.h"
-#include "db/array.h"
+#include "db/columns.h"
 #include "log/private.h"
 #include "sql/head.h"
 #include "sql/notify.h"
@@ -350,19 +350,13 @@ static void hear(notify_link *n, str payload)
 static void poll_chunk(notify_link *n, db_conn *conn, const int64_t *ids, size_t count)
 {
 	db_params p;
-	db_array_builder a;
+	db_columns c;
 	db_result *r = NULL;
 	err e;
-	buf array;
-	buf_init(&array, 64 + 12 * POLL_TOPICS);
-	db_array_begin(&a, &array, DB_INT8);
-	for (size_t i = 0; i < count; i++) {
-		db_array_add_i64(&a, ids[i]);
-	}
-	db_array_end(&a);
 	db_params_init(&p);
-	db_param_str(&p, buf_str(&array));
-	if (!array.failed && db_run(conn, &SQL_HEAD_MARKS, &p, &r, &e)) {
+	db_columns_init(&c, 64 + 12 * POLL_TOPICS);
+	db_columns_add_i64(&c, ids, count);
+	if (db_columns_bind(&c, &p, &e) && db_run(conn, &SQL_HEAD_MARKS, &p, &r, &e)) {
 		for (int i = 0; i < db_rows(r); i++) {
 			if (db_is_null(r, i, 1)) {
 				/* It is gone, and whoever still waits has missed that. */
@@ -373,7 +367,7 @@ static void poll_chunk(notify_link *n, db_conn *conn, const int64_t *ids, size_t
 		}
 		db_result_free(r);
 	}
-	buf_dispose(&array);
+	db_columns_dispose(&c);
 }
 
 static void poll_run(void *context, db_conn *conn)

@@ -1,25 +1,20 @@
 #include "log/state.h"
 
-#include "db/array.h"
+#include "db/columns.h"
 #include "log/retain.h"
 #include "log/route.h"
 #include "log/topic_row.h"
 #include "sql/state.h"
 
-enum { SETTLE_TRIES = 3, ARRAY_BYTES_MAX = 1 << 20 };
+enum { SETTLE_TRIES = 3, IDS_BYTES_MAX = 1 << 20 };
 
-static bool bind_ids(const int64_t *topic_ids, size_t count, buf *array, db_params *p, err *e)
+/* As the one parameter; `c` keeps its bytes, and is the caller's to dispose of. */
+static bool bind_ids(const int64_t *topic_ids, size_t count, db_columns *c, db_params *p, err *e)
 {
-	db_array_builder builder;
-	buf_init(array, ARRAY_BYTES_MAX);
-	db_array_begin(&builder, array, DB_INT8);
-	for (size_t i = 0; i < count; i++) {
-		db_array_add_i64(&builder, topic_ids[i]);
-	}
-	db_array_end(&builder);
 	db_params_init(p);
-	db_param_str(p, buf_str(array));
-	return !array->failed || err_set(e, ERR_NO_MEMORY, "out of memory");
+	db_columns_init(c, IDS_BYTES_MAX);
+	db_columns_add_i64(c, topic_ids, count);
+	return db_columns_bind(c, p, e);
 }
 
 /* Copies what routers owe to the topics; *copied becomes true if they may owe something. */
@@ -77,11 +72,11 @@ static bool copy_rows(const db_result *r, arena *a, log_state **out, size_t *out
 static bool look(log_engine *engine, log_conn *conn, const int64_t *topic_ids, size_t count, arena *a, log_state **out,
 				 size_t *out_count, err *e)
 {
-	buf array;
+	db_columns c;
 	db_params p;
 	db_result *r = NULL;
 	bool again = true;
-	bool ok = bind_ids(topic_ids, count, &array, &p, e);
+	bool ok = bind_ids(topic_ids, count, &c, &p, e);
 	for (int attempt = 0; ok && again && attempt < SETTLE_TRIES; attempt++) {
 		again = false;
 		db_result_free(r);
@@ -91,7 +86,7 @@ static bool look(log_engine *engine, log_conn *conn, const int64_t *topic_ids, s
 	}
 	ok = ok && copy_rows(r, a, out, out_count, e);
 	db_result_free(r);
-	buf_dispose(&array);
+	db_columns_dispose(&c);
 	return ok;
 }
 
@@ -123,9 +118,9 @@ bool log_state_read_one(log_engine *engine, log_conn *conn, const log_topic *t, 
 
 bool log_state_touch(log_conn *conn, const int64_t *topic_ids, size_t count, err *e)
 {
-	buf array;
+	db_columns c;
 	db_params p;
-	bool ok = bind_ids(topic_ids, count, &array, &p, e) && db_do(conn, &SQL_STATE_TOUCH, &p, NULL, e);
-	buf_dispose(&array);
+	bool ok = bind_ids(topic_ids, count, &c, &p, e) && db_do(conn, &SQL_STATE_TOUCH, &p, NULL, e);
+	db_columns_dispose(&c);
 	return ok || err_frame(e, "log_state_touch");
 }

@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-#include "db/array.h"
+#include "db/columns.h"
 #include "log/private.h"
 #include "sql/head.h"
 
@@ -200,21 +200,13 @@ out:
 bool stretch_find_moved(const stretch *s, log_conn *conn, bool *moved, err *e)
 {
 	db_params p;
-	db_array_builder a;
+	db_columns ids;
 	db_result *r = NULL;
-	buf ids;
 	bool ok = false;
-	buf_init(&ids, 256);
-	db_array_begin(&a, &ids, DB_INT8);
-	db_array_add_i64(&a, s->topic->topic_id);
-	db_array_end(&a);
 	db_params_init(&p);
-	db_param_str(&p, buf_str(&ids));
-	if (ids.failed) {
-		err_set(e, ERR_NO_MEMORY, "out of memory");
-		goto out;
-	}
-	if (!db_run(conn, &SQL_HEAD_NEXT_OFFSETS, &p, &r, e)) {
+	db_columns_init(&ids, 256);
+	db_columns_add_i64(&ids, &s->topic->topic_id, 1);
+	if (!db_columns_bind(&ids, &p, e) || !db_run(conn, &SQL_HEAD_NEXT_OFFSETS, &p, &r, e)) {
 		goto out;
 	}
 	if (db_rows(r) == 0) {
@@ -230,6 +222,6 @@ bool stretch_find_moved(const stretch *s, log_conn *conn, bool *moved, err *e)
 	ok = true;
 out:
 	db_result_free(r);
-	buf_dispose(&ids);
+	db_columns_dispose(&ids);
 	return ok;
 }

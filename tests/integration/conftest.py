@@ -24,7 +24,7 @@ def pytest_collection_modifyitems(items):
     if HTTP_VERSION == "2":
         for item in items:
             if only := item.get_closest_marker("http1"):
-                item.add_marker(pytest.mark.skip(reason=f"over HTTP/1.1 only: {only.args[0]}"))
+                item.add_marker(pytest.mark.skip(reason=f"not over HTTP/2: {only.args[0]}"))
 
 
 # ---- logs of a failed test ----

@@ -5,6 +5,8 @@ import pytest
 from harness.cli import Terminal, call
 from harness.client import values
 
+pytestmark = pytest.mark.http1("that is what the command line speaks")
+
 
 def stored(client, topic, partition=0):
     return [(m["key"], m["value"]) for m in client.read_all(topic, partition)]

@@ -16,7 +16,7 @@ from harness.client import Client, values
 from harness.gateway import Process
 from harness.postgres import children_of, is_running
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.http1("it is about processes and files")]
 
 
 def users():

@@ -11,7 +11,7 @@ from harness.disk import SmallDisk
 from harness.load import Load
 from harness.postgres import Postgres
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.http1("it is about what Postgres refuses")]
 
 # Does not compress: what is stored is as long as this.
 LARGE = random.Random(7).randbytes(100_000).hex()

@@ -9,7 +9,7 @@ from harness.desk import Desk, denied
 from harness.durable import JSON, Streams, token
 from harness.hook import Receiver
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.http1("what is stored is the same; test_crash.py kills workers that speak HTTP/2")]
 
 SETTINGS = {"webhook_allow_localhost": "true", "webhook_timeout_ms": 1000, "janitor_interval_ms": 50}
 PRODUCERS = "abcd"

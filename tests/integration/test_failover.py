@@ -8,7 +8,7 @@ from harness.live import Stream
 from harness.load import Load
 from harness.postgres import Postgres
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.http1("it is about which Postgres is written to")]
 
 
 class Pair:

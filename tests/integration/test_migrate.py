@@ -11,6 +11,8 @@ from harness.client import ok
 from harness.gateway import BINARY, WRAPPER, environment, run
 from harness.httpmq import Mq, fine
 
+pytestmark = pytest.mark.http1("it is about the schema")
+
 
 def schema(database):
     """Everything in the schema, as text that can be compared."""

@@ -6,7 +6,7 @@ from harness import wait
 from harness.client import ok, values
 from harness.postgres import Database, Postgres
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.http1("it is about what Postgres restores")]
 
 
 @pytest.fixture

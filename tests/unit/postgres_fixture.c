@@ -22,7 +22,7 @@
  *   keeper → test   DONE or FAILED, once after its start and once per command
  */
 enum { COMMAND_STOP = 'x', COMMAND_START = 's', ANSWER_DONE = 'd', ANSWER_FAILED = 'f' };
-enum { PATH_BYTES = 256, START_TIMEOUT_MS = 60000 };
+enum { PATH_BYTES = 256, NAME_BYTES = 64, START_TIMEOUT_MS = 60000 };
 
 typedef struct fixture {
 	bool is_ready;
@@ -30,8 +30,9 @@ typedef struct fixture {
 	pid_t owner;
 	pid_t keeper;
 	int control;
-	int databases; /* created by this process */
-	char url[POSTGRES_FIXTURE_URL_MAX];
+	int databases;                      /* created by this process */
+	char url[POSTGRES_FIXTURE_URL_MAX]; /* of the first database */
+	char name[NAME_BYTES];              /* its name */
 	char bin[PATH_BYTES];
 	char dir[PATH_BYTES];      /* private: data, log, socket */
 	char template[PATH_BYTES]; /* kept between runs */
@@ -365,33 +366,53 @@ static void start_keeper(fixture *f)
 	}
 }
 
-static void use_external(fixture *f, const char *base)
+static void make_name(fixture *f, char name[NAME_BYTES])
 {
-	f->is_external = true;
-	print_to(f->url, sizeof f->url, "%s", base);
-	postgres_fixture_create_database(f->url);
+	struct timespec now;
+	clock_gettime(CLOCK_REALTIME, &now);
+	print_to(name, NAME_BYTES, "tidegate_test_%ld_%lld_%ld_%d", (long)getpid(), (long long)now.tv_sec, now.tv_nsec,
+			 f->databases++);
+}
+
+/* A later dbname wins over an earlier one, in a URI as in a keyword string. */
+static void print_url(char url[POSTGRES_FIXTURE_URL_MAX], const char *base, const char *name)
+{
+	if (strstr(base, "://") == NULL) {
+		print_to(url, POSTGRES_FIXTURE_URL_MAX, "%s dbname=%s", base, name);
+	} else {
+		print_to(url, POSTGRES_FIXTURE_URL_MAX, "%s%cdbname=%s", base, strchr(base, '?') != NULL ? '&' : '?', name);
+	}
+}
+
+static void create(const char *server, const char *name, const char *original)
+{
+	char sql[256];
+	print_to(sql, sizeof sql, "CREATE DATABASE %s TEMPLATE %s", name, original);
+	postgres_fixture_sql(server, sql);
 }
 
 const char *postgres_fixture_url(void)
 {
 	fixture *f = &the_fixture;
 	const char *external = getenv("TIDEGATE_TEST_DATABASE_URL");
+	char server[POSTGRES_FIXTURE_URL_MAX];
 	if (f->is_ready) {
 		return f->url;
 	}
 	find_programs(f);
 	f->is_ready = true;
-	if (external != NULL && external[0] != '\0') {
-		use_external(f, external);
+	f->is_external = external != NULL && external[0] != '\0';
+	if (f->is_external) {
+		print_to(server, sizeof server, "%s", external);
 	} else {
 		make_directory(f);
 		name_template(f);
 		start_keeper(f);
-		print_to(f->url, sizeof f->url, "postgresql:///tidegate_test?host=%s&user=tidegate", f->dir);
-		char server[POSTGRES_FIXTURE_URL_MAX];
-		print_to(server, sizeof server, "%s&dbname=postgres", f->url);
-		postgres_fixture_sql(server, "CREATE DATABASE tidegate_test");
+		print_to(server, sizeof server, "postgresql:///postgres?host=%s&user=tidegate", f->dir);
 	}
+	make_name(f, f->name);
+	create(server, f->name, "template1");
+	print_url(f->url, server, f->name);
 	return f->url;
 }
 
@@ -406,25 +427,25 @@ void postgres_fixture_sql(const char *url, const char *sql)
 	}
 }
 
-void postgres_fixture_create_database(char url[POSTGRES_FIXTURE_URL_MAX])
+static void create_another(char url[POSTGRES_FIXTURE_URL_MAX], const char *original)
 {
 	fixture *f = &the_fixture;
-	char name[64];
-	char sql[128];
-	char base[POSTGRES_FIXTURE_URL_MAX];
-	struct timespec now;
-	print_to(base, sizeof base, "%s", postgres_fixture_url());
-	clock_gettime(CLOCK_REALTIME, &now);
-	print_to(name, sizeof name, "tidegate_test_%ld_%lld_%ld_%d", (long)getpid(), (long long)now.tv_sec, now.tv_nsec,
-			 f->databases++);
-	print_to(sql, sizeof sql, "CREATE DATABASE %s", name);
-	postgres_fixture_sql(base, sql);
-	/* A later dbname wins over an earlier one, in a URI as in a keyword string. */
-	if (strstr(base, "://") == NULL) {
-		print_to(url, POSTGRES_FIXTURE_URL_MAX, "%s dbname=%s", base, name);
-	} else {
-		print_to(url, POSTGRES_FIXTURE_URL_MAX, "%s%cdbname=%s", base, strchr(base, '?') != NULL ? '&' : '?', name);
-	}
+	char name[NAME_BYTES];
+	make_name(f, name);
+	create(f->url, name, original);
+	print_url(url, f->url, name);
+}
+
+void postgres_fixture_create_database(char url[POSTGRES_FIXTURE_URL_MAX])
+{
+	postgres_fixture_url();
+	create_another(url, "template1");
+}
+
+void postgres_fixture_copy_database(char url[POSTGRES_FIXTURE_URL_MAX])
+{
+	postgres_fixture_url();
+	create_another(url, the_fixture.name);
 }
 
 bool postgres_fixture_can_stop(void)

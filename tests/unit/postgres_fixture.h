@@ -32,10 +32,12 @@
 
 enum { POSTGRES_FIXTURE_URL_MAX = 1024 };
 
-/* Starts the server if need be. An empty database, the same for every call. */
+/* Starts the server if need be. A database that was empty at first, the same for every call. */
 const char *postgres_fixture_url(void);
 /* Another empty database, for the caller alone. */
 void postgres_fixture_create_database(char url[POSTGRES_FIXTURE_URL_MAX]);
+/* Another one that is a copy of the first, to which nobody may be connected. */
+void postgres_fixture_copy_database(char url[POSTGRES_FIXTURE_URL_MAX]);
 
 /* An outage. stop is a crash: the server is killed, its clients are cut off. start returns when it answers again. */
 bool postgres_fixture_can_stop(void);

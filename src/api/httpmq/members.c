@@ -1,14 +1,14 @@
 #include "api/httpmq/members.h"
 
 #include "base/clock.h"
-#include "db/array.h"
+#include "db/columns.h"
 #include "db/conn.h"
 #include "sql/httpmq_consumer.h"
 
 #include <pthread.h>
 #include <stdlib.h>
 
-enum { ARRAY_BYTES_MAX = 64 << 20 };
+enum { ARRAYS_BYTES_MAX = 128 << 20 };
 
 struct httpmq_members {
 	api *api;
@@ -35,55 +35,40 @@ static void arm_again(httpmq_members *ms)
 
 /* ---- marking ---- */
 
-typedef struct columns {
-	buf topic_ids;
-	buf consumers;
-	buf numbers;
-} columns;
-
-static void collect(httpmq_members *ms, columns *c)
+static void collect(httpmq_members *ms, db_columns *c)
 {
-	db_array_builder topic_ids;
-	db_array_builder consumers;
-	db_array_builder numbers;
-	buf_init(&c->topic_ids, ARRAY_BYTES_MAX);
-	buf_init(&c->consumers, ARRAY_BYTES_MAX);
-	buf_init(&c->numbers, ARRAY_BYTES_MAX);
-	db_array_begin(&topic_ids, &c->topic_ids, DB_INT8);
-	db_array_begin(&consumers, &c->consumers, DB_TEXT);
-	db_array_begin(&numbers, &c->numbers, DB_INT8);
 	pthread_mutex_lock(&ms->lock);
+	db_array_builder *a = db_columns_begin(c, DB_INT8);
 	for (const httpmq_member *m = ms->first; m != NULL; m = m->next) {
-		db_array_add_i64(&topic_ids, m->topic_id);
-		db_array_add_str(&consumers, m->consumer);
-		db_array_add_i64(&numbers, m->number);
+		db_array_add_i64(a, m->topic_id);
 	}
+	db_columns_end(c);
+	a = db_columns_begin(c, DB_TEXT);
+	for (const httpmq_member *m = ms->first; m != NULL; m = m->next) {
+		db_array_add_str(a, m->consumer);
+	}
+	db_columns_end(c);
+	a = db_columns_begin(c, DB_INT8);
+	for (const httpmq_member *m = ms->first; m != NULL; m = m->next) {
+		db_array_add_i64(a, m->number);
+	}
+	db_columns_end(c);
 	pthread_mutex_unlock(&ms->lock);
-	db_array_end(&topic_ids);
-	db_array_end(&consumers);
-	db_array_end(&numbers);
 }
 
 static void mark(void *context, log_conn *conn)
 {
 	httpmq_members *ms = context;
-	columns c;
+	db_columns c;
 	db_params p;
 	err e;
-	collect(ms, &c);
 	db_params_init(&p);
-	db_param_str(&p, buf_str(&c.topic_ids));
-	db_param_str(&p, buf_str(&c.consumers));
-	db_param_str(&p, buf_str(&c.numbers));
-	bool has_memory = !c.topic_ids.failed && !c.consumers.failed && !c.numbers.failed;
-	bool ok = has_memory ? db_do(conn, &SQL_HTTPMQ_MEMBERS_MARK, &p, NULL, &e)
-						 : err_set(&e, ERR_NO_MEMORY, "no memory to mark members of groups");
-	if (!ok) {
+	db_columns_init(&c, ARRAYS_BYTES_MAX);
+	collect(ms, &c);
+	if (!db_columns_bind(&c, &p, &e) || !db_do(conn, &SQL_HTTPMQ_MEMBERS_MARK, &p, NULL, &e)) {
 		slog_err(ms->api->slog, SLOG_INFO, "httpmq", "members of groups are marked later", &e);
 	}
-	buf_dispose(&c.topic_ids);
-	buf_dispose(&c.consumers);
-	buf_dispose(&c.numbers);
+	db_columns_dispose(&c);
 	arm_again(ms);
 }
 

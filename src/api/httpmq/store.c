@@ -1,12 +1,12 @@
 #include "api/httpmq/store.h"
 
 #include "api/httpmq/httpmq.h"
-#include "db/array.h"
+#include "db/columns.h"
 #include "db/conn.h"
 #include "log/erase.h"
 #include "sql/httpmq.h"
 
-enum { ARRAY_BYTES_MAX = 4 << 20 };
+enum { SUBJECTS_BYTES_MAX = 4 << 20 };
 
 static bool read_subjects(str cell, arena *a, httpmq_stream *s)
 {
@@ -101,49 +101,37 @@ bool httpmq_streams_notify(log_conn *conn, int64_t tenant_id, err *e)
 	return do_with_id(conn, &SQL_HTTPMQ_NOTIFY, tenant_id, e);
 }
 
-static void build_subjects(buf *array, const str *subjects, size_t count)
-{
-	db_array_builder builder;
-	buf_init(array, ARRAY_BYTES_MAX);
-	db_array_begin(&builder, array, DB_TEXT);
-	for (size_t i = 0; i < count; i++) {
-		db_array_add_str(&builder, subjects[i]);
-	}
-	db_array_end(&builder);
-}
-
 bool httpmq_stream_insert(log_conn *conn, int64_t tenant_id, const httpmq_stream *s, err *e)
 {
 	db_params p;
-	buf subjects;
-	build_subjects(&subjects, s->subjects, s->subject_count);
+	db_columns c;
+	db_columns_init(&c, SUBJECTS_BYTES_MAX);
+	db_columns_add_texts(&c, s->subjects, s->subject_count);
 	db_params_init(&p);
 	db_param_i64(&p, s->topic_id);
 	db_param_i64(&p, tenant_id);
-	db_param_str(&p, buf_str(&subjects));
+	bool ok = db_columns_bind(&c, &p, e);
 	db_param_i64(&p, s->limits.max_consumers);
 	db_param_i64(&p, s->limits.max_msgs);
 	db_param_i64(&p, s->limits.max_bytes);
 	db_param_i64(&p, s->limits.max_age_ns);
 	db_param_i64(&p, s->limits.max_msgs_per_subject);
 	db_param_i64(&p, s->limits.max_msg_size);
-	bool ok = subjects.failed ? err_set(e, ERR_NO_MEMORY, "out of memory")
-							  : db_do(conn, &SQL_HTTPMQ_STREAM_INSERT, &p, NULL, e);
-	buf_dispose(&subjects);
+	ok = ok && db_do(conn, &SQL_HTTPMQ_STREAM_INSERT, &p, NULL, e);
+	db_columns_dispose(&c);
 	return ok;
 }
 
 bool httpmq_stream_set_subjects(log_conn *conn, int64_t topic_id, const str *list, size_t count, err *e)
 {
 	db_params p;
-	buf subjects;
-	build_subjects(&subjects, list, count);
+	db_columns c;
+	db_columns_init(&c, SUBJECTS_BYTES_MAX);
+	db_columns_add_texts(&c, list, count);
 	db_params_init(&p);
 	db_param_i64(&p, topic_id);
-	db_param_str(&p, buf_str(&subjects));
-	bool ok = subjects.failed ? err_set(e, ERR_NO_MEMORY, "out of memory")
-							  : db_do(conn, &SQL_HTTPMQ_STREAM_SET_SUBJECTS, &p, NULL, e);
-	buf_dispose(&subjects);
+	bool ok = db_columns_bind(&c, &p, e) && db_do(conn, &SQL_HTTPMQ_STREAM_SET_SUBJECTS, &p, NULL, e);
+	db_columns_dispose(&c);
 	return ok;
 }
 

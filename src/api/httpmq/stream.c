@@ -10,12 +10,12 @@
 #include "api/httpmq/subject.h"
 #include "api/httpmq/wire.h"
 #include "api/operation.h"
-#include "db/array.h"
+#include "db/columns.h"
 #include "db/conn.h"
 #include "log/state.h"
 #include "sql/httpmq.h"
 
-enum { RECORD_OVERHEAD = LOG_HTTPMQ_RECORD_OVERHEAD, ARRAY_BYTES_MAX = 64 << 20 };
+enum { RECORD_OVERHEAD = LOG_HTTPMQ_RECORD_OVERHEAD, ARRAYS_BYTES_MAX = 64 << 20 };
 
 typedef struct stream_call {
 	api_operation op;
@@ -101,28 +101,22 @@ static void write_state(buf *out, const log_state *state, int64_t first_ms, int6
 /* What is stored of each topic, in the order of the states. */
 static bool read_rest(log_conn *conn, const log_state *states, size_t count, db_result **out, err *e)
 {
-	buf bytes;
 	db_params p;
-	db_array_builder ids;
-	db_array_builder offsets;
-	buf_init(&bytes, ARRAY_BYTES_MAX);
-	db_array_begin(&ids, &bytes, DB_INT8);
-	for (size_t i = 0; i < count; i++) {
-		db_array_add_i64(&ids, states[i].topic_id);
-	}
-	db_array_end(&ids);
-	size_t split = bytes.len;
-	db_array_begin(&offsets, &bytes, DB_INT8);
-	for (size_t i = 0; i < count; i++) {
-		db_array_add_i64(&offsets, states[i].start_offset);
-	}
-	db_array_end(&offsets);
+	db_columns c;
 	db_params_init(&p);
-	db_param_str(&p, str_take(buf_str(&bytes), split));
-	db_param_str(&p, str_skip(buf_str(&bytes), split));
-	bool ok =
-		bytes.failed ? err_set(e, ERR_NO_MEMORY, "out of memory") : db_run(conn, &SQL_HTTPMQ_STREAM_STATE, &p, out, e);
-	buf_dispose(&bytes);
+	db_columns_init(&c, ARRAYS_BYTES_MAX);
+	db_array_builder *a = db_columns_begin(&c, DB_INT8);
+	for (size_t i = 0; i < count; i++) {
+		db_array_add_i64(a, states[i].topic_id);
+	}
+	db_columns_end(&c);
+	a = db_columns_begin(&c, DB_INT8);
+	for (size_t i = 0; i < count; i++) {
+		db_array_add_i64(a, states[i].start_offset);
+	}
+	db_columns_end(&c);
+	bool ok = db_columns_bind(&c, &p, e) && db_run(conn, &SQL_HTTPMQ_STREAM_STATE, &p, out, e);
+	db_columns_dispose(&c);
 	return ok;
 }
 

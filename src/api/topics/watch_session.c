@@ -5,7 +5,7 @@
 
 #include "base/id.h"
 #include "base/text.h"
-#include "db/array.h"
+#include "db/columns.h"
 #include "db/conn.h"
 #include "sql/watch.h"
 
@@ -76,55 +76,37 @@ static str id_bytes(const watch_id *id)
 
 /* ---- creating ---- */
 
-typedef struct session_arrays {
-	buf nodes;
-	buf names;
-	buf topic_ids;
-	buf positions;
-} session_arrays;
-
-static void write_arrays(session_arrays *out, const watch_session *s)
+static void add_columns(db_columns *c, const watch_session *s)
 {
-	db_array_builder nodes;
-	db_array_builder names;
-	db_array_builder topic_ids;
-	db_array_builder positions;
-	buf_init(&out->nodes, ARRAYS_BYTES_MAX);
-	buf_init(&out->names, ARRAYS_BYTES_MAX);
-	buf_init(&out->topic_ids, ARRAYS_BYTES_MAX);
-	buf_init(&out->positions, ARRAYS_BYTES_MAX);
-	db_array_begin(&nodes, &out->nodes, DB_BYTEA);
-	db_array_begin(&names, &out->names, DB_TEXT);
-	db_array_begin(&topic_ids, &out->topic_ids, DB_INT8);
-	db_array_begin(&positions, &out->positions, DB_INT8);
+	db_array_builder *a = db_columns_begin(c, DB_BYTEA);
 	for (uint32_t i = 0; i < s->options.nodes.count; i++) {
 		str node = s->options.nodes.names[i];
-		db_array_add_str(&nodes, node.ptr != NULL ? node : STR(""));
+		db_array_add_str(a, node.ptr != NULL ? node : STR(""));
 	}
+	db_columns_end(c);
+	a = db_columns_begin(c, DB_TEXT);
 	for (size_t i = 0; i < s->topic_count; i++) {
-		db_array_add_str(&names, s->topics[i].name);
-		db_array_add_i64(&topic_ids, s->topics[i].topic_id);
-		db_array_add_i64(&positions, s->topics[i].seq);
+		db_array_add_str(a, s->topics[i].name);
 	}
-	db_array_end(&nodes);
-	db_array_end(&names);
-	db_array_end(&topic_ids);
-	db_array_end(&positions);
-}
-
-static void dispose_arrays(session_arrays *a)
-{
-	buf_dispose(&a->nodes);
-	buf_dispose(&a->names);
-	buf_dispose(&a->topic_ids);
-	buf_dispose(&a->positions);
+	db_columns_end(c);
+	a = db_columns_begin(c, DB_INT8);
+	for (size_t i = 0; i < s->topic_count; i++) {
+		db_array_add_i64(a, s->topics[i].topic_id);
+	}
+	db_columns_end(c);
+	a = db_columns_begin(c, DB_INT8);
+	for (size_t i = 0; i < s->topic_count; i++) {
+		db_array_add_i64(a, s->topics[i].seq);
+	}
+	db_columns_end(c);
 }
 
 static bool insert(log_conn *conn, const watch_id *id, const watch_session *s, err *e)
 {
 	db_params p;
-	session_arrays arrays;
-	write_arrays(&arrays, s);
+	db_columns c;
+	db_columns_init(&c, ARRAYS_BYTES_MAX);
+	add_columns(&c, s);
 	db_params_init(&p);
 	db_param_str(&p, id_bytes(id));
 	db_param_i64(&p, s->tenant_id);
@@ -135,15 +117,8 @@ static bool insert(log_conn *conn, const watch_id *id, const watch_session *s, e
 	db_param_bool(&p, s->options.has_meta);
 	db_param_bool(&p, s->options.has_tags);
 	db_param_bool(&p, s->options.has_data);
-	db_param_str(&p, buf_str(&arrays.nodes));
-	db_param_str(&p, buf_str(&arrays.names));
-	db_param_str(&p, buf_str(&arrays.topic_ids));
-	db_param_str(&p, buf_str(&arrays.positions));
-	bool has_memory =
-		!arrays.nodes.failed && !arrays.names.failed && !arrays.topic_ids.failed && !arrays.positions.failed;
-	bool ok = has_memory ? db_do(conn, &SQL_WATCH_SESSION_INSERT, &p, NULL, e)
-						 : err_set(e, ERR_NO_MEMORY, "the server has no memory left for this request; try again");
-	dispose_arrays(&arrays);
+	bool ok = db_columns_bind(&c, &p, e) && db_do(conn, &SQL_WATCH_SESSION_INSERT, &p, NULL, e);
+	db_columns_dispose(&c);
 	return ok;
 }
 

@@ -6,7 +6,7 @@
 #include <time.h>
 
 #include "base/clock.h"
-#include "db/migrate.h"
+#include "db/db_fixture.h"
 
 enum { WAIT_MS = 10000 };
 
@@ -15,15 +15,13 @@ const auth_actor AUTH_FIXTURE_ACTOR = {.name = {"cli:test", sizeof "cli:test" - 
 void auth_fixture_open(auth_fixture *f)
 {
 	err e;
-	int applied = 0;
 	memset(f, 0, sizeof *f);
-	postgres_fixture_create_database(f->url);
+	db_fixture_create_migrated(f->url);
 	f->metrics = metric_registry_new();
 	f->log = slog_new(2, SLOG_ERROR, SLOG_TEXT);
 	f->arena = arena_new(64 << 20);
 	db_conn_options conn = {.url = str_from_c(f->url), .role = "test", .timeout_ms = 5000, .log = f->log};
 	f->conn = db_conn_new(&conn);
-	must(db_migrate(f->conn, f->log, &applied, &e));
 	const db_pool_options pool = {.conn = conn, .threads = 2, .max_queue = 100, .metrics = f->metrics};
 	must(db_pool_new(&pool, &f->pool, &e));
 	conn.session_features = true;

@@ -10,7 +10,7 @@
 
 static str view(const buf *b, const db_array_builder *a)
 {
-	return (str){b->ptr + db_array_start(a), b->len - db_array_start(a)};
+	return (str){b->ptr + a->start, b->len - a->start};
 }
 
 START_TEST(texts_come_back_with_null_empty_and_zero_bytes)

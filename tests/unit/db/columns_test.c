@@ -5,6 +5,7 @@
 START_TEST(arrays_become_parameters_in_their_order)
 {
 	const int64_t numbers[] = {3, -4};
+	const str texts[] = {STR(""), STR("zwei")};
 	db_columns c;
 	db_params p;
 	db_array_reader r;
@@ -16,10 +17,11 @@ START_TEST(arrays_become_parameters_in_their_order)
 	db_columns_end(&c);
 	db_columns_add_i64(&c, NULL, 0);
 	db_columns_add_i64(&c, numbers, 2);
+	db_columns_add_texts(&c, texts, 2);
 	db_params_init(&p);
 	db_param_bool(&p, true);
 	ck_assert(db_columns_bind(&c, &p, &e));
-	ck_assert_int_eq(p.count, 4);
+	ck_assert_int_eq(p.count, 5);
 	db_array_open(&r, (str){p.values[1], (size_t)p.lengths[1]});
 	ck_assert(db_array_next_str(&r, &text));
 	ck_assert_view_eq(text, STR("a"));
@@ -30,6 +32,12 @@ START_TEST(arrays_become_parameters_in_their_order)
 	for (int i = 0; i < 2; i++) {
 		ck_assert(db_array_next_i64(&r, &number));
 		ck_assert_int_eq(number, numbers[i]);
+	}
+	db_array_open(&r, (str){p.values[4], (size_t)p.lengths[4]});
+	ck_assert_uint_eq(r.count, 2);
+	for (int i = 0; i < 2; i++) {
+		ck_assert(db_array_next_str(&r, &text));
+		ck_assert_view_eq(text, texts[i]);
 	}
 	db_columns_dispose(&c);
 }

@@ -1,5 +1,7 @@
 #include "db/db_fixture.h"
 
+#include "db/migrate.h"
+
 #include <check.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -21,6 +23,16 @@ db_conn *db_fixture_conn(const char *url, uint32_t timeout_ms)
 	ck_assert_ptr_nonnull(c);
 	db_fixture_must(db_conn_ensure(c, &e), &e, "connect");
 	return c;
+}
+
+void db_fixture_create_migrated(char url[POSTGRES_FIXTURE_URL_MAX])
+{
+	err e;
+	int applied = 0;
+	db_conn *c = db_fixture_conn(postgres_fixture_url(), TIMEOUT_MS);
+	db_fixture_must(db_migrate(c, NULL, &applied, &e), &e, "migrate");
+	db_conn_free(c);
+	postgres_fixture_copy_database(url);
 }
 
 __attribute__((format(printf, 2, 0))) static void print_sql(char out[SQL_MAX], const char *format, va_list arguments)

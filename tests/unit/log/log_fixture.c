@@ -4,9 +4,6 @@
 #include <semaphore.h>
 #include <stdarg.h>
 
-#include "db/migrate.h"
-#include "postgres_fixture.h"
-
 void fixture_open_as(log_fixture *f, const char *url, const fixture_options *o)
 {
 	err e;
@@ -15,7 +12,7 @@ void fixture_open_as(log_fixture *f, const char *url, const fixture_options *o)
 	if (url != NULL) {
 		snprintf(f->url, sizeof f->url, "%s", url);
 	} else {
-		postgres_fixture_create_database(f->url);
+		db_fixture_create_migrated(f->url);
 	}
 	f->metrics = metric_registry_new();
 	f->log = slog_new(2, SLOG_ERROR, SLOG_TEXT);
@@ -27,13 +24,10 @@ void fixture_open_as(log_fixture *f, const char *url, const fixture_options *o)
 	conn.timeout_ms = timeout_ms;
 	db_pool_options pool = {.conn = conn, .threads = 3, .max_queue = 10000, .metrics = f->metrics};
 	db_fixture_must(db_pool_new(&pool, &f->pool, &e), &e, "pool");
-	int applied = 0;
-	db_fixture_must(db_migrate(f->conn, f->log, &applied, &e), &e, "migrate");
-	if (applied > 0) {
+	if (url == NULL) {
 		/* Tenants 2 to 9, beside the first. */
-		postgres_fixture_sql(
-			f->url,
-			"INSERT INTO tidegate.tenant (name, created_ms) SELECT 'tenant ' || i, 0 FROM generate_series(2, 9) i");
+		fixture_sql(
+			f, "INSERT INTO tidegate.tenant (name, created_ms) SELECT 'tenant ' || i, 0 FROM generate_series(2, 9) i");
 	}
 	log_engine_options options = {.database_url = str_from_c(f->url),
 								  .pool = f->pool,

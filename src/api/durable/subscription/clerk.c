@@ -6,7 +6,7 @@
 #include "api/durable/subscription/telling.h"
 #include "api/durable/subscription/wake.h"
 #include "base/clock.h"
-#include "db/array.h"
+#include "db/columns.h"
 #include "sql/subscription.h"
 #include "sql/subscription_link.h"
 
@@ -255,19 +255,6 @@ static bool attend(clerk *c, log_conn *conn, int64_t id, err *e)
 
 /* ---- the job ---- */
 
-static bool ids_param(const int64_t *ids, size_t count, buf *bytes, db_params *p, err *e)
-{
-	db_array_builder builder;
-	db_array_begin(&builder, bytes, DB_INT8);
-	for (size_t i = 0; i < count; i++) {
-		db_array_add_i64(&builder, ids[i]);
-	}
-	db_array_end(&builder);
-	db_params_init(p);
-	db_param_str(p, buf_str(bytes));
-	return !bytes->failed || err_set(e, ERR_NO_MEMORY, "out of memory");
-}
-
 /* Notes the topic's tail with its links; each subscription that has one is to be looked at. */
 static bool note_topic(clerk *c, log_conn *conn, int64_t topic_id, err *e)
 {
@@ -292,20 +279,22 @@ static bool find_woken(clerk *c, log_conn *conn, const int64_t *topics, size_t c
 {
 	db_params p;
 	db_result *r = NULL;
-	buf bytes;
+	db_columns columns;
 	if (count == 0 || !ensure_tenants(c, conn, e)) {
 		return count == 0;
 	}
 	if (nobody_subscribes(c)) {
 		return true;
 	}
-	buf_init(&bytes, 64 + 12 * BATCH_MAX);
-	bool ok = ids_param(topics, count, &bytes, &p, e) && db_run(conn, &SQL_SUBSCRIPTION_LINK_FIND_NEWS, &p, &r, e);
+	db_params_init(&p);
+	db_columns_init(&columns, 64 + 12 * BATCH_MAX);
+	db_columns_add_i64(&columns, topics, count);
+	bool ok = db_columns_bind(&columns, &p, e) && db_run(conn, &SQL_SUBSCRIPTION_LINK_FIND_NEWS, &p, &r, e);
 	for (int i = 0; ok && i < db_rows(r); i++) {
 		ok = note_topic(c, conn, db_i64(r, i, 0), e);
 	}
 	db_result_free(r);
-	buf_dispose(&bytes);
+	db_columns_dispose(&columns);
 	return ok;
 }
 
