@@ -206,10 +206,12 @@ static bool key_rotate_signing(key_call *k, err *e)
 		!auth_signing_rotate(k->conn, &k->by, overlap_ms, e)) {
 		return false;
 	}
-	fprintf(stderr,
-			"new keys sign webhooks and the tokens of subscriptions; servers follow within a minute, and what the "
-			"old ones signed is good until then%s%s\n",
-			overlap_ms > 0 ? ", or for " : "", overlap_ms > 0 ? overlap : "");
+	fputs("new keys sign webhooks and the tokens of subscriptions; servers take them within a minute\n", stderr);
+	if (overlap_ms > 0) {
+		fprintf(stderr, "what the old ones signed stays good for %s\n", overlap);
+	} else {
+		fputs("what the old ones signed is refused from then on\n", stderr);
+	}
 	return true;
 }
 

@@ -167,9 +167,9 @@ def gateways(fleet, database, request):
 
 
 @pytest.fixture
-def service(fresh_database, fleet, tmp_path):
-    """Two workers behind HAProxy."""
-    made = Service(fresh_database, fleet, tmp_path)
+def service(fresh_database, fleet, tmp_path, request):
+    """Two workers, or as many as an indirect parameter says, behind HAProxy."""
+    made = Service(fresh_database, fleet, tmp_path, getattr(request, "param", 2))
     yield made
     made.proxy.finish()
 

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.tsan
 MANY = int(3000 / wait.SLOWNESS) // 100 * 100
 
 
-@pytest.mark.parametrize("workers,partitions", [(1, 1), (2, 1), (3, 1), (2, 4)])
+@pytest.mark.parametrize("workers,partitions", [(1, 1), (2, 1), (4, 1), (2, 4)])
 def test_writers_on_several_workers_give_dense_offsets_in_commit_order(gateways, name, workers, partitions):
     fleet = gateways(workers)
     with fleet[0].client() as client:
@@ -99,13 +99,13 @@ def at(message):
     return message["partition"], message["offset"]
 
 
-@pytest.mark.parametrize("named", [False, True], ids=["anonymous", "named"])
-def test_copies_of_the_seed_s_loop_get_disjoint_messages_in_order(gateways, name, named):
-    fleet = gateways(2)
+@pytest.mark.parametrize("named,workers", [(False, 2), (True, 2), (False, 4)])
+def test_copies_of_the_seed_s_loop_get_disjoint_messages_in_order(gateways, name, named, workers):
+    fleet = gateways(workers)
     total = MANY
     with fleet[0].client() as client:
         client.make(name, 5)
-        consumers = [Consumer(fleet[i % 2], name, "g", consumer_id=f"c{i}" if named else None) for i in range(6)]
+        consumers = [Consumer(fleet[i % workers], name, "g", consumer_id=f"c{i}" if named else None) for i in range(6)]
         for consumer in consumers:
             consumer.start()
         for start in range(0, total, 100):

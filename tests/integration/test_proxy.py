@@ -140,6 +140,7 @@ def test_a_killed_worker_loses_nothing_and_is_taken_back(service, client, name, 
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("service", [2, 4], indirect=True)
 def test_a_rolling_restart_loses_nothing(service, client, name):
     client.make(name, 3)
     with service.load(name, 3) as load:
@@ -147,7 +148,7 @@ def test_a_rolling_restart_loses_nothing(service, client, name):
             load.wait_acknowledged(300)
             worker.stop()
             worker.start()
-            service.wait_up(2)
+            service.wait_up(len(service.workers))
         load.wait_acknowledged(300)
     load.check(client)
     only_what_was_under_way(load)

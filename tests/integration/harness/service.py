@@ -1,4 +1,4 @@
-"""Two workers with a tenant, a key and a token, behind the proxy, through TLS: what docker-compose.yml runs."""
+"""Two workers or more with a tenant, a key and a token, behind the proxy, through TLS: what docker-compose.yml runs."""
 
 import ssl
 
@@ -14,19 +14,19 @@ SECRET = "a secret of forty bytes, or a few more.."
 
 
 class Service:
-    def __init__(self, database, fleet, directory):
+    def __init__(self, database, fleet, directory, count):
         (directory / "jwt.secret").write_text(SECRET)
         settings = {"auth": "required", "jwt_keys": directory / "jwt.secret", "stream_heartbeat_ms": 1000}
         run("migrate", database=database)
         run("tenant", "create", "acme", database=database)
         self.key = run("key", "create", "--tenant", "acme", "--scopes", "all", database=database).stdout.strip()
         self.token = run("token", "create", "--tenant", "acme", "--scopes", "all", **settings).stdout.strip()
-        self.workers = [fleet.new(database, **{**settings, "listen": f"127.0.0.1:{port}"}) for port in free_ports(2)]
+        self.workers = [fleet.new(database, **{**settings, "listen": f"127.0.0.1:{port}"}) for port in free_ports(count)]
         self.proxy = Proxy([worker.settings["listen"] for worker in self.workers])
         for worker in self.workers:
             worker.start()
         self.proxy.start()
-        self.wait_up(2)
+        self.wait_up(count)
 
     @property
     def url(self):
