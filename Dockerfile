@@ -28,7 +28,7 @@ RUN apt-get update && apt-get install -y --no-install-recommends \
 	&& useradd --uid 10001 --user-group --no-create-home --shell /usr/sbin/nologin tidegate
 COPY --from=build /tidegate/build/release/tidegate /usr/local/bin/tidegate
 COPY --chmod=755 config/compose/secrets config/compose/setup /usr/local/lib/tidegate/
-USER tidegate
+USER 10001:10001
 ENV TIDEGATE_LISTEN=0.0.0.0:5470 \
 	TIDEGATE_AUTH=required \
 	TIDEGATE_LOG_FORMAT=json
@@ -47,7 +47,7 @@ RUN apt-get update && apt-get install -y --no-install-recommends haproxy openssl
 	&& install -d -o tidegate-proxy -g tidegate-proxy -m 700 /var/lib/tidegate-proxy
 COPY config/haproxy.cfg /etc/haproxy/haproxy.cfg
 COPY --chmod=755 config/compose/certificate config/compose/proxy /usr/local/lib/tidegate/
-USER tidegate-proxy
+USER 10002:10002
 VOLUME /var/lib/tidegate-proxy
 EXPOSE 8443
 HEALTHCHECK --interval=5s --timeout=3s --start-period=15s --retries=3 \

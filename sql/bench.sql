@@ -18,6 +18,10 @@ SELECT (SELECT next_offset FROM tidegate.head WHERE topic_id = -1 AND partition 
 FROM (SELECT records, base_offset, coalesce(lag(last_offset) OVER (ORDER BY last_offset) + 1, 0) AS expected_offset
       FROM tidegate.batch WHERE topic_id = -1 AND partition = 0) b
 
+-- name: bench_is_erased
+-- Nothing is left of topics that were deleted.
+SELECT NOT EXISTS (SELECT FROM tidegate.discarded)
+
 -- name: bench_setting
 -- $1 text name
 SELECT current_setting($1::text)

@@ -8,12 +8,18 @@ SELECT record_offset FROM tidegate.batch_tag
 WHERE topic_id = $1 AND partition = $2 AND tag = $3 AND record_offset >= $4 AND record_offset < $5
 ORDER BY record_offset LIMIT $6
 
--- name: erase_find_prefix
--- Tags from $3 on and below $4 (NULL: no end), of records in [$5, $6). $1 bigint topic_id, $2 int partition, $7 bigint limit
+-- name: erase_find_between
+-- Tags from $3 on and below $4, of records in [$5, $6). $1 bigint topic_id, $2 int partition, $7 bigint limit
 SELECT record_offset FROM tidegate.batch_tag
-WHERE topic_id = $1 AND partition = $2 AND tag >= $3 AND ($4::bytea IS NULL OR tag < $4) AND record_offset >= $5
-  AND record_offset < $6
+WHERE topic_id = $1 AND partition = $2 AND tag >= $3 AND tag < $4 AND record_offset >= $5 AND record_offset < $6
 ORDER BY tag, record_offset LIMIT $7
+
+-- name: erase_find_from
+-- Tags from $3 on, without an end: an end that may be missing would not bound the scan of the index. $1 bigint topic_id,
+-- $2 int partition, $4 bigint from, $5 bigint below, $6 bigint limit
+SELECT record_offset FROM tidegate.batch_tag
+WHERE topic_id = $1 AND partition = $2 AND tag >= $3 AND record_offset >= $4 AND record_offset < $5
+ORDER BY tag, record_offset LIMIT $6
 
 -- name: erase_forget_tags
 -- Tags of records that a crash took. $1 bigint topic_id, $2 int partition, $3 bigint below

@@ -9,8 +9,9 @@ INSERT INTO tidegate.idempotency (topic_id, key, created_ms, expires_ms, result)
 ON CONFLICT (topic_id, key) DO UPDATE SET created_ms = $3, expires_ms = $4, result = $5
 
 -- name: producer_find
--- $1 bigint topic_id, $2 bytea[] ids
+-- In order, as every transaction that locks several; heads were locked before. $1 bigint topic_id, $2 bytea[] ids
 SELECT producer_id, epoch, last_sequence, result, has_closed FROM tidegate.producer WHERE topic_id = $1 AND producer_id = ANY ($2)
+ORDER BY producer_id FOR UPDATE
 
 -- name: producer_put
 -- $1 bigint topic_id, $2 bytea producer_id, $3 bigint epoch, $4 bigint last_sequence, $5 bigint now_ms, $6 bytea result,

@@ -21,7 +21,7 @@ typedef struct auth_audit {
 	int64_t at_ms;
 	str actor; /* auth/actor.h */
 	str tenant;
-	str act;    /* key.create, key.rotate, key.revoke; tenant.create, tenant.set, tenant.delete */
+	str act;    /* key.create, key.rotate, key.revoke; tenant.create, tenant.set, tenant.delete; signing.rotate */
 	str object; /* a key id, or the tenant's name */
 	str detail; /* the object after the act, as JSON */
 } auth_audit;

@@ -1,8 +1,10 @@
 #include "auth/signing.h"
 
+#include <inttypes.h>
 #include <pthread.h>
 #include <sodium.h>
 
+#include "auth/audit.h"
 #include "base/clock.h"
 #include "base/id.h"
 #include "base/text.h"
@@ -84,24 +86,24 @@ static void name_webhook_key(const unsigned char public_key[PUBLIC_BYTES], buf *
 	buf_dispose(&text);
 }
 
-static bool insert(db_conn *conn, auth_signing_kind kind, err *e)
+/* *id is the new key's. */
+static bool insert(db_conn *conn, auth_signing_kind kind, buf *id, err *e)
 {
 	db_params p;
-	buf id;
 	unsigned char secret[SEED_BYTES];
 	unsigned char public_key[PUBLIC_BYTES];
 	unsigned char pair[crypto_sign_SECRETKEYBYTES];
-	buf_init(&id, AUTH_SIGNING_ID_MAX);
+	buf_init(id, AUTH_SIGNING_ID_MAX);
 	randombytes_buf(secret, sizeof secret);
 	if (kind == AUTH_SIGNING_WEBHOOK) {
 		crypto_sign_seed_keypair(public_key, pair, secret);
 		sodium_memzero(pair, sizeof pair);
-		name_webhook_key(public_key, &id);
+		name_webhook_key(public_key, id);
 	} else {
-		id_append_base64url(&id, 9);
+		id_append_base64url(id, 9);
 	}
 	db_params_init(&p);
-	db_param_str(&p, buf_str(&id));
+	db_param_str(&p, buf_str(id));
 	db_param_i32(&p, (int32_t)kind);
 	db_param_str(&p, (str){(const char *)secret, sizeof secret});
 	if (kind == AUTH_SIGNING_WEBHOOK) {
@@ -109,9 +111,8 @@ static bool insert(db_conn *conn, auth_signing_kind kind, err *e)
 	} else {
 		db_param_null(&p);
 	}
-	bool ok = id.failed ? err_set(e, ERR_NO_MEMORY, "out of memory") : db_do(conn, &SQL_SIGNING_INSERT, &p, NULL, e);
+	bool ok = id->failed ? err_set(e, ERR_NO_MEMORY, "out of memory") : db_do(conn, &SQL_SIGNING_INSERT, &p, NULL, e);
 	sodium_memzero(secret, sizeof secret);
-	buf_dispose(&id);
 	return ok;
 }
 
@@ -171,7 +172,9 @@ static bool make_missing(auth_signing *s, db_conn *conn, err *e)
 	bool ok = db_begin(conn, e) && db_do(conn, &SQL_SIGNING_LOCK, NULL, NULL, e) && read_keys(s, conn, &missing, e);
 	for (int kind = 0; ok && kind < (int)AUTH_SIGNING_KINDS; kind++) {
 		if ((missing & 1U << kind) != 0) {
-			ok = insert(conn, (auth_signing_kind)kind, e);
+			buf id;
+			ok = insert(conn, (auth_signing_kind)kind, &id, e);
+			buf_dispose(&id);
 		}
 	}
 	if (!ok || !db_commit(conn, e)) {
@@ -221,6 +224,56 @@ bool auth_signing_ready_for(auth_signing *s, db_conn *conn, str key_id, err *e)
 	bool known = find(s, AUTH_SIGNING_TOKEN, key_id) != NULL;
 	pthread_mutex_unlock(&s->lock);
 	return known || is_fresh(s, LOOK_AGAIN_MS) || refresh(s, conn, e);
+}
+
+/* ---- replacing them ---- */
+
+static bool retire_all(db_conn *conn, int64_t overlap_ms, err *e)
+{
+	db_params p;
+	db_params_init(&p);
+	db_param_i64(&p, AUTH_SIGNING_WINDOW_MS);
+	db_param_i64(&p, overlap_ms);
+	return db_do(conn, &SQL_SIGNING_RETIRE, &p, NULL, e);
+}
+
+static bool write_audit(db_conn *conn, const auth_actor *by, const buf ids[AUTH_SIGNING_KINDS], int64_t overlap_ms,
+						err *e)
+{
+	buf detail;
+	buf_init(&detail, JWK_MAX);
+	buf_printf(&detail, "{\"webhook_key\":\"%.*s\",\"token_key\":\"%.*s\",\"overlap_ms\":%" PRId64 "}",
+			   STR_ARG(buf_str(&ids[AUTH_SIGNING_WEBHOOK])), STR_ARG(buf_str(&ids[AUTH_SIGNING_TOKEN])), overlap_ms);
+	const auth_audit row = {.actor = by->name,
+							.tenant = STR("default"),
+							.act = STR("signing.rotate"),
+							.object = buf_str(&ids[AUTH_SIGNING_WEBHOOK]),
+							.detail = buf_str(&detail)};
+	bool ok = detail.failed ? err_set(e, ERR_NO_MEMORY, "out of memory")
+							: auth_audit_write(conn, AUTH_DEFAULT_TENANT_ID, &row, e);
+	buf_dispose(&detail);
+	return ok;
+}
+
+bool auth_signing_rotate(db_conn *conn, const auth_actor *by, int64_t overlap_ms, err *e)
+{
+	buf ids[AUTH_SIGNING_KINDS] = {0};
+	if (overlap_ms < 0 || overlap_ms > AUTH_SIGNING_WINDOW_MS) {
+		return err_set(e, ERR_INVALID_REQUEST, "signing keys overlap for a day at most; ask for 24h or less");
+	}
+	bool ok = db_conn_ensure(conn, e) && db_begin(conn, e) && db_do(conn, &SQL_SIGNING_LOCK, NULL, NULL, e) &&
+			  retire_all(conn, overlap_ms, e);
+	for (int kind = 0; ok && kind < (int)AUTH_SIGNING_KINDS; kind++) {
+		ok = insert(conn, (auth_signing_kind)kind, &ids[kind], e);
+	}
+	ok = ok && write_audit(conn, by, ids, overlap_ms, e) && db_commit(conn, e);
+	if (!ok) {
+		db_rollback(conn);
+	}
+	for (int kind = 0; kind < (int)AUTH_SIGNING_KINDS; kind++) {
+		buf_dispose(&ids[kind]);
+	}
+	return ok;
 }
 
 /* ---- using them ---- */

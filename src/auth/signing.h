@@ -3,9 +3,7 @@
  *
  * The keys are rows of tidegate.signing_key, made when the first is needed, so that all workers share them and they
  * outlive restarts. The newest of a kind that is not retired signs; retired ones still verify, and stay listed, for
- * AUTH_SIGNING_WINDOW_MS. To replace the keys, retire them:
- *
- *   UPDATE tidegate.signing_key SET retired_ms = (extract(epoch FROM now()) * 1000)::bigint;
+ * AUTH_SIGNING_WINDOW_MS. A key that was given less has been retired as if earlier.
  *
  * Owns     a cache of the keys, AUTH_SIGNING_CACHE_MS old at most.
  * Threads  any.
@@ -15,6 +13,7 @@
 #ifndef TIDEGATE_AUTH_SIGNING_H
 #define TIDEGATE_AUTH_SIGNING_H
 
+#include "auth/actor.h"
 #include "base/buf.h"
 #include "base/err.h"
 
@@ -40,6 +39,10 @@ void auth_signing_free(auth_signing *s); /* accepts NULL */
 bool auth_signing_ready(auth_signing *s, struct db_conn *conn, err *e) MUST_CHECK;
 /* The same, and looks again when no key is known by that id: another worker may just have made it. */
 bool auth_signing_ready_for(auth_signing *s, struct db_conn *conn, str key_id, err *e) MUST_CHECK;
+
+/* For the command: new keys of each kind sign from now on, the old ones are good for overlap_ms more. Workers follow within
+ * AUTH_SIGNING_CACHE_MS. ERR_INVALID_REQUEST: more than AUTH_SIGNING_WINDOW_MS. Written to the audit (auth/audit). */
+bool auth_signing_rotate(struct db_conn *conn, const auth_actor *by, int64_t overlap_ms, err *e) MUST_CHECK;
 
 /* The id of the key that signs now, into `out`. */
 bool auth_signing_id(auth_signing *s, auth_signing_kind kind, buf *out, err *e) MUST_CHECK;

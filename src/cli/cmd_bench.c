@@ -18,6 +18,7 @@ typedef struct arguments {
 	const char *value_bytes;
 	const char *key_bytes;
 	const char *batch_connections;
+	const char *batch_records;
 	const char *readers;
 	const char *watchers;
 	const char *long_millions;
@@ -70,6 +71,7 @@ static bool take_arguments(const arguments *a, bench_options *o, err *e)
 		!take_number("value-bytes", a->value_bytes, 1, 32768, &o->value_bytes, e) ||
 		!take_number("key-bytes", a->key_bytes, 0, 1024, &o->key_bytes, e) ||
 		!take_number("batch-connections", a->batch_connections, 1, 64, &o->batch_connections, e) ||
+		!take_number("batch-records", a->batch_records, 1, 10000, &o->batch_records, e) ||
 		!take_number("readers", a->readers, 1, 64, &o->readers, e) ||
 		!take_number("watchers", a->watchers, 4, 1000000, &o->idle_watchers, e) ||
 		!take_number("long", a->long_millions, 1, 100000, &o->long_millions, e) ||
@@ -98,6 +100,7 @@ static int run(cli_call *call)
 								  {.name = "value-bytes", .value = &a.value_bytes},
 								  {.name = "key-bytes", .value = &a.key_bytes},
 								  {.name = "batch-connections", .value = &a.batch_connections},
+								  {.name = "batch-records", .value = &a.batch_records},
 								  {.name = "readers", .value = &a.readers},
 								  {.name = "watchers", .value = &a.watchers},
 								  {.name = "long", .value = &a.long_millions},
@@ -168,6 +171,7 @@ const cli_command CLI_BENCH = {
 		"  --key-bytes N          a record's key (0: none)\n"
 		"  --random-values        values that do not compress, instead of words and numbers\n"
 		"  --batch-connections N  connections of the case batch (4)\n"
+		"  --batch-records N      records a request of the case batch (1000); the target is for 1000\n"
 		"  --readers N            readers of the second measurement of consume (2)\n"
 		"  --watchers N           watchers of the case idle (10000)\n"
 		"  --long MILLIONS        run the case long with that many million records\n"

@@ -2,6 +2,7 @@
 
 #include "auth/keyring.h"
 #include "auth/show.h"
+#include "auth/signing.h"
 #include "auth/tenant.h"
 #include "base/jwrite.h"
 #include "cli/cli.h"
@@ -196,6 +197,22 @@ static bool key_rotate(key_call *k, err *e)
 	return true;
 }
 
+/* The keys with which Tidegate itself signs. */
+static bool key_rotate_signing(key_call *k, err *e)
+{
+	int64_t overlap_ms = 0;
+	const char *overlap = k->overlap != NULL ? k->overlap : DEFAULT_OVERLAP;
+	if (!when_parse_duration(str_from_c(overlap), &overlap_ms, e) ||
+		!auth_signing_rotate(k->conn, &k->by, overlap_ms, e)) {
+		return false;
+	}
+	fprintf(stderr,
+			"new keys sign webhooks and the tokens of subscriptions; servers follow within a minute, and what the "
+			"old ones signed is good until then%s%s\n",
+			overlap_ms > 0 ? ", or for " : "", overlap_ms > 0 ? overlap : "");
+	return true;
+}
+
 /* ---- the command ---- */
 
 static const struct {
@@ -208,6 +225,7 @@ static const struct {
 	{"list", key_list, false, " tenant json "},
 	{"revoke", key_revoke, true, " "},
 	{"rotate", key_rotate, true, " overlap json "},
+	{"rotate-signing", key_rotate_signing, false, " overlap "},
 };
 
 enum { ACTION_COUNT = sizeof ACTIONS / sizeof ACTIONS[0], OPTION_COUNT = 7 };
@@ -237,7 +255,7 @@ static bool find_action(key_call *k, int positional_count, size_t *action, err *
 		i++;
 	}
 	if (positional_count == 0 || i == ACTION_COUNT) {
-		return err_set(e, ERR_INVALID_REQUEST, "say what to do: create, list, revoke or rotate");
+		return err_set(e, ERR_INVALID_REQUEST, "say what to do: create, list, revoke, rotate or rotate-signing");
 	}
 	if (positional_count != (ACTIONS[i].takes_id ? 2 : 1)) {
 		return err_set(e, ERR_INVALID_REQUEST,
@@ -297,19 +315,21 @@ const cli_command CLI_KEY = {
 		"Usage: tidegate key create [--tenant T] [--name N] [--scopes S] [--prefix P] [--expires D] [--json]\n"
 		"       tidegate key list [--tenant T] [--json]\n"
 		"       tidegate key revoke ID\n"
-		"       tidegate key rotate ID [--overlap D] [--json]\n\n"
+		"       tidegate key rotate ID [--overlap D] [--json]\n"
+		"       tidegate key rotate-signing [--overlap D]\n\n"
 		"create  a key, printed alone on standard output and never again: the database keeps a hash. As soon as one\n"
 		"        key exists, servers with auth=auto ask every caller for one.\n"
 		"list    keys without their secrets; PREFIXES `-` means any name.\n"
 		"revoke  stop a key now. ID is the part of the key after `tg_`; a whole key is understood, too.\n"
 		"rotate  make a key with the same rights, name and length of life, and let the old one end after the "
-		"overlap.\n\n"
+		"overlap.\n"
+		"rotate-signing  make new keys for what Tidegate signs itself: webhooks, and tokens of subscriptions.\n\n"
 		"--tenant T    the tenant that the key works for; default `default`\n"
 		"--name N      a remark for people\n"
 		"--scopes S    read, write, delete, admin, comma-separated, or all; default read,write\n"
 		"--prefix P    only names that begin with P; several comma-separated\n"
 		"--expires D   after 90s, 15m, 24h, 30d, 8w, 1y; default never\n"
-		"--overlap D   how long the old key goes on; default 24h, 0 for not at all\n"
+		"--overlap D   how long the old keys go on; default 24h, 0 for not at all\n"
 		"--database-url URL  or TIDEGATE_DATABASE_URL, or --config FILE; else the database of a `tidegate dev` that\n"
 		"                    runs in this directory\n\n"
 		"  KEY=$(tidegate key create --name billing --scopes write --prefix invoices. --expires 90d)\n"

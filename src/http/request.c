@@ -204,7 +204,8 @@ bool request_begin(http_exchange *x)
 	if (problem == NULL) {
 		problem = judge_framing(x, &f);
 	}
-	if (problem == NULL && !target_split(x->target, &x->path, &x->query)) {
+	bool has_target = target_split(x->target, &x->path, &x->query);
+	if (problem == NULL && !has_target) {
 		problem = "the request target must be a path that begins with '/', without blanks, control characters or '#'";
 	}
 	/* Also for a request that is refused: the dialect of its path writes the error. */

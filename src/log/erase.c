@@ -257,17 +257,21 @@ static bool find_tagged(step *s, const log_tag_match *m, int64_t **out, size_t *
 	db_result *r = NULL;
 	char bytes[TAG_BYTES_MAX];
 	bool is_prefix = m->kind == LOG_TAG_PREFIX;
+	str end = is_prefix ? end_of_prefix(m->text, bytes) : STR_NONE;
+	const db_query *find = !is_prefix        ? &SQL_ERASE_FIND_EQUAL
+						   : end.ptr == NULL ? &SQL_ERASE_FIND_FROM
+											 : &SQL_ERASE_FIND_BETWEEN;
 	db_params_init(&p);
 	db_param_i64(&p, s->topic_id);
 	db_param_i32(&p, s->head->partition);
 	db_param_str(&p, m->text.ptr != NULL ? m->text : STR(""));
-	if (is_prefix) {
-		db_param_str(&p, end_of_prefix(m->text, bytes));
+	if (end.ptr != NULL) {
+		db_param_str(&p, end);
 	}
 	db_param_i64(&p, head_floor(s->head));
 	db_param_i64(&p, s->below);
 	db_param_i64(&p, LOG_ERASE_STEP);
-	if (!db_run(s->conn, is_prefix ? &SQL_ERASE_FIND_PREFIX : &SQL_ERASE_FIND_EQUAL, &p, &r, e)) {
+	if (!db_run(s->conn, find, &p, &r, e)) {
 		return false;
 	}
 	*count = (size_t)db_rows(r);

@@ -62,13 +62,14 @@ static int compare_i32(const void *left, const void *right)
 	return a < b ? -1 : a > b ? 1 : 0;
 }
 
-static bool is_conditional(const log_append *op)
+/* Nothing may be stored yet under its name that could be locked. */
+static bool may_be_first_of_name(const log_append *op)
 {
-	return op->idempotency_key.ptr != NULL || op->producer.id.ptr != NULL;
+	return op->idempotency_key.ptr != NULL || (op->producer.id.ptr != NULL && op->producer.sequence == 0);
 }
 
-/* The heads to lock. Conditional operations also lock partition 0: two copies of one request may have chosen different
- * partitions, and must still come one after the other. */
+/* The heads to lock. Two copies of one request may have chosen different partitions, and must still come one after the
+ * other: what is the first of its name also locks partition 0; a producer that goes on locks its own row. */
 static bool list_partitions(judgement *j, int32_t **out, size_t *count, err *e)
 {
 	size_t most = 1;
@@ -86,7 +87,7 @@ static bool list_partitions(judgement *j, int32_t **out, size_t *count, err *e)
 		}
 	}
 	for (size_t i = 0; i < j->op_count; i++) {
-		if (is_conditional(j->ops[i])) {
+		if (may_be_first_of_name(j->ops[i])) {
 			list[n++] = 0;
 			break;
 		}

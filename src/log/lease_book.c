@@ -291,8 +291,8 @@ bool lease_book_begin(lease_book *b, log_engine *engine, const int64_t *offsets,
 /* A statement behind what is to be written, which it has to see, has been sent: its result. */
 static bool receive_behind(lease_book *b, size_t written, db_result **out, err *e)
 {
-	return db_pipeline_flush(b->conn, e) && db_pipeline_skip(b->conn, written, e) && db_pipeline_next(b->conn, out, e) &&
-		   db_pipeline_finish(b->conn, e);
+	return db_pipeline_flush(b->conn, e) && db_pipeline_skip(b->conn, written, e) &&
+		   db_pipeline_next(b->conn, out, e) && db_pipeline_finish(b->conn, e);
 }
 
 bool lease_book_find(lease_book *b, const int64_t *offsets, size_t count, lease_entry **out, err *e)
@@ -441,6 +441,6 @@ bool lease_book_commit(lease_book *b, err *e)
 		!db_pipeline_flush(b->conn, e)) {
 		return false;
 	}
-	return db_pipeline_skip(b->conn, before, e) && (b->erased_count == 0 || receive_erased(b, e)) && db_pipeline_skip(b->conn, 1, e) &&
-		   db_pipeline_finish(b->conn, e);
+	return db_pipeline_skip(b->conn, before, e) && (b->erased_count == 0 || receive_erased(b, e)) &&
+		   db_pipeline_skip(b->conn, 1, e) && db_pipeline_finish(b->conn, e);
 }

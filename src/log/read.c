@@ -73,10 +73,15 @@ struct log_page {
 	int64_t position_byte;
 };
 
+static int64_t highest(int64_t a, int64_t b, int64_t c)
+{
+	int64_t most = a > b ? a : b;
+	return most > c ? most : c;
+}
+
 static int64_t floor_of(const log_page *p)
 {
-	int64_t floor = p->cap_floor > p->ttl_floor ? p->cap_floor : p->ttl_floor;
-	return floor > p->source_floor ? floor : p->source_floor;
+	return highest(p->cap_floor, p->ttl_floor, p->source_floor);
 }
 
 /* ---- fetching ---- */
@@ -193,6 +198,14 @@ static bool fetch_first(log_engine *engine, log_conn *conn, log_page *p, bool *e
 	}
 }
 
+/* Whether a later fetch, which is a snapshot of its own, still begins where the one before ended. Where retention has passed
+ * that offset meanwhile, or the records have moved to the other table, the page ends instead: the next read tells of it. */
+static bool continues(const db_result *later, int64_t from, bool ephemeral)
+{
+	return highest(db_i64(later, 0, CAP_FLOOR), db_i64(later, 0, TTL_FLOOR), db_i64(later, 0, SOURCE_FLOOR)) <= from &&
+		   db_bool(later, 0, IS_EPHEMERAL) == ephemeral;
+}
+
 /* What a result holds. */
 typedef struct extent {
 	uint64_t records; /* from the first offset wanted on */
@@ -259,6 +272,10 @@ bool log_read(log_engine *engine, log_conn *conn, const log_read_request *reques
 		db_result *more = NULL;
 		if (!fetch(conn, request, ephemeral, from, rows, max_bytes, max_records, &more, e)) {
 			goto fail;
+		}
+		if (!continues(more, from, ephemeral)) {
+			db_result_free(more);
+			break;
 		}
 		p->results[p->result_count++] = more;
 	}

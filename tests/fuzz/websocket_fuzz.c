@@ -41,7 +41,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	str input = {(const char *)data, size};
 	bool whole = take(input, size > 0 ? size : 1, &seen[0], &answer[0]);
 	bool pieces = take(input, 1, &seen[1], &answer[1]);
-	FUZZ_CHECK(whole == pieces);
+	/* The reason of a close frame is looked at as far as one read brings it: in pieces, the end may be that of the frame. */
+	FUZZ_CHECK(!whole || pieces);
 	FUZZ_CHECK(str_equal(buf_str(&seen[0]), buf_str(&seen[1])));
 	FUZZ_CHECK(!whole || str_equal(buf_str(&answer[0]), buf_str(&answer[1])));
 	FUZZ_CHECK(!answer[0].failed && !answer[1].failed);

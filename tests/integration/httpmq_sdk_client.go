@@ -4,11 +4,13 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"fmt"
 	"net/http"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/alwitt/httpmq-go/api"
@@ -29,7 +31,7 @@ func newName() string {
 	b := make([]byte, 16)
 	_, err := rand.Read(b)
 	must(err)
-	return fmt.Sprintf("%x-%x-4%x-8%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])[:36]
+	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
 }
 
 func must(err error) {
@@ -57,16 +59,16 @@ type listener struct {
 	stream, consumer string
 	messages         chan api.ApisAPIRestRespDataMessage
 	cancel           context.CancelFunc
-	ended            chan struct{}
+	ended            chan error
 }
 
 func listen(stream, consumer, subject string, group *string) *listener {
 	ctx, cancel := context.WithCancel(background)
-	l := &listener{stream, consumer, make(chan api.ApisAPIRestRespDataMessage, 100), cancel, make(chan struct{})}
+	l := &listener{stream, consumer, make(chan api.ApisAPIRestRespDataMessage, 100), cancel, make(chan error)}
 	go func() {
-		_, _ = data.PushSubscribe(ctx, dataplane.PushSubscribeParam{
+		_, err := data.PushSubscribe(ctx, dataplane.PushSubscribeParam{
 			Stream: stream, Consumer: consumer, SubjectFilter: subject, DeliveryGroup: group, MsgChan: &l.messages})
-		close(l.ended)
+		l.ended <- err
 	}()
 	return l
 }
@@ -87,7 +89,8 @@ func (l *listener) ack(m api.ApisAPIRestRespDataMessage) {
 
 func (l *listener) stop() {
 	l.cancel()
-	<-l.ended
+	err := <-l.ended
+	check(err != nil && strings.Contains(err.Error(), context.Canceled.Error()), "it went on until it was stopped", err)
 }
 
 func createStream(name string, subjects ...string) (string, error) {
@@ -131,7 +134,9 @@ func manageConsumers() {
 	_, shown, err := admin.GetConsumerOfStream(background, stream, second)
 	must(err)
 	check(shown.Config.GetMaxAckPending() == 1 && shown.Config.GetFilterSubject() == base+".*", "the consumer is shown", shown)
-	for _, name := range []string{first, second} {
+	third := newName()
+	done(createConsumer(stream, third, base+".>"))
+	for _, name := range []string{first, second, third} {
 		done(admin.DeleteConsumerOnStream(background, stream, name))
 	}
 	_, all, err := admin.ListAllConsumerOfStream(background, stream)
@@ -170,6 +175,13 @@ func deliver() {
 		}
 	}
 	fails(data.Publish(background, newName(), []byte("nobody takes this")))
+	large := bytes.Repeat([]byte("\x00\xff<>&\n\u2028\"\\"), 4000) // close to what the client's reader can take in a line
+	done(data.Publish(background, filters[0], large))
+	for _, i := range []int{0, 2} {
+		m := listeners[i].next()
+		check(bytes.Equal(m.B64Msg, large), "the large message", m.Sequence)
+		listeners[i].ack(m)
+	}
 	for i, l := range listeners {
 		l.stop()
 		done(admin.DeleteConsumerOnStream(background, stream, names[i]))

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import subprocess
 import time
 import tomllib
@@ -279,7 +280,7 @@ def test_the_benchmark_tells_rates_and_latencies(gateway, client):
 
 # ---- completions and help ----
 
-def complete(line):
+def complete_bash(line):
     """What bash offers behind a line, by the real script."""
     script = call(None, "completions", "bash").out
     words = line.split(" ")
@@ -290,14 +291,41 @@ def complete(line):
     return done.stdout.split()
 
 
-def test_bash_completes_commands_verbs_options_and_values(tmp_path):
-    assert complete("tidegate pro") == ["produce", "profile"]
-    assert complete("tidegate topic ")[:5] == ["create", "list", "describe", "delete", "add-partition"]
-    assert complete("tidegate consume orders --dis") == ["--disable-continuous", "--disable-progressbar"]
-    assert complete("tidegate produce orders --compression z") == ["zstd"]
-    assert complete("tidegate topic list -O y") == ["yaml"]
+def complete_zsh(line):
+    """What the real script offers to zsh, which needs a terminal to choose from it: its offers are written out instead."""
+    script = call(None, "completions", "zsh").out
+    words = line.split(" ")
+    asked = ("compdef() { :; }\n_files() { print -l -- $words[CURRENT]*(N); }\n"
+             "compadd() { [[ $1 == -- ]] && shift; print -l -- ${(M)@:#$words[CURRENT]*}; }\n"
+             "_describe() { compadd -- ${commands%%:*}; }\n"
+             f"{script}\nwords=({' '.join(repr(w) for w in words)}) CURRENT={len(words)}\n_tidegate\n")
+    done = subprocess.run(["zsh", "-f", "-c", asked], capture_output=True, text=True, check=True, timeout=60)
+    assert done.stderr == ""
+    return done.stdout.split()
+
+
+def complete_fish(line):
+    """What fish offers behind a line."""
+    script = call(None, "completions", "fish").out
+    done = subprocess.run(["fish", "--no-config", "-c", f"{script}\ncomplete -C {line!r}"], capture_output=True, text=True,
+                          check=True, timeout=60)
+    assert done.stderr == ""
+    return [offer.split("\t")[0] for offer in done.stdout.splitlines()]
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_a_shell_completes_commands_verbs_options_and_values(shell, tmp_path):
+    if shutil.which(shell) is None:
+        pytest.skip(f"there is no {shell}")
+    offers = {"bash": complete_bash, "zsh": complete_zsh, "fish": complete_fish}[shell]
+    assert offers("tidegate pro") == ["produce", "profile"]
+    assert {"create", "list", "describe", "delete", "add-partition"} <= set(offers("tidegate topic "))
+    assert offers("tidegate consume orders --dis") == ["--disable-continuous", "--disable-progressbar"]
+    assert offers("tidegate produce orders --compression z") == ["zstd"]
+    assert offers("tidegate topic list -O y") == ["yaml"]
     (tmp_path / "lines.txt").touch()
-    assert complete(f"tidegate produce orders -f {tmp_path}/li") == [f"{tmp_path}/lines.txt"]
+    assert offers(f"tidegate produce orders -f {tmp_path}/li") == [f"{tmp_path}/lines.txt"]
+    assert offers(f"tidegate produce orders --key {tmp_path}/li") == []
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])

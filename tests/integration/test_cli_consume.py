@@ -122,7 +122,8 @@ def test_what_fails_is_exit_1(gateway, letters, name):
     assert call(gateway.url, "consume", name + "-none") == (
         1, "", "tidegate consume: there is no such topic; create it first\n")
     assert call(gateway.url, "consume", letters, "--start", 6) == (
-        1, "", "tidegate consume: offset 6 is beyond the end of partition 0; the next to be written is 5\n")
+        1, "", "tidegate consume: offset 6 is beyond the end of partition 0, which has the offsets from 0; "
+               "the next to be written is 5\n")
 
 
 def test_it_waits_for_what_comes_until_it_is_interrupted(gateway, client, letters):

@@ -194,8 +194,8 @@ def test_the_program_of_the_readme_builds_with_pkg_config_and_runs(gateway, clie
     (tmp_path / "orders.c").write_text(program)
     [directory] = [path.parent for path in tmp_path.rglob("libtidegate.pc")]
     variables = {**environment(), "PKG_CONFIG_PATH": str(directory), "PATH": "/usr/bin:/bin"}
-    flags = subprocess.run(["pkg-config", f"--define-variable=prefix={tmp_path}", "--cflags", "--libs", "libtidegate"], env=variables, capture_output=True, text=True,
-                           check=True).stdout.split()
+    flags = subprocess.run(["pkg-config", "--cflags", "--libs", "libtidegate"], env=variables, capture_output=True,
+                           text=True, check=True).stdout.split()
     subprocess.run(["cc", "-Wall", "-Wextra", "-Werror", "-o", tmp_path / "orders", tmp_path / "orders.c", *flags],
                    check=True, env=variables)
     client.create("orders")

@@ -5,6 +5,7 @@ import http.server
 import importlib.util
 import itertools
 import pathlib
+import signal
 import ssl
 import subprocess
 import sys
@@ -154,7 +155,12 @@ def test_bad_settings_are_refused_when_they_are_built():
     fails(ErrorKind.CLIENT_CONFIG, TopicProducerConfigBuilder().batch_size(11).max_request_size(10).build)
     fails(ErrorKind.CLIENT_CONFIG, TopicProducerConfigBuilder().linger(-1).build)
     fails(ErrorKind.CONSUMER_CONFIG, ConsumerConfigExtBuilder("t").offset_strategy().build)
-    fails(ErrorKind.CLIENT_CONFIG, FluvioConfig.new, "ftp://host")
+    for endpoint in ("ftp://host", "host:port", "http://" + "a" * 64, "http://host/ü", "http://host/a b", "http://host?x"):
+        fails(ErrorKind.CLIENT_CONFIG, FluvioConfig.new, endpoint)
+    for key in ("read from a file\n", "ключ"):
+        fails(ErrorKind.CLIENT_CONFIG, FluvioConfig, "host", key=key)
+        fails(ErrorKind.CLIENT_CONFIG, FluvioConfig("host").set_client_id, key)
+    assert FluvioConfig("bücher.example:1").endpoint == "http://xn--bcher-kva.example:1"
     fails(ErrorKind.UNSUPPORTED, ConsumerConfig().smartmodule, name="filter")
     for text in ("at_most_once", "at-most-once", "AtMostOnce", "atMostOnce", "atmostonce"):
         assert DeliverySemantic.parse(text) is DeliverySemantic.AtMostOnce
@@ -207,6 +213,16 @@ def test_bytes_come_back_as_they_were_sent(fluvio, topic):
         fails(ErrorKind.CLIENT_CONFIG, p.send, None, b"x", timestamp_ms=-1)
     with pytest.raises(UnicodeDecodeError):
         records[2].value_string()
+
+
+def test_what_is_neither_bytes_nor_text_is_refused(fluvio, topic):
+    with producer(fluvio, topic) as p:
+        for value in (3, None, 1.5, {"a": 1}):  # bytes(3) would be three zeros
+            with pytest.raises(TypeError, match="bytes or text, not"):
+                p.send(None, value)
+        with pytest.raises(TypeError, match="bytes or text, not int"):
+            p.send(3, b"")
+    assert bounded(fluvio, topic) == []
 
 
 @pytest.mark.parametrize("compression", list(Compression), ids=lambda c: c.value)
@@ -532,6 +548,20 @@ def test_a_stream_whose_connection_breaks_goes_on_where_it_was(through, meddler,
         assert sorted(got) == sorted(f"{turn}.{n}" for turn in range(3) for n in range(8))
 
 
+def test_a_stream_cut_after_any_number_of_bytes_gives_everything_once(gateway, fluvio, topic, monkeypatch):
+    """At every byte of request, head and packets of each connection, until everything is there."""
+    monkeypatch.setattr("tidegate.sources.FIRST_WAIT_S", 0.0)
+    monkeypatch.setattr("tidegate.sources.WAIT_MAX_S", 0.0)
+    with Proxy(gateway.host, gateway.port) as proxy, Fluvio.connect_with_config(FluvioConfig.new(proxy.url)) as through:
+        config = ConsumerConfigExtBuilder(topic).retry_mode(RetryMode.try_forever()).build()
+        with through.consumer_with_config(config) as stream:
+            proxy.cut_after = itertools.count()
+            proxy.cut_all()
+            put(fluvio, topic, *(f"{n}" for n in range(20)))
+            assert [r.offset() for r in take(stream, 20)] == list(range(20))
+    assert proxy.cuts > 100
+
+
 def test_without_retries_a_broken_connection_is_an_error(through, meddler, topic):
     config = ConsumerConfigExtBuilder(topic).retry_mode(RetryMode.disabled()).build()
     with through.consumer_with_config(config) as stream:
@@ -794,6 +824,29 @@ def test_topics_are_made_listed_grown_and_deleted(fluvio, name):
 
 
 # ---- connecting ----
+
+@pytest.mark.parametrize("program", ["next(fluvio.partition_consumer(topic, 0).stream(Offset.end()))",
+                                     "fluvio.topic_producer_with_config(topic, slow).send(None, 'x').wait()"],
+                         ids=["next", "wait"])
+def test_an_interrupt_ends_a_call_that_waits(gateway, topic, program):
+    """And the program with it: no thread keeps it."""
+    code = f"""
+import sys
+sys.path.insert(0, {str(ROOT / "clients" / "python" / "src")!r})
+from tidegate import Fluvio, FluvioConfig, Offset, TopicProducerConfig
+fluvio, topic = Fluvio.connect_with_config(FluvioConfig.new({gateway.url!r})), {topic!r}
+slow = TopicProducerConfig(linger_ms={HOUR_MS})
+print("waits", flush=True)
+{program}
+"""
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout.readline() == "waits\n"
+        while process.poll() is None:  # until it waits where it should, it may be elsewhere
+            process.send_signal(signal.SIGINT)
+            time.sleep(0.05)
+        assert "KeyboardInterrupt" in process.stderr.read()
+
+
 
 def test_a_wrong_key_and_an_absent_server_are_told_apart(fleet, fresh_database, name):
     worker = fleet.start(fresh_database, auth="required")

@@ -101,6 +101,11 @@ def without_typescript():
     return None
 
 
+# How the program of docs/clients.md runs, by the language of its block there.
+PAGE = {"python": lambda program: [sys.executable, "-c", program],
+        "c": lambda program: [C_PROGRAM.with_name("tg_example_quickstart")],
+        "js": lambda program: ["node", "--input-type=module", "-e", program]}
+
 LANGUAGES = {"python": Python(), "c": Program(without_c, C_PROGRAM),
              "typescript": Program(without_typescript, "node", TYPESCRIPT / "test" / "relay.mjs")}
 
@@ -137,3 +142,17 @@ def test_what_one_writes_the_other_reads(gateway, produced, writer, reader, comp
         assert [offset for _, offset, _, _ in mine] == list(range(len(mine)))
         wanted = [(key, value) for key, value in RECORDS if key and partition_for_key(key, PARTITIONS) == partition]
         assert [(key, value) for _, _, key, value in mine if key] == wanted
+
+
+@pytest.mark.parametrize("block, name", [("python", "python"), ("c", "c"), ("js", "typescript")])
+def test_the_program_of_the_page_does_the_same_in_every_language(gateway, client, block, name):
+    language(name)
+    page = (ROOT / "docs" / "clients.md").read_text()
+    program = re.search(rf"^```{block}\n(.*?)^```$", page, re.DOTALL | re.MULTILINE)[1]
+    if block == "c":
+        assert program == (ROOT / "clients" / "c" / "examples" / "quickstart.c").read_text()
+    done = subprocess.run(PAGE[block](program), text=True, capture_output=True, check=False, timeout=60 * wait.SLOWNESS,
+                          cwd=TYPESCRIPT if block == "js" else None,
+                          env={**environment(), "TIDEGATE_URL": gateway.url, "PYTHONPATH": str(ROOT / "clients" / "python" / "src")})
+    assert (done.stdout, done.returncode) == ("stored at 0\nuser-1 hello\n", 0), done.stderr
+    assert client.request("DELETE", "/topics/quickstart").status_code == 200

@@ -122,7 +122,7 @@ def test_the_compose_file_fits_together():
             for word in [*(service.get("entrypoint") or ()), *(service.get("command") or ())]:
                 if word.startswith("/usr/local/lib/tidegate/"):
                     assert f"config/compose/{word.rsplit('/', 1)[1]}" in stage, f"{name}: {word}"
-            assert re.search(r"^USER tidegate", stage, re.M) and "HEALTHCHECK" in stage
+            assert re.search(r"^USER 1000[12]:", stage, re.M) and "HEALTHCHECK" in stage
     for sources in re.findall(r"^COPY (?!--from)(?:--\S+ )*(.*) \S+$", docker, re.M):
         assert all((ROOT / source).exists() for source in sources.split()), sources
     assert re.search(r"^ARG DEBIAN=debian:12\.\d+-slim$", docker, re.M)

@@ -3,6 +3,7 @@
 import pytest
 
 from harness.client import ok
+from harness.httpmq import Mq, done
 from harness.live import Stream
 from harness.v0 import fine
 from harness.watch import Watcher
@@ -71,3 +72,24 @@ def test_what_one_dialect_writes_the_others_read(both, name, maker):
     seen = numbers_by_every_reader(reader, name)
     assert seen["topics"] == [1, 2] and seen["streaming"] == values[1:]
     assert '"n":0' not in seen["durable"] and '"n":1' in seen["durable"]
+
+
+def test_httpmq_and_topics_share_records_subjects_and_deletes(both, name):
+    writer, reader = both
+    stream = name.replace("-", "")  # httpmq names streams with letters and digits
+    with Mq(writer.url) as mq, Mq(reader.url) as other:
+        done(mq.make_stream(stream, subjects=[f"{stream}.*"]))
+        done(mq.make_consumer(stream, "all", mode="pull", max_inflight=9))
+        with reader.follow({stream: {}}, include_tags=True) as watch:
+            watch.expect("caught-up")
+            mq.send(f"{stream}.json", b'{"n": 1}')
+            mq.send(f"{stream}.bytes", b"\xff\x00")
+            writer.add(stream, [{"data": {"n": 3}, "tag": f"{stream}.tagged"}])
+            seen = [(r["$seq"], r["$tag"], r["data"]) for r in watch.records(3)]
+        assert seen == [(1, f"{stream}.json", {"n": 1}), (2, f"{stream}.bytes", {"$base64": "/wA="}),
+                        (3, f"{stream}.tagged", {"n": 3})]
+        # What is deleted there is not delivered here.
+        assert fine(reader.erase(stream, match=["tag", "Eq", f"{stream}.bytes"]))["deleted"] == 1
+        assert [(m["subject"], m["payload"]) for m in other.fetch(stream, "all", batch=9)] == [
+            (f"{stream}.json", b'{"n": 1}'), (f"{stream}.tagged", b'{"n":3}')]
+        assert mq.state(stream)["messages"] == 2

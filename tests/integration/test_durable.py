@@ -89,6 +89,53 @@ def test_a_header_of_one_value_sent_twice_is_refused(gateway, streams, name):
     assert "Stream-Closed" not in streams.head(name).headers
 
 
+def test_a_request_whose_length_is_in_doubt_is_refused_as_this_api_refuses(gateway, streams, name):
+    streams.make(name)
+    for lines in (["Content-Length: 1", "Content-Length: 1"], ["Content-Length: 1", "Transfer-Encoding: chunked"],
+                  ["Transfer-Encoding: gzip"]):
+        answer = raw.exchange(gateway, "\r\n".join([f"POST /v1/stream/{name} HTTP/1.1", "Host: x", "Content-Type: text/plain",
+                                                    *lines, "", "x"]))
+        assert answer.status == 400 and answer.json()["error"]["message"], lines
+        assert answer.headers["Cross-Origin-Resource-Policy"] == "cross-origin"
+        assert answer.headers["Cache-Control"] == "no-store"
+    assert streams.tail(name) == ZERO
+
+
+# ---- what is nearly the same is the same ----
+
+@pytest.mark.parametrize("type", [None, "", "text", "text/", "/plain", "te xt/plain", ";", "text/plain/x"])
+def test_a_stream_without_a_sound_type_is_of_bytes(streams, name, type):
+    made = streams.put(name, "x", type)
+    assert (made.status_code, made.headers["Content-Type"]) == (201, "application/octet-stream")
+    assert streams.post(name, "x", type).status_code == 400
+    assert streams.put(name, type="application/octet-stream; v=1").status_code == 200
+
+
+def test_expiries_are_compared_as_instants(streams, name):
+    streams.make(name, Stream_Expires_At="2099-01-01T00:00:00Z")
+    for same in ("2099-01-01T00:00:00.000+00:00", "2099-01-01T02:30:00+02:30", "2098-12-31t23:00:00-01:00"):
+        assert streams.put(name, Stream_Expires_At=same).status_code == 200, same
+    for other in ("2099-01-01T00:00:00.001Z", "2099-01-01T00:00:00+01:00", None):
+        assert streams.put(name, Stream_Expires_At=other).status_code == 409, other
+
+
+def test_numbers_of_producers_are_values_and_as_large_as_they_may_be(streams, name):
+    streams.make(name)
+    for epoch, seq in (("007", "00"), ("7", "0001"), (str(2**53 - 1), "0")):
+        answer = streams.post(name, "x", **streams.producer("p", epoch, seq))
+        assert (answer.status_code, int(answer.headers["Producer-Epoch"]), int(answer.headers["Producer-Seq"])) == \
+            (200, int(epoch), int(seq))
+
+
+def test_a_close_without_a_body_takes_part_in_stream_seq(streams, name):
+    streams.make(name)
+    streams.add(name, "a", Stream_Seq="b")
+    assert streams.post(name, Stream_Closed="true", Stream_Seq="b").status_code == 409
+    assert "Stream-Closed" not in streams.head(name).headers
+    closed = streams.post(name, type="image/png", Stream_Closed="true", Stream_Seq="c", **streams.producer("p", 0, 0))
+    assert (closed.status_code, closed.headers["Stream-Closed"], closed.headers["Producer-Seq"]) == (204, "true", "0")
+
+
 # ---- paths ----
 
 def status_of(gateway, method, path):

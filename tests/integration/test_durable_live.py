@@ -145,6 +145,7 @@ def test_an_event_stream_is_these_bytes(client, streams, name):
         assert events.status == 200
         assert events.headers["Content-Type"] == "text/event-stream"
         assert events.headers["Cache-Control"] == "no-cache"
+        assert events.headers["X-Accel-Buffering"] == "no"
         assert "Content-Length" not in events.headers and "ETag" not in events.headers
         assert "Stream-SSE-Data-Encoding" not in events.headers
         data, control = events.next(), events.next()

@@ -643,14 +643,16 @@ def test_keys_prefixes_and_tenants(guarded):
         assert answer.json() == {"ok": True, "next_wake": False}
 
 
-def test_keys_are_rotated_by_retiring_them(fresh_database, fleet):
+def test_signing_keys_are_replaced_by_a_command(fresh_database, fleet):
     worker = fleet.start(fresh_database, **SETTINGS)
     with worker.client() as client:
         [old] = client.get(ROOT + "__ds/jwks.json").json()["keys"]
     assert set(old) == {"kty", "crv", "x", "kid", "use", "sig", "alg"} - {"sig"}
     assert old["kid"].startswith("ds_") and old["use"] == "sig" and old["alg"] == "EdDSA"
     worker.stop()
-    fresh_database.psql("UPDATE tidegate.signing_key SET retired_ms = (extract(epoch FROM now()) * 1000)::bigint")
+    refused = run("key", "rotate-signing", "--overlap", "2d", database=fresh_database, check=False)
+    assert refused.returncode != 0 and "24h" in refused.stderr
+    run("key", "rotate-signing", database=fresh_database)
     worker.start()
     with worker.client() as client:
         keys = client.get(ROOT + "__ds/jwks.json").json()["keys"]
@@ -660,5 +662,13 @@ def test_keys_are_rotated_by_retiring_them(fresh_database, fleet):
             Desk(client).put_stream("a", "[1]")
             call = receiver.wait()
             assert signature_is_valid(call, {"keys": [key for key in keys if key != old]})
+        [note] = client.get("/v1/tidegate/audit").json()["acts"]
     # Nothing secret is told.
     assert "secret" not in json.dumps(keys)
+    assert (note["act"], note["tenant"], note["detail"]["overlap_ms"]) == ("signing.rotate", "default", 86_400_000)
+    worker.stop()
+    run("key", "rotate-signing", "--overlap", "0", database=fresh_database)
+    worker.start()
+    with worker.client() as client:
+        [fresh] = client.get(ROOT + "__ds/jwks.json").json()["keys"]
+    assert fresh not in keys

@@ -1,7 +1,8 @@
 """httpmq: the public clients, unmodified, from their registries (contract, sections 7 and 8).
 
 Each is installed on first use, the Python one into an environment, the Go one into a module of its own. Where the registry (or
-Go) is not there, its tests are skipped, and say in capital letters what was not tried.
+Go) is not there, its tests are skipped, and say in capital letters what was not tried. The Go scenarios run in any case with a
+client of our own in its place (httpmq_go_stand_in), which sends and demands what that one does.
 """
 
 import pathlib
@@ -42,24 +43,34 @@ def python():
         yield inside
 
 
-@pytest.fixture(scope="module")
-def go_program():
-    """The scenarios, built with the public client."""
+def build_go_scenarios(home, *requirement):
+    """The program; with its client from the registry, or as the requirement says."""
     go = shutil.which("go")
     if go is None:
         skip(GO_PACKAGE, "there is no go")
-    with tempfile.TemporaryDirectory(prefix="tgsdk") as home:
-        def run(*arguments):
-            return subprocess.run([go, *arguments], cwd=home, capture_output=True, text=True, timeout=300, check=False)
-        shutil.copy(HERE / "httpmq_sdk_client.go", f"{home}/main.go")
-        run("mod", "init", "scenarios")
-        got = run("get", f"{GO_PACKAGE}@latest")
-        if got.returncode != 0:
-            skip(GO_PACKAGE, got.stderr)
-        assert run("mod", "tidy").returncode == 0
-        built = run("build", "-o", "scenarios", ".")
-        assert built.returncode == 0, built.stderr
-        yield f"{home}/scenarios"
+
+    def run(*arguments):
+        return subprocess.run([go, *arguments], cwd=home, capture_output=True, text=True, timeout=300, check=False)
+    shutil.copy(HERE / "httpmq_sdk_client.go", f"{home}/main.go")
+    run("mod", "init", "scenarios")
+    got = run(*requirement)
+    if got.returncode != 0:
+        skip(GO_PACKAGE, got.stderr)
+    assert run("mod", "tidy").returncode == 0
+    built = run("build", "-o", "scenarios", ".")
+    assert built.returncode == 0, built.stderr
+    return f"{home}/scenarios"
+
+
+@pytest.fixture(scope="module")
+def go_program(tmp_path_factory):
+    return build_go_scenarios(tmp_path_factory.mktemp("sdk"), "get", f"{GO_PACKAGE}@latest")
+
+
+@pytest.fixture(scope="module")
+def stand_in_program(tmp_path_factory):
+    return build_go_scenarios(tmp_path_factory.mktemp("sdk"), "mod", "edit", "-require", f"{GO_PACKAGE}@v0.0.0", "-replace",
+                              f"{GO_PACKAGE}={HERE / 'httpmq_go_stand_in'}")
 
 
 def test_the_public_python_client_works_unmodified(python, gateway):
@@ -69,3 +80,8 @@ def test_the_public_python_client_works_unmodified(python, gateway):
 @pytest.mark.parametrize("protocol", ["h1", "h2"])
 def test_the_public_go_client_works_unmodified(go_program, gateway, protocol):
     passes(go_program, gateway.url, protocol)
+
+
+@pytest.mark.parametrize("protocol", ["h1", "h2"])
+def test_a_go_client_of_the_same_ways_works(stand_in_program, gateway, protocol):
+    passes(stand_in_program, gateway.url, protocol)

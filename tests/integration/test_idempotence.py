@@ -190,6 +190,19 @@ def test_racing_copies_of_each_sequence_are_stored_once_and_in_order(gateways, n
     assert values(clients[0].read_all(name)) == [f"0/{seq}" for seq in range(10)]
 
 
+@pytest.mark.tsan
+def test_racing_copies_for_different_partitions_are_stored_once(gateways, name):
+    clients = [gateway.client() for gateway in gateways(2)]
+    clients[0].make(name, 4)
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        for seq in range(20):
+            answers = list(pool.map(lambda i, s=seq: triple(clients[i % 2], name, s, messages=[
+                {"value": "v", "partition": (i + s) % 4}]), range(8)))
+            assert sum("deduped" not in ok(a) for a in answers) == 1
+            assert len({str(a.json()["results"]) for a in answers}) == 1
+    assert sum(clients[0].ends(name)) == 20
+
+
 def test_producer_state_and_keys_survive_a_restart_of_the_gateway(fresh_database, fleet, name):
     first = fleet.start(fresh_database)
     with first.client() as client:

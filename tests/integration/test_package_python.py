@@ -72,6 +72,27 @@ def test_the_wheel_works_where_nothing_else_is(installed, gateway, tmp_path):
     assert (done.stdout, done.returncode) == ("key value\n", 0), done.stderr
 
 
+def check_types(python, *paths):
+    """As strictly as can be; `python` is where imports are looked up."""
+    done = subprocess.run([sys.executable, "-m", "mypy", "--strict", "--python-executable", python, "--cache-dir", "/dev/null", *paths],
+                          cwd=paths[0].parent, env=environment(), text=True, capture_output=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_library_is_typed(distributions):
+    check_types(sys.executable, distributions[0].parent / "source" / "src" / "tidegate")
+
+
+def test_programs_that_use_the_installed_library_are_checked_by_its_types(installed, tmp_path):
+    for path in (SOURCE / "examples").glob("*.py"):
+        shutil.copy(path, tmp_path)  # away from the source
+    check_types(installed, *tmp_path.glob("*.py"))
+    wrong = tmp_path / "wrong.py"
+    wrong.write_text("from tidegate import Offset\n\nOffset.absolute('1')\n")
+    with pytest.raises(AssertionError, match="arg-type"):
+        check_types(installed, wrong)
+
+
 def test_the_version_is_the_same_everywhere(installed, tmp_path):
     code = "import importlib.metadata, tidegate; print(tidegate.__version__ == importlib.metadata.version('tidegate'))"
     done = subprocess.run([installed, "-I", "-c", code], cwd=tmp_path, env=environment(), text=True, capture_output=True,

@@ -29,3 +29,16 @@ export const utf8Decode = (bytes: Uint8Array): string => decoder.decode(bytes);
 export function toBytes(data: Bytes): Uint8Array {
   return typeof data === "string" ? utf8Encode(data) : data instanceof Uint8Array ? data : new Uint8Array(data);
 }
+
+/*
+ * Numbers of 64 bits, big-endian; exact up to 2^53.
+ */
+
+export function readInt64(view: DataView, at: number): number {
+  return view.getInt32(at) * 2 ** 32 + view.getUint32(at + 4);
+}
+
+export function writeInt64(view: DataView, at: number, value: number): void {
+  view.setInt32(at, Math.floor(value / 2 ** 32));
+  view.setUint32(at + 4, value >>> 0);
+}

@@ -94,5 +94,11 @@ export async function findCodec(compression: Compression, codecs: Codecs): Promi
   if (!codec) {
     throw new FluvioError("Compression", `there is no ${compression} here: ${advice}, pass a function as codecs.${compression} to connect(), or choose gzip`);
   }
-  return codec;
+  return async (body) => {
+    try {
+      return await codec(body);
+    } catch (thrown) {
+      throw new FluvioError("Compression", `${compression} did not take a batch (${String(thrown)}); look at what is given as codecs.${compression}`, { cause: thrown });
+    }
+  };
 }

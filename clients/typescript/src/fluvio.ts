@@ -2,7 +2,9 @@ import { FluvioAdmin } from "./admin.js";
 import { findCodec, type Codecs } from "./codec.js";
 import { MultiplePartitionConsumer, openConsumer, PartitionConsumer, type ConsumerConfigExt } from "./consumer.js";
 import { FluvioError } from "./error.js";
-import { Transport, type Fetch } from "./http.js";
+import type { Fetch } from "./carrier.js";
+import { Transport } from "./http.js";
+import type { TlsOptions } from "./node_carrier.js";
 import { deletePositions, listPositions, storePositions, type ConsumerOffset } from "./positions.js";
 import { environment } from "./platform.js";
 import { loadProfile } from "./profile.js";
@@ -16,8 +18,8 @@ export interface FluvioOptions {
   host?: string;
   /** 5470. */
   port?: number;
-  /** https instead of http. Own certificates: NODE_EXTRA_CA_CERTS, or a fetch of your own. */
-  tls?: boolean;
+  /** https instead of http, with host and port; the texts of certificates also with url and profile, in Node. */
+  tls?: boolean | TlsOptions;
   /** The whole address, instead of host, port and tls; may have a path. */
   url?: string;
   /** One of the profiles that the command line keeps, instead of an address. */
@@ -47,7 +49,7 @@ function parseAddress(text: string): string {
 
 /** What the options say; else the environment; else the current profile; else the gateway of this machine. */
 function findGateway(options: FluvioOptions): { base: string; apiKey: string | undefined } {
-  const isGiven = options.host !== undefined || options.port !== undefined || options.tls !== undefined;
+  const isGiven = options.host !== undefined || options.port !== undefined || typeof options.tls === "boolean";
   const own = `${options.tls ? "https" : "http"}://${options.host ?? "localhost"}:${options.port ?? DEFAULT_PORT}`;
   const stated = options.url ?? (isGiven ? own : options.profile === undefined ? environment("TIDEGATE_URL") : undefined);
   const profile = stated === undefined ? loadProfile(options.profile) : undefined;
@@ -66,7 +68,8 @@ export class Fluvio {
 
   /** Nothing is sent before connect(). Throws ClientConfig. */
   constructor(options: FluvioOptions = {}) {
-    this.#transport = new Transport({ ...findGateway(options), fetch: options.fetch });
+    const tls = typeof options.tls === "object" ? options.tls : undefined;
+    this.#transport = new Transport({ ...findGateway(options), fetch: options.fetch, tls });
     this.#codecs = options.codecs ?? {};
   }
 

@@ -1,14 +1,14 @@
+import { type Body, type CarriedRequest, type Carrier, type Fetch, fetchCarrier, type Reply } from "./carrier.js";
 import { FluvioError, asFluvioError, errorOfAnswer, type ErrorFacts } from "./error.js";
-import { nodeFetch, type ShortFetch, type ShortInit, type ShortResponse } from "./node_fetch.js";
-
-export type Fetch = (input: string, init?: RequestInit) => Promise<Response>;
+import { nodeCarrier, type TlsOptions } from "./node_carrier.js";
 
 export interface TransportOptions {
   /** Origin and prefix, without a slash at the end. */
   base: string;
   apiKey: string | undefined;
-  /** For everything; undefined: the platform's. */
+  /** undefined: the platform's. */
   fetch: Fetch | undefined;
+  tls: TlsOptions | undefined;
 }
 
 export interface RequestOptions {
@@ -36,9 +36,8 @@ export interface Answer<T> {
 const DEFAULT_TIMEOUT_MS = 30_000;
 
 /** Retry-After in seconds or as a date. */
-function readRetryAfter(headers: ShortResponse["headers"]): number | undefined {
-  const text = headers.get("retry-after");
-  if (text === null) {
+function readRetryAfter(text: string | undefined): number | undefined {
+  if (text === undefined) {
     return undefined;
   }
   const ms = /^\d+$/.test(text) ? Number(text) * 1000 : Date.parse(text) - Date.now();
@@ -51,18 +50,18 @@ interface ErrorJson {
   detail?: { partition?: number; next_available?: number; start_offset?: number; end_offset?: number };
 }
 
-async function readError(response: ShortResponse, facts: ErrorFacts): Promise<FluvioError> {
-  const text = await response.text();
+async function readError(base: string, reply: Reply, facts: ErrorFacts): Promise<FluvioError> {
+  const text = await reply.text();
   let error: ErrorJson = {};
   try {
     error = (JSON.parse(text) as { error?: ErrorJson }).error ?? {};
   } catch {
     // A proxy's own page; the status has to do.
   }
-  return errorOfAnswer(response.status, error.code, error.message ?? `the gateway answered ${response.status}`, {
+  return errorOfAnswer(reply.status, error.code, error.message ?? `${base} answered ${reply.status} and not why; check the address, and what is before the gateway`, {
     ...facts,
     partition: facts.partition ?? error.detail?.partition,
-    retryAfterMs: readRetryAfter(response.headers),
+    retryAfterMs: readRetryAfter(reply.header("retry-after")),
     nextAvailable: error.detail?.next_available,
     startOffset: error.detail?.start_offset,
     endOffset: error.detail?.end_offset,
@@ -72,44 +71,50 @@ async function readError(response: ShortResponse, facts: ErrorFacts): Promise<Fl
 /** What TLS libraries call an answer that is not to be trusted, or is no TLS. */
 const TLS_FAILURE = /CERT|SSL|TLS|UNABLE_TO_|EPROTO/;
 
-/** fetch has one type for all that can happen to a connection; the cause tells, but not in browsers. */
+/** One type stands for all that can happen to a connection; its cause tells, but not in browsers. */
 function connectionError(base: string, thrown: Error, facts: ErrorFacts): FluvioError {
   const cause = thrown.cause as { code?: string; message?: string } | undefined;
   const reason = cause?.message || cause?.code || thrown.message;
   if (TLS_FAILURE.test(cause?.code ?? "")) {
-    const advice = "check the address, and name the certificate's authority, in Node in NODE_EXTRA_CA_CERTS";
+    const advice = "check the address, and give the certificate's authority, in Node as tls.ca or in NODE_EXTRA_CA_CERTS";
     return new FluvioError("Tls", `${base} is not to be trusted (${reason}); ${advice}`, { ...facts, cause: thrown });
   }
-  return new FluvioError("Socket", `the connection to ${base} failed: ${reason}`, { ...facts, retryable: true, cause: thrown });
+  return new FluvioError("Socket", `the connection to ${base} failed (${reason}); check the address, and whether the gateway runs`, { ...facts, retryable: true, cause: thrown });
+}
+
+function chooseCarrier({ base, fetch, tls }: TransportOptions): Carrier {
+  const own = fetch ? undefined : nodeCarrier(base, tls ?? {});
+  if (tls && !(own && base.startsWith("https:"))) {
+    throw new FluvioError("ClientConfig", "the texts of tls are for an https address, in Node, and not for a fetch of your own; leave them out");
+  }
+  return own ?? fetchCarrier(fetch ?? globalThis.fetch.bind(globalThis));
 }
 
 /** HTTP to one gateway: addresses, credentials, deadlines, and errors as FluvioError. */
 export class Transport {
   readonly base: string;
   readonly #apiKey: string | undefined;
-  readonly #fetch: Fetch;
-  readonly #shortFetch: ShortFetch;
+  readonly #carry: Carrier;
 
-  constructor({ base, apiKey, fetch }: TransportOptions) {
-    this.base = base;
-    this.#apiKey = apiKey;
-    this.#fetch = fetch ?? globalThis.fetch.bind(globalThis);
-    this.#shortFetch = (fetch ? undefined : nodeFetch(base)) ?? (this.#fetch as ShortFetch);
+  /** Throws ClientConfig. */
+  constructor(options: TransportOptions) {
+    this.base = options.base;
+    this.#apiKey = options.apiKey;
+    this.#carry = chooseCarrier(options);
   }
 
   /** Sends and reads the whole answer. Throws FluvioError: Socket, RequestTimedOut, or what the answer says. The caller's
    * own abort is thrown as its reason. */
   async request<T = unknown>(path: string, options: RequestOptions = {}): Promise<Answer<T>> {
-    return this.#exchange(this.#shortFetch, path, options, async (response) => {
-      const text = await response.text();
-      const etag = response.headers.get("etag") ?? undefined;
-      return { status: response.status, body: (text === "" ? undefined : JSON.parse(text)) as T, etag };
+    return this.#exchange(path, options, async (reply) => {
+      const text = await reply.text();
+      return { status: reply.status, body: (text === "" ? undefined : JSON.parse(text)) as T, etag: reply.header("etag") };
     });
   }
 
-  /** Sends and gives the answer when it begins; from then on its body is the caller's, to read or to cancel. */
-  async open(path: string, options: RequestOptions = {}): Promise<Response> {
-    return this.#exchange(this.#fetch, path, options, (response) => Promise.resolve(response));
+  /** Sends and gives the body of the answer when it begins; from then on it is the caller's, to read or to cancel. */
+  async open(path: string, options: RequestOptions = {}): Promise<Body> {
+    return this.#exchange(path, options, (reply) => Promise.resolve(reply.body()));
   }
 
   #address(path: string, query: RequestOptions["query"]): string {
@@ -123,27 +128,22 @@ export class Transport {
     return `${this.base}${path}${text === "" ? "" : `?${text}`}`;
   }
 
-  #init(options: RequestOptions, signal: AbortSignal): ShortInit & RequestInit {
+  #prepare(options: RequestOptions, signal: AbortSignal): CarriedRequest {
     const headers: Record<string, string> = { ...options.headers };
     if (this.#apiKey !== undefined) {
       headers["Authorization"] = `Bearer ${this.#apiKey}`;
     }
-    const init: ShortInit & RequestInit = { method: options.method ?? "GET", headers, signal, cache: "no-store" };
+    const request: CarriedRequest = { method: options.method ?? "GET", headers, signal };
     if (options.json !== undefined) {
       headers["Content-Type"] ??= "application/json";
-      init.body = JSON.stringify(options.json);
+      request.body = JSON.stringify(options.json);
     } else if (options.body !== undefined) {
-      init.body = options.body as string & BodyInit;
+      request.body = options.body;
     }
-    return init;
+    return request;
   }
 
-  async #exchange<A extends ShortResponse, R>(
-    fetch: (input: string, init: ShortInit & RequestInit) => Promise<A>,
-    path: string,
-    options: RequestOptions,
-    read: (response: A) => Promise<R>,
-  ): Promise<R> {
+  async #exchange<R>(path: string, options: RequestOptions, read: (reply: Reply) => Promise<R>): Promise<R> {
     const facts = { topic: options.topic, partition: options.partition };
     const { signal, timeoutMs = DEFAULT_TIMEOUT_MS } = options;
     signal?.throwIfAborted();
@@ -157,11 +157,11 @@ export class Transport {
       controller.abort();
     }, timeoutMs);
     try {
-      const response = await fetch(this.#address(path, options.query), this.#init(options, controller.signal));
-      if (!response.ok && response.status !== 304) {
-        throw await readError(response, facts);
+      const reply = await this.#carry(this.#address(path, options.query), this.#prepare(options, controller.signal));
+      if (reply.status >= 300 && reply.status !== 304) {
+        throw await readError(this.base, reply, facts);
       }
-      return await read(response);
+      return await read(reply);
     } catch (thrown) {
       if (signal?.aborted) {
         throw signal.reason;
@@ -176,9 +176,11 @@ export class Transport {
           cause: thrown,
         });
       }
-      // Truncated JSON means that the connection was cut.
-      if (thrown instanceof TypeError || thrown instanceof SyntaxError || (thrown as Error)?.name === "AbortError") {
-        throw connectionError(this.base, thrown as Error, facts);
+      if (thrown instanceof SyntaxError) {
+        throw new FluvioError("Server", `what answers at ${this.base} is no Tidegate gateway; check the address`, { ...facts, cause: thrown });
+      }
+      if (thrown instanceof TypeError) {
+        throw connectionError(this.base, thrown, facts);
       }
       throw asFluvioError(thrown);
     } finally {

@@ -1,5 +1,6 @@
 /** Producer, consumer and admin client for Tidegate, shaped like Fluvio's. */
 export { Fluvio, type FluvioOptions } from "./fluvio.js";
+export type { TlsOptions } from "./node_carrier.js";
 export { FluvioAdmin, type TopicMaps, type TopicSpec, type TopicSummary } from "./admin.js";
 export { TopicProducer, type SendOptions } from "./producer.js";
 export { ProduceOutput, type RecordMetadata } from "./partition_queue.js";

@@ -1,6 +1,6 @@
-import { utf8Decode } from "./bytes.js";
+import { readInt64, utf8Decode, writeInt64 } from "./bytes.js";
 import { FluvioError } from "./error.js";
-import { Record } from "./record.js";
+import { Record, RECORD_FIELD_BYTES, type Run } from "./record.js";
 
 /*
  * Messages as bytes, as docs/streaming.md says under "Packets": a u32 length, a u8 type, and the rest by its type; numbers
@@ -15,19 +15,8 @@ const EVENT = 5;
 
 const LENGTH_BYTES = 4;
 const HEAD_BYTES = LENGTH_BYTES + 1;
-/** Of a record, before its key: partition, offset, timestamp, length of the key, length of the headers. */
-const RECORD_FIELD_BYTES = 28;
 /** No packet of the gateway is nearly as long: what says that it is, is none. */
 const PACKET_BYTES_MAX = 64 << 20;
-
-function readInt64(view: DataView, at: number): number {
-  return view.getInt32(at) * 2 ** 32 + view.getUint32(at + 4);
-}
-
-function writeInt64(view: DataView, at: number, value: number): void {
-  view.setInt32(at, Math.floor(value / 2 ** 32));
-  view.setUint32(at + 4, value >>> 0);
-}
 
 /** What a record is made of before it is stored. */
 export interface RecordParts {
@@ -117,23 +106,12 @@ function notPackets(topic: string): FluvioError {
   return new FluvioError("Server", "what arrives is no stream of a Tidegate gateway; look at what is between it and this program", { topic });
 }
 
-/** A run of packets, and how to look at it. */
-interface Run {
-  topic: string;
-  bytes: Uint8Array;
-  view: DataView;
-}
-
-function decodeRecord({ topic, bytes, view }: Run, body: number, end: number): Record {
-  const keyLength = view.getInt32(body + 20);
-  const key = body + RECORD_FIELD_BYTES;
-  const headers = key + Math.max(keyLength, 0);
-  const value = headers + view.getInt32(body + 24);
-  if (value < headers || value > end) {
-    throw notPackets(topic);
+function decodeRecord(run: Run, at: number, end: number): Record {
+  const record = new Record(run, at, end);
+  if (end - at < RECORD_FIELD_BYTES || record.valueAt < at + RECORD_FIELD_BYTES || record.valueAt > end) {
+    throw notPackets(run.topic);
   }
-  const places = { key: keyLength < 0 ? undefined : key, headers, value, end };
-  return new Record(topic, view.getInt32(body), readInt64(view, body + 4), readInt64(view, body + 12), bytes, places);
+  return record;
 }
 
 /** The packet with its type at `at`; undefined: one to be skipped. */
@@ -175,7 +153,8 @@ export class PacketReader {
       return [];
     }
     const bytes = this.#parts.length === 1 ? piece : this.#join();
-    const run = { topic: this.#topic, bytes, view: new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength) };
+    const { buffer, byteOffset } = bytes; // Node's are Buffers, and nobody expects those of a record to be
+    const run = { topic: this.#topic, bytes: new Uint8Array(buffer, byteOffset, bytes.length), view: new DataView(buffer, byteOffset, bytes.length) };
     const packets: Packet[] = [];
     let at = 0;
     this.#wantedBytes = LENGTH_BYTES;

@@ -1,6 +1,7 @@
 import { Batch } from "./batch.js";
 import type { BatchSender } from "./batch_sender.js";
 import { FluvioError, asFluvioError } from "./error.js";
+import { Fifo } from "./fifo.js";
 import type { RecordParts } from "./packet.js";
 import type { ProducerSettings } from "./producer_config.js";
 
@@ -27,12 +28,13 @@ export class ProduceOutput {
   }
 }
 
+/** A send that waits for room. */
 interface Blocked {
   record: RecordParts;
+  deadlineMs: number;
+  output: Promise<ProduceOutput>;
   resolve: (output: ProduceOutput) => void;
   reject: (error: FluvioError) => void;
-  timer: ReturnType<typeof setTimeout>;
-  settled: Promise<unknown>;
 }
 
 /** What the body of a batch is expected to take: at first, and more than the one before it did. */
@@ -60,7 +62,8 @@ export class PartitionQueue {
   #waiting: Batch[] = [];
   #inFlight: Batch | undefined;
   #isRunning = false;
-  #blocked: Blocked[] = [];
+  readonly #blocked = new Fifo<Blocked>();
+  #patience: ReturnType<typeof setTimeout> | undefined; // until the deadline of the first that is blocked
   #error: FluvioError | undefined;
 
   constructor(topic: string, partition: number, settings: ProducerSettings, sender: BatchSender) {
@@ -115,24 +118,30 @@ export class PartitionQueue {
   }
 
   #block(record: RecordParts): Promise<ProduceOutput> {
-    const { queueTimeoutMs, batchQueueSize } = this.#settings;
-    let entry!: Blocked;
-    const output = new Promise<ProduceOutput>((resolve, reject) => {
-      const timer = setTimeout(() => {
-        this.#blocked = this.#blocked.filter((other) => other !== entry);
-        reject(
-          new FluvioError(
-            "BatchQueueWaitTimeout",
-            `${batchQueueSize} batches wait for partition ${this.#partition} of "${this.#topic}" and none left within ${queueTimeoutMs} ms; send less, or raise batchQueueSize`,
-            { topic: this.#topic, partition: this.#partition, retryable: true },
-          ),
-        );
-      }, queueTimeoutMs);
-      entry = { record: copyRecord(record), resolve, reject, timer, settled: Promise.resolve() };
-    });
-    entry.settled = output.catch(() => undefined);
-    this.#blocked.push(entry);
+    const { queueTimeoutMs } = this.#settings;
+    let resolve!: Blocked["resolve"];
+    let reject!: Blocked["reject"];
+    const output = new Promise<ProduceOutput>((...both) => ([resolve, reject] = both));
+    this.#blocked.push({ record: copyRecord(record), deadlineMs: Date.now() + queueTimeoutMs, output, resolve, reject });
+    this.#patience ??= setTimeout(() => this.#losePatience(), queueTimeoutMs);
     return output;
+  }
+
+  /** Refuses those that have waited long enough, the first ones. */
+  #losePatience(): void {
+    const { queueTimeoutMs, batchQueueSize } = this.#settings;
+    const now = Date.now();
+    while ((this.#blocked.first?.deadlineMs ?? Infinity) <= now) {
+      this.#blocked.shift()!.reject(
+        new FluvioError(
+          "BatchQueueWaitTimeout",
+          `${batchQueueSize} batches wait for partition ${this.#partition} of "${this.#topic}" and none left within ${queueTimeoutMs} ms; send less, or raise batchQueueSize`,
+          { topic: this.#topic, partition: this.#partition, retryable: true },
+        ),
+      );
+    }
+    const { first } = this.#blocked;
+    this.#patience = first && setTimeout(() => this.#losePatience(), first.deadlineMs - now);
   }
 
   /** Ends the open batch: it waits to be sent now. */
@@ -194,13 +203,17 @@ export class PartitionQueue {
 
   /** Lets blocked sends in, first come first. */
   #admit(): void {
-    while (this.#hasRoom) {
-      const entry = this.#blocked.shift();
-      if (!entry) {
-        return;
-      }
-      clearTimeout(entry.timer);
-      entry.resolve(this.#push(entry.record));
+    while (this.#hasRoom && this.#blocked.first) {
+      const { record, resolve } = this.#blocked.shift()!;
+      resolve(this.#push(record));
+    }
+    this.#stopWaiting();
+  }
+
+  #stopWaiting(): void {
+    if (!this.#blocked.first) {
+      clearTimeout(this.#patience);
+      this.#patience = undefined;
     }
   }
 
@@ -214,10 +227,10 @@ export class PartitionQueue {
     for (const batch of lost) {
       batch.fail(this.#error);
     }
-    for (const entry of this.#blocked.splice(0)) {
-      clearTimeout(entry.timer);
-      entry.reject(this.#error);
+    while (this.#blocked.first) {
+      this.#blocked.shift()!.reject(this.#error);
     }
+    this.#stopWaiting();
   }
 
   /** Gives up, the request in flight included. */
@@ -231,9 +244,9 @@ export class PartitionQueue {
     for (;;) {
       this.#close();
       const batches = [...(this.#inFlight ? [this.#inFlight] : []), ...this.#waiting];
-      const blocked = this.#blocked.map((entry) => entry.settled);
-      await Promise.allSettled([...batches.map((batch) => batch.done), ...blocked]);
-      if (blocked.length === 0) {
+      const lastBlocked = this.#blocked.last;
+      await Promise.allSettled([...batches.map((batch) => batch.done), lastBlocked?.output]);
+      if (!lastBlocked) {
         return;
       }
     }

@@ -1,5 +1,6 @@
 import { FluvioError, asFluvioError } from "./error.js";
 import { topicPath, type Transport } from "./http.js";
+import { repeat } from "./retry.js";
 
 export type OffsetStrategy = "none" | "manual" | "auto";
 
@@ -24,6 +25,8 @@ interface PositionPage {
 }
 
 const PAGE_POSITIONS = 1000;
+/** Ten seconds: a gateway may restart. Storing a position twice does no harm. */
+const FLUSH_DELAYS_MS = Array<number>(20).fill(500);
 
 /** Where a named consumer goes on, per partition that it has a position in. The gateway keeps the next offset wanted. */
 export async function fetchStored(transport: Transport, topic: string, id: string, signal?: AbortSignal): Promise<Map<number, number>> {
@@ -133,7 +136,8 @@ export class Positions {
     this.#handedOut.clear();
   }
 
-  /** Stores what is marked. Throws OffsetManagementDisabled or OffsetFlushRequestError; then it is still marked. */
+  /** Stores what is marked; waits for a gateway that restarts. Throws OffsetManagementDisabled or OffsetFlushRequestError;
+   * then it is still marked. */
   async flush(): Promise<void> {
     this.#checkEnabled();
     await this.#flush();
@@ -169,7 +173,7 @@ export class Positions {
       return;
     }
     try {
-      await storePositions(this.#transport, this.#topic, this.#id, sent);
+      await repeat(() => storePositions(this.#transport, this.#topic, this.#id, sent), FLUSH_DELAYS_MS);
     } catch (thrown) {
       const error = asFluvioError(thrown);
       throw new FluvioError("OffsetFlushRequestError", `the position of "${this.#id}" was not stored: ${error.message}`, {

@@ -66,11 +66,15 @@ function refuse(message: string): never {
   throw new FluvioError("InvalidConfiguration", message);
 }
 
+/** The platform's timers know no longer time, in ms, and no batch is larger. */
+const INTEGER_MAX = 2 ** 31 - 1;
+
 function integer(name: string, value: number | undefined, least: number, otherwise: number): number {
   if (value === undefined) {
     return otherwise;
   }
-  return Number.isSafeInteger(value) && value >= least ? value : refuse(`${name} must be an integer from ${least}, not ${value}`);
+  const isGood = Number.isInteger(value) && value >= least && value <= INTEGER_MAX;
+  return isGood ? value : refuse(`${name} must be an integer from ${least} to ${INTEGER_MAX}, not ${value}`);
 }
 
 /** Fluvio takes at_least_once, at-least-once, AtLeastOnce, atLeastOnce, atleastonce. */

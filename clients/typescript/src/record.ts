@@ -1,45 +1,52 @@
-import { utf8Decode } from "./bytes.js";
+import { readInt64, utf8Decode } from "./bytes.js";
 
-/** Where the parts of a record are in the bytes that brought it. */
-interface Places {
-  /** undefined: it has no key. */
-  key: number | undefined;
-  headers: number;
-  value: number;
-  end: number;
+/** Packets that were received together, and how to look at them. */
+export interface Run {
+  topic: string;
+  bytes: Uint8Array;
+  view: DataView;
 }
+
+/** Of a record, before its key: partition, offset, timestamp, length of the key (-1: none), length of the headers. */
+export const RECORD_FIELD_BYTES = 28;
 
 /** One record of a stream. Its bytes are views of what was received: copy those that you keep for long, or change. */
 export class Record {
-  readonly #topic: string;
-  readonly #partition: number;
-  readonly #offset: number;
-  readonly #timestamp: number;
-  readonly #bytes: Uint8Array;
-  readonly #places: Places;
+  readonly #run: Run;
+  readonly #at: number;
+  readonly #end: number;
+
+  /** @internal Its fields begin `at` and its value ends at `end` of the run. */
+  constructor(run: Run, at: number, end: number) {
+    this.#run = run;
+    this.#at = at;
+    this.#end = end;
+  }
+
+  get #keyLength(): number {
+    return this.#run.view.getInt32(this.#at + 20);
+  }
+
+  get #headersAt(): number {
+    return this.#at + RECORD_FIELD_BYTES + Math.max(this.#keyLength, 0);
+  }
 
   /** @internal */
-  constructor(topic: string, partition: number, offset: number, timestamp: number, bytes: Uint8Array, places: Places) {
-    this.#topic = topic;
-    this.#partition = partition;
-    this.#offset = offset;
-    this.#timestamp = timestamp;
-    this.#bytes = bytes;
-    this.#places = places;
+  get valueAt(): number {
+    return this.#headersAt + this.#run.view.getInt32(this.#at + 24);
   }
 
   /** undefined for a record without a key. */
   key(): Uint8Array | undefined {
-    const { key, headers } = this.#places;
-    return key === undefined ? undefined : this.#bytes.subarray(key, headers);
+    return this.hasKey() ? this.#run.bytes.subarray(this.#at + RECORD_FIELD_BYTES, this.#headersAt) : undefined;
   }
 
   hasKey(): boolean {
-    return this.#places.key !== undefined;
+    return this.#keyLength >= 0;
   }
 
   value(): Uint8Array {
-    return this.#bytes.subarray(this.#places.value, this.#places.end);
+    return this.#run.bytes.subarray(this.valueAt, this.#end);
   }
 
   /** The key as text; "" without one. What is no UTF-8 becomes U+FFFD. */
@@ -54,24 +61,24 @@ export class Record {
   }
 
   offset(): number {
-    return this.#offset;
+    return readInt64(this.#run.view, this.#at + 4);
   }
 
   partition(): number {
-    return this.#partition;
+    return this.#run.view.getInt32(this.#at);
   }
 
   topic(): string {
-    return this.#topic;
+    return this.#run.topic;
   }
 
   /** ms since 1970: the producer's. */
   timestamp(): number {
-    return this.#timestamp;
+    return readInt64(this.#run.view, this.#at + 12);
   }
 
   headers(): readonly (readonly [string, string])[] {
-    const { headers, value } = this.#places;
-    return headers === value ? [] : (JSON.parse(utf8Decode(this.#bytes.subarray(headers, value))) as [string, string][]);
+    const text = utf8Decode(this.#run.bytes.subarray(this.#headersAt, this.valueAt));
+    return text === "" ? [] : (JSON.parse(text) as [string, string][]);
   }
 }

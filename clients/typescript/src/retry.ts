@@ -1,3 +1,5 @@
+import { asFluvioError } from "./error.js";
+
 /** When a batch that was not answered is sent again. */
 export interface RetryPolicy {
   strategy?: "exponential" | "fixed" | "fibonacci";
@@ -54,4 +56,20 @@ export function sleep(ms: number, signal?: AbortSignal): Promise<void> {
     }, ms);
     signal?.addEventListener("abort", onAbort, { once: true });
   });
+}
+
+/** Does it again, after each of the delays, for as long as it fails with what may pass. Throws FluvioError. */
+export async function repeat<T>(task: () => Promise<T>, delaysMs: readonly number[]): Promise<T> {
+  for (let tries = 0; ; tries++) {
+    try {
+      return await task();
+    } catch (thrown) {
+      const error = asFluvioError(thrown);
+      const delayMs = delaysMs[tries];
+      if (!error.retryable || delayMs === undefined) {
+        throw error;
+      }
+      await sleep(Math.max(delayMs, error.retryAfterMs ?? 0));
+    }
+  }
 }

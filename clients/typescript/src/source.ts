@@ -1,4 +1,5 @@
 import { readPieces } from "./body.js";
+import type { Body } from "./carrier.js";
 import { FluvioError, asFluvioError, errorOfAnswer } from "./error.js";
 import { topicPath, type Transport } from "./http.js";
 import { PACKETS, PacketReader, type Packet } from "./packet.js";
@@ -39,8 +40,8 @@ function tellGap({ topic, onGap }: SourceOptions, partition: number, fromOffset:
   queueMicrotask(() => onGap?.({ topic, partition, fromOffset, toOffset }));
 }
 
-async function openStream({ transport, topic, signal, retry }: SourceOptions, partition: number | undefined, progress: Progress): Promise<ReadableStream<Uint8Array>> {
-  const response = await transport.open(`${topicPath(topic)}/stream`, {
+async function openStream({ transport, topic, signal, retry }: SourceOptions, partition: number | undefined, progress: Progress): Promise<Body> {
+  return transport.open(`${topicPath(topic)}/stream`, {
     // Who does not want to go on behind a gap is told of it as an error.
     query: { partition, offset: progress.offsets.join(","), strict: retry === "disabled" ? "true" : undefined },
     headers: { Accept: PACKETS },
@@ -48,7 +49,6 @@ async function openStream({ transport, topic, signal, retry }: SourceOptions, pa
     topic,
     partition,
   });
-  return response.body!;
 }
 
 /** Takes note of packets; gives the records that are wanted, in runs between gaps. Throws what an error event says. */
@@ -111,7 +111,7 @@ export async function* readStream(options: SourceOptions, partition: number | un
       }
     } catch (thrown) {
       signal.throwIfAborted();
-      cut = thrown instanceof TypeError ? cut : asFluvioError(thrown); // fetch's word for a broken connection
+      cut = asFluvioError(thrown);
       if (!cut.retryable) {
         throw cut;
       }
@@ -131,20 +131,35 @@ export async function* readStream(options: SourceOptions, partition: number | un
   }
 }
 
-/** What several sources give, as it comes; the order within each is kept and none starves. Ends when all have ended. */
+/**
+ * What several sources give, as it comes; the order within each is kept and none starves. Each reads one run of records
+ * ahead. Ends when all have ended, or with the first failure.
+ */
 export async function* mergeSources(sources: Source[]): Source {
-  const pull = (source: Source) => {
-    const pulled = source.next().then((result) => ({ source, result }));
-    pulled.catch(() => undefined); // only the first failure is thrown
-    return pulled;
-  };
-  const pending = new Map(sources.map((source) => [source, pull(source)]));
-  while (pending.size > 0) {
-    const { source, result } = await Promise.race(pending.values());
-    pending.delete(source);
-    if (!result.done) {
-      pending.set(source, pull(source)); // last in line
-      yield result.value;
+  const arrived: { source: Source; result: IteratorResult<Record[], void> }[] = [];
+  let failure: { thrown: unknown } | undefined;
+  let wake: () => void = () => undefined;
+  // A promise race would keep a note of each turn in the promise of a source that is silent for long.
+  const pull = (source: Source) =>
+    source
+      .next()
+      .then(
+        (result) => arrived.push({ source, result }),
+        (thrown: unknown) => (failure ??= { thrown }),
+      )
+      .then(() => wake());
+  sources.forEach(pull);
+  for (let open = sources.length; open > 0; ) {
+    const next = arrived.shift();
+    if (next?.result.done) {
+      open--;
+    } else if (next) {
+      void pull(next.source); // last in line
+      yield next.result.value as Record[];
+    } else if (failure) {
+      throw failure.thrown;
+    } else {
+      await new Promise<void>((resolve) => (wake = resolve));
     }
   }
 }

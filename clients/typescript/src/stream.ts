@@ -96,7 +96,7 @@ export class ConsumerStream implements AsyncIterableIterator<Record> {
     this.#managed().commit();
   }
 
-  /** Stores what is marked. Throws OffsetManagementDisabled or OffsetFlushRequestError. */
+  /** Stores what is marked, in several tries if need be. Throws OffsetManagementDisabled or OffsetFlushRequestError. */
   async offsetFlush(): Promise<void> {
     await this.#managed().flush();
   }

@@ -37,6 +37,25 @@ const page = (topic) => `<!doctype html><title>client</title><script type="modul
     seen.push(await next.catch((error) => error.message));
     const all = await fluvio.allPartitionsConsumer("${topic}");
     seen.push((await all.fetch()).length);
+    const admin = fluvio.admin();
+    await admin.createTopic("${topic}-2");
+    await admin.addPartitions("${topic}-2", 5);
+    const keyed = await fluvio.topicProducer("${topic}-2");
+    const outputs = await keyed.sendAll([["rafael", "x".repeat(500_000)], ["samuel", "2"], ["tabitha", "3"]]);
+    await keyed.flush();
+    seen.push((await Promise.all(outputs.map((output) => output.wait()))).map((place) => place.partitionId).join());
+    const named = { topic: "${topic}-2", offsetConsumer: "page", offsetStrategy: "manual", disableContinuous: true };
+    const marked = await fluvio.consumerWithConfig(named);
+    const lengths = [];
+    for await (const record of marked) {
+      lengths.push(record.value().length);
+      marked.offsetCommit();
+    }
+    await marked.offsetFlush();
+    seen.push(lengths.sort((a, b) => a - b).join());
+    seen.push((await fluvio.consumerOffsets("${topic}-2")).length);
+    await fluvio.deleteConsumerOffset("page", "${topic}-2");
+    await admin.deleteTopic("${topic}-2");
     seen.push(await fluvio.topicProducerWithConfig("${topic}", { compression: "lz4" }).catch((error) => error.kind));
     seen.push(await fluvio.topicProducer("no-such-topic").catch((error) => error instanceof FluvioError && error.kind));
     await report(seen.join(" "));
@@ -45,7 +64,7 @@ const page = (topic) => `<!doctype html><title>client</title><script type="modul
   }
 </script>`;
 
-test("a page produces and consumes", { skip: chromium ? false : "there is no chromium; ./dev setup installs it" }, async () => {
+test("a page produces, consumes, keeps its place and makes topics", { skip: chromium ? false : "there is no chromium; ./dev setup installs it" }, async () => {
   const topic = await makeTopic(await connect(), { partitions: 1 });
   const modules = fileURLToPath(new URL("../dist/esm/", import.meta.url));
   let report;
@@ -71,14 +90,16 @@ test("a page produces and consumes", { skip: chromium ? false : "there is no chr
   const browser = spawn(
     chromium,
     ["--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", `--user-data-dir=${profile}`, "--remote-debugging-port=0", `http://127.0.0.1:${server.address().port}/`],
-    { stdio: "ignore" },
+    { stdio: "ignore", detached: true }, // a group of its own, to end with all its helpers
   );
   const ended = new Promise((resolve) => browser.on("exit", resolve));
   const died = ended.then(() => "failed: the browser ended");
   try {
-    assert.equal(await Promise.race([reported, died]), "text 0,255 aborted 2 Compression TopicNotFound");
+    assert.equal(await Promise.race([reported, died]), "text 0,255 aborted 2 3,4,2 1,1,500000 3 Compression TopicNotFound");
   } finally {
-    browser.kill("SIGKILL");
+    if (browser.exitCode === null) {
+      process.kill(-browser.pid, "SIGKILL");
+    }
     await ended;
     server.closeAllConnections();
     server.close();

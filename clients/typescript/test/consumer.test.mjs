@@ -123,6 +123,38 @@ test("a stream that is cut off goes on where it was, in every partition", async 
   await assert.rejects(next, kind("Socket"));
 });
 
+test("a stream that is cut at any byte gives every record once, in order", async () => {
+  const topic = await makeTopic(fluvio, { partitions: 2 });
+  await fill(topic, numbers(0, 8));
+  let longest = 0;
+  /** Whether the answer was so long that it was cut there. */
+  const isCutAt = async (bytes) => {
+    const proxy = await startProxy();
+    try {
+      const stream = await (await connect({ url: proxy.url })).consumerWithConfig({ topic, disableContinuous: true });
+      proxy.cutOnce("down", bytes);
+      const records = [];
+      for await (const record of stream) {
+        records.push(record);
+      }
+      for (const partition of [0, 1]) {
+        const own = records.filter((record) => record.partition() === partition);
+        assert.deepEqual(values(own), numbers(0, 8).filter((value) => value % 2 === partition), `cut at ${bytes}`);
+      }
+      longest = Math.max(longest, proxy.isCut ? bytes : 0);
+      return proxy.isCut;
+    } finally {
+      proxy.close();
+    }
+  };
+  const TOGETHER = 100; // each waits a second before it connects again
+  for (let from = 0, isCut = true; isCut; from += TOGETHER) {
+    const all = await Promise.all(Array.from({ length: TOGETHER }, (_, n) => isCutAt(from + n)));
+    isCut = all.every(Boolean);
+  }
+  assert.ok(longest > 400, `${longest}`);
+});
+
 test("a topic that is deleted ends its streams with an error", async () => {
   const topic = await makeTopic(fluvio);
   await fill(topic, ["a"]);
@@ -295,7 +327,7 @@ test("a stream of a whole topic reads partitions that were added when it is open
 
 test("a topic that has not changed is not sent again", async () => {
   const topic = await makeTopic(fluvio);
-  const transport = new Transport({ base: URL_OF_GATEWAY, apiKey: undefined, fetch });
+  const transport = new Transport({ base: URL_OF_GATEWAY, apiKey: undefined, fetch, tls: undefined });
   const known = await fetchTopic(transport, topic);
   assert.equal(await fetchTopic(transport, topic, undefined, known), known);
   await fill(topic, ["a"]);

@@ -29,10 +29,24 @@ test("require and import give the same names", async () => {
   assert.equal(required.partitionForKey("rafael", 5), 3);
 });
 
-test("programs in TypeScript compile, as modules and as CommonJS", async () => {
-  const options = ["--noEmit", "--strict", "--module", "NodeNext", "--target", "ES2022", "--lib", "ES2022", "--types", "node"];
+/** Checks programs without the browser's types, and writes nothing. */
+async function compile(directory, options, files) {
+  const common = ["--noEmit", "--strict", "--target", "ES2022", "--lib", "ES2022", "--types", "node", "--typeRoots", `${root}/node_modules/@types`];
   const tsc = require.resolve("typescript/bin/tsc");
-  await run(process.execPath, [tsc, ...options, "test/types.mts", "test/types.cts"], { cwd: root }).catch((error) => assert.fail(error.stdout));
+  await run(process.execPath, [tsc, ...common, ...options, ...files], { cwd: directory }).catch((error) => assert.fail(error.stdout));
+}
+
+/** The examples of the README. */
+const examples = () => [...readFileSync(`${root}/README.md`, "utf8").matchAll(/^```js\n(.*?)^```$/gms)].map((match) => match[1]);
+
+test("the examples have the right types", async () => {
+  mkdirSync(`${root}/dist/examples`, { recursive: true });
+  const files = examples().map((block, index) => {
+    writeFileSync(`${root}/dist/examples/readme-${index}.mjs`, block);
+    return `dist/examples/readme-${index}.mjs`;
+  });
+  const options = ["--module", "NodeNext", "--allowJs", "--checkJs"];
+  await compile(root, options, ["examples/pipe.mjs", ...files]);
 });
 
 test("it needs nothing that only Node has", async () => {
@@ -100,7 +114,7 @@ test("a compression that is not there says what to install", async () => {
 });
 
 test("the examples of the README run, one after another, and end", async () => {
-  const blocks = [...readFileSync(`${root}/README.md`, "utf8").matchAll(/^```js\n(.*?)^```$/gms)].map((match) => match[1]);
+  const blocks = examples();
   assert.equal(blocks.length, 5);
   const outputs = [];
   for (const [index, block] of blocks.entries()) {
@@ -137,11 +151,49 @@ test("the pipe of the examples carries lines", async () => {
   assert.equal((await run(process.execPath, [pipe, "consume", topic])).stdout, "one\ntwo\n");
 });
 
-test("what is published is the compiled package and its papers", async () => {
-  const { stdout } = await run("npm", ["pack", "--dry-run", "--json", "--ignore-scripts"], { cwd: root });
-  const files = JSON.parse(stdout)[0].files.map(({ path }) => path);
-  for (const path of ["README.md", "LICENSE", "package.json", "dist/esm/index.js", "dist/esm/index.d.ts", "dist/cjs/index.js", "dist/cjs/index.d.ts", "dist/cjs/package.json"]) {
-    assert.ok(files.includes(path), path);
+/** Its files in a directory of their own, as an installation puts them there. */
+async function install(directory) {
+  const { stdout } = await run("npm", ["pack", "--json", "--ignore-scripts", "--pack-destination", directory], { cwd: root });
+  const [{ filename, files }] = JSON.parse(stdout);
+  writeFileSync(`${directory}/package.json`, '{"private":true,"type":"module"}');
+  await run("npm", ["install", "--offline", "--no-audit", "--no-fund", "--omit=peer", `./${filename}`], { cwd: directory });
+  return files.map(({ path }) => path);
+}
+
+test("what is published is the compiled package and its papers, and works where it is installed", async () => {
+  const home = mkdtempSync(`${tmpdir()}/tidegate-fresh-`);
+  const source = (ending) => `
+    const topic = "fresh-" + process.pid + "-" + Date.now();
+    const run = async () => {
+      const fluvio = await Fluvio.connect();
+      await fluvio.admin().createTopic(topic);
+      const producer = await fluvio.topicProducerWithConfig(topic, { compression: "gzip" });
+      await producer.send("k", ${JSON.stringify(ending)});
+      await producer.close();
+      const live = await fluvio.consumerWithConfig({ topic });
+      console.log((await live.next()).value.valueString());
+      await live.close();
+      await fluvio.admin().deleteTopic(topic);
+      console.log(await fluvio.topicProducerWithConfig(topic, { compression: "lz4" }).catch((error) => error.kind));
+    };
+    run();`;
+  try {
+    const files = await install(home);
+    for (const path of ["README.md", "LICENSE", "package.json", "dist/esm/index.js", "dist/esm/index.d.ts", "dist/cjs/index.js", "dist/cjs/index.d.ts", "dist/cjs/package.json"]) {
+      assert.ok(files.includes(path), path);
+    }
+    assert.ok(!files.some((path) => /^(src|test|node_modules|dist\/examples)\//.test(path)));
+    writeFileSync(`${home}/program.mjs`, `import Fluvio from "@tidegate/client";${source("module")}`);
+    writeFileSync(`${home}/program.cjs`, `const { Fluvio } = require("@tidegate/client");${source("CommonJS")}`);
+    // A program that has closed what it opened ends by itself: the time limit kills one that does not.
+    assert.equal((await run(process.execPath, ["program.mjs"], { cwd: home, timeout: 60_000 })).stdout, "module\nCompression\n");
+    assert.equal((await run(process.execPath, ["program.cjs"], { cwd: home, timeout: 60_000 })).stdout, "CommonJS\nCompression\n");
+    cpSync(`${root}/test/types.mts`, `${home}/program.mts`);
+    cpSync(`${root}/test/types.cts`, `${home}/program.cts`);
+    await compile(home, ["--module", "NodeNext"], ["program.mts", "program.cts"]);
+    cpSync(`${root}/test/types.mts`, `${home}/bundled.ts`);
+    await compile(home, ["--module", "ESNext", "--moduleResolution", "bundler"], ["bundled.ts"]);
+  } finally {
+    rmSync(home, { recursive: true });
   }
-  assert.ok(!files.some((path) => /^(src|test|node_modules|dist\/examples)\//.test(path)));
 });

@@ -1,10 +1,12 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
-import https from "node:https";
+import http from "node:http";
+import net from "node:net";
 import { tmpdir } from "node:os";
 import { after, test } from "node:test";
-import { FluvioError, SpecificPartitioner } from "../dist/esm/index.js";
+import tls from "node:tls";
+import { Fluvio, FluvioError, SpecificPartitioner } from "../dist/esm/index.js";
 import { BATCH_FIXED_BYTES, recordSize } from "../dist/esm/batch.js";
 import { URL_OF_GATEWAY, connect, makeTopic, startProxy, startRecorder, until, values } from "./harness.mjs";
 
@@ -332,6 +334,9 @@ test("a codec that is given is the one that is used", async () => {
   const broken = await client.topicProducerWithConfig(topic, { compression: "snappy", lingerMs: 0 });
   await assert.rejects((await broken.send(null, "not snappy at all")).wait(), (error) => error.status === 400);
   assert.equal(calls, 1);
+  const failing = await connect({ codecs: { lz4: () => Promise.reject(new Error("no room")) } });
+  const producer = await failing.topicProducerWithConfig(topic, { compression: "lz4", lingerMs: 0 });
+  await assert.rejects((await producer.send(null, "v")).wait(), (error) => error.kind === "Compression" && /no room/.test(error.message));
 });
 
 test("onBatch is told of each batch that was stored", async () => {
@@ -348,16 +353,60 @@ test("an unknown topic fails when the producer is made", async () => {
   await assert.rejects(fluvio.topicProducer(""), kind("TopicNotFound"));
 });
 
-test("an address that does not answer, or not with TLS that is to be trusted, says what to do", async () => {
+test("an address where no gateway answers says what to do", async () => {
   await assert.rejects(connect({ url: "http://127.0.0.1:1" }), (error) => error.kind === "Socket" && error.retryable);
+  const other = http.createServer((request, response) => response.writeHead(request.url.startsWith("/not-here") ? 404 : 200).end("<html>"));
+  await new Promise((resolve) => other.listen(0, "127.0.0.1", resolve));
+  after(() => other.close());
+  const url = `http://127.0.0.1:${other.address().port}`;
+  const foreign = (error) => error.kind === "Server" && !error.retryable && /check the address/.test(error.message);
+  await assert.rejects(connect({ url }), foreign);
+  await assert.rejects(connect({ url: `${url}/not-here` }), foreign);
+  assert.throws(() => new Fluvio({ url }).admin(), kind("ClientConfig"));
+});
+
+/** Two that certify themselves, for a name: [certificate, key] each. */
+function makeCertificates(...names) {
   const home = mkdtempSync(`${tmpdir()}/tidegate-tls-`);
-  const options = ["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1", "-subj", "/CN=localhost", "-keyout", `${home}/key`, "-out", `${home}/cert`];
-  execFileSync("openssl", options, { stdio: "ignore" });
-  const server = https.createServer({ key: readFileSync(`${home}/key`), cert: readFileSync(`${home}/cert`) });
+  const texts = names.map((name) => {
+    const options = ["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1", "-subj", `/CN=${name}`, "-addext", `subjectAltName=DNS:${name}`];
+    execFileSync("openssl", [...options, "-keyout", `${home}/key`, "-out", `${home}/cert`], { stdio: "ignore" });
+    return [readFileSync(`${home}/cert`, "utf8"), readFileSync(`${home}/key`, "utf8")];
+  });
   rmSync(home, { recursive: true });
+  return texts;
+}
+
+test("TLS: whom to trust, and as whom to be trusted", async () => {
+  const [[ca, serverKey], [cert, key]] = makeCertificates("gateway.example", "client");
+  const gateway = new URL(URL_OF_GATEWAY);
+  const server = tls.createServer({ cert: ca, key: serverKey, requestCert: true, ca: cert }, (socket) => {
+    const upstream = net.connect(Number(gateway.port), gateway.hostname);
+    socket.on("error", () => upstream.destroy()).on("close", () => upstream.destroy());
+    upstream.on("error", () => socket.destroy());
+    socket.pipe(upstream).pipe(socket);
+  });
   await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
   after(() => server.close());
-  const untrusted = (error) => error.kind === "Tls" && !error.retryable && /NODE_EXTRA_CA_CERTS/.test(error.message);
-  await assert.rejects(connect({ url: `https://localhost:${server.address().port}` }), untrusted);
-  await assert.rejects(connect({ url: URL_OF_GATEWAY.replace("http:", "https:") }), untrusted);
+  const url = `https://127.0.0.1:${server.address().port}`;
+  const domain = "gateway.example";
+  const untrusted = (error) => error.kind === "Tls" && !error.retryable && /tls\.ca/.test(error.message);
+  await assert.rejects(connect({ url }), untrusted);
+  await assert.rejects(connect({ url, tls: { ca, cert, key } }), untrusted); // another name
+  await assert.rejects(connect({ url, tls: { ca, domain } }), kind("Tls")); // no certificate of its own
+  await assert.rejects(connect({ url: URL_OF_GATEWAY.replace("http:", "https:") }), untrusted); // no TLS at all
+  for (const trust of [{ ca, domain }, { verify: false }]) {
+    const client = await connect({ url, tls: { cert, key, ...trust } });
+    const topic = await makeTopic(client);
+    const producer = await client.topicProducer(topic);
+    await producer.send(null, "v");
+    await producer.close();
+    const stream = await client.consumerWithConfig({ topic });
+    assert.equal((await stream.next()).value.valueString(), "v");
+    await stream.close();
+  }
+  assert.throws(() => new Fluvio({ url, tls: { ca: "/etc/ca.pem" } }), kind("ClientConfig"));
+  assert.throws(() => new Fluvio({ url, tls: { ca, cert, key: serverKey } }), kind("ClientConfig"));
+  assert.throws(() => new Fluvio({ url: URL_OF_GATEWAY, tls: { ca } }), kind("ClientConfig"));
+  assert.throws(() => new Fluvio({ url, tls: { ca }, fetch }), kind("ClientConfig"));
 });

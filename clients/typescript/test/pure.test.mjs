@@ -2,9 +2,11 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { FluvioError, Offset, SiphashRoundRobinPartitioner, SpecificPartitioner, hashKey, partitionForKey } from "../dist/esm/index.js";
+import { Fifo } from "../dist/esm/fifo.js";
 import { BATCH_FIXED_BYTES, Batch, recordSize, varintSize } from "../dist/esm/batch.js";
 import { parseProducerConfig, parseIsolation } from "../dist/esm/producer_config.js";
 import { DEFAULT_RETRY, retryDelays } from "../dist/esm/retry.js";
+import { mergeSources } from "../dist/esm/source.js";
 
 const kind = (expected) => (error) => error instanceof FluvioError && error.kind === expected;
 
@@ -127,5 +129,46 @@ test("configs have the documented defaults and are checked", () => {
   assert.equal(parseProducerConfig({ compression: "GZIP" }).compression, "gzip");
   assert.throws(() => parseProducerConfig({ batchSize: 2000, maxRequestSize: 1000 }), kind("InvalidConfiguration"));
   assert.throws(() => parseProducerConfig({ lingerMs: -1 }), kind("InvalidConfiguration"));
+  assert.throws(() => parseProducerConfig({ queueTimeoutMs: 2 ** 31 }), kind("InvalidConfiguration"));
   assert.throws(() => parseProducerConfig({ compression: "brotli" }), kind("Compression"));
+});
+
+test("a queue gives what came first", () => {
+  const fifo = new Fifo();
+  const got = [];
+  assert.deepEqual([fifo.first, fifo.last, fifo.shift(), fifo.length], [undefined, undefined, undefined, 0]);
+  for (let n = 0; n < 100; n++) {
+    fifo.push(n);
+    if (n % 3 > 0) {
+      assert.equal(fifo.first, got.length);
+      got.push(fifo.shift());
+    }
+  }
+  assert.deepEqual([fifo.length, fifo.last], [100 - got.length, 99]);
+  while (fifo.length > 0) {
+    got.push(fifo.shift());
+  }
+  assert.deepEqual(got, Array.from({ length: 100 }, (_, n) => n));
+});
+
+test("what several sources give comes in their order, one that is silent holds none up, and a failure is the last", async () => {
+  const source = async function* (...runs) {
+    yield* runs;
+  };
+  const runs = async (merged) => {
+    const got = [];
+    for await (const run of merged) {
+      got.push(run);
+    }
+    return got;
+  };
+  assert.deepEqual(await runs(mergeSources([source([1], [2]), source(), source([3], [4], [5])])), [[1], [3], [2], [4], [5]]);
+  const silent = { next: () => new Promise(() => undefined) };
+  const failing = (async function* () {
+    yield [1];
+    throw new Error("broken");
+  })();
+  const merged = mergeSources([silent, failing]);
+  assert.deepEqual((await merged.next()).value, [1]);
+  await assert.rejects(merged.next(), /broken/);
 });

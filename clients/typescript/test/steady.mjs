@@ -1,5 +1,5 @@
-// Sends numbers to a topic and reads them at the same time, until standard input ends; then everything that was sent must
-// have been stored and read once, in order. Writes `acknowledged N` on the way.
+// Sends numbers to a topic, reads them at the same time and marks them as done, until standard input ends; then everything
+// that was sent must have been stored and read once, in order. Writes `acknowledged N` on the way.
 //   node test/steady.mjs URL TOPIC
 import assert from "node:assert/strict";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -12,11 +12,15 @@ const retry = { strategy: "fixed", initialDelayMs: 100, maxRetries: 600 };
 let acknowledged = 0;
 const onBatch = ({ records }) => console.log(`acknowledged ${(acknowledged += records)}`);
 const producer = await fluvio.topicProducerWithConfig(topic, { lingerMs: 5, retry, onBatch });
-const stream = await fluvio.consumerWithConfig({ topic });
+const stream = await fluvio.consumerWithConfig({ topic, offsetConsumer: "steady", offsetStrategy: "manual" });
 const read = [];
 const reading = (async () => {
   for await (const record of stream) {
     read.push(record);
+    if (read.length % 50 === 0) {
+      stream.offsetCommit();
+      await stream.offsetFlush();
+    }
   }
 })();
 
@@ -31,8 +35,12 @@ while (!isOver) {
 }
 await producer.close();
 await until(() => read.length >= sent);
+stream.offsetCommit();
+await stream.offsetFlush();
 await stream.close();
 await reading;
+const done = await fluvio.consumerOffsets(topic);
+assert.equal(done.reduce((sum, { offset }) => sum + offset + 1, 0), sent);
 
 const stored = await (await fluvio.allPartitionsConsumer(topic)).fetch();
 for (const records of [read, stored]) {

@@ -92,6 +92,11 @@ static bool adopt(log_conn *conn, const durable_stream *source, err *e)
 	return source->is_native || db_do(conn, &SQL_DURABLE_ADOPT, &p, NULL, e);
 }
 
+static bool err_no_source(err *e)
+{
+	return err_set(e, ERR_TOPIC_NOT_FOUND, "there is no such source to fork; see Stream-Forked-From");
+}
+
 static bool resolve(const api *a, log_conn *conn, const durable_fork_request *request, arena *room, durable_fork *f,
 					err *e)
 {
@@ -101,7 +106,7 @@ static bool resolve(const api *a, log_conn *conn, const durable_fork_request *re
 		return false;
 	}
 	if (found == 0) {
-		return durable_err_absent(e);
+		return err_no_source(e);
 	}
 	if (!durable_state_get(conn, f->topic->topic_id, &state, e)) {
 		return false;
@@ -111,7 +116,7 @@ static bool resolve(const api *a, log_conn *conn, const durable_fork_request *re
 					   "the source was deleted; only what was forked before reads it");
 	}
 	if (state.presence == DURABLE_ABSENT) {
-		return durable_err_absent(e);
+		return err_no_source(e);
 	}
 	if (!durable_stream_find(a, conn, f->topic, &f->source, e)) {
 		return false;
@@ -129,7 +134,7 @@ bool durable_fork_resolve(const api *a, log_conn *conn, int64_t tenant_id, str s
 {
 	durable_fork f = {.depth = 0};
 	if (!log_topic_find(a->log, conn, tenant_id, source_name, &f.topic, e)) {
-		return false;
+		return e->code == ERR_TOPIC_NOT_FOUND ? err_no_source(e) : false;
 	}
 	if (!resolve(a, conn, request, room, &f, e)) {
 		durable_fork_dispose(&f);

@@ -44,8 +44,9 @@ static durable_offset tail_of(const post *p)
 static void refuse(post *p)
 {
 	http_exchange *x = p->op.x;
-	const log_append *a = &p->append;
+	log_append *a = &p->append;
 	if (a->error.code == ERR_TOPIC_CLOSED) {
+		err_set(&a->error, ERR_TOPIC_CLOSED, "the stream is closed: nothing can be added to it any more");
 		durable_reply_true(x, STR("Stream-Closed"));
 		durable_reply_offset(x, tail_of(p));
 	} else if (a->error.code == ERR_PRODUCER_FENCED) {

@@ -192,7 +192,7 @@ static int64_t next_due(const taker *t)
 	return next_ms == 0 || (own_ms != 0 && own_ms < next_ms) ? own_ms : next_ms;
 }
 
-static bool write_pending(const taker *t, err *e)
+static bool send_pending(const taker *t, err *e)
 {
 	enum { COLUMNS = 4 };
 	db_params p;
@@ -212,12 +212,12 @@ static bool write_pending(const taker *t, err *e)
 	db_param_str(&p, t->request->consumer);
 	bool ok = db_columns_bind(&c, &p, e);
 	db_param_i64(&p, deadline_of(t));
-	ok = ok && db_do(t->conn, &SQL_HTTPMQ_PENDING_PUT, &p, NULL, e);
+	ok = ok && db_pipeline_send(t->conn, &SQL_HTTPMQ_PENDING_PUT, &p, e);
 	db_columns_dispose(&c);
 	return ok;
 }
 
-static bool advance(const taker *t, err *e)
+static bool send_advance(const taker *t, err *e)
 {
 	db_params p;
 	db_params_init(&p);
@@ -230,7 +230,7 @@ static bool advance(const taker *t, err *e)
 	db_param_i64(&p, t->added);
 	db_param_i64(&p, t->resent);
 	db_param_i64(&p, next_due(t));
-	return db_do(t->conn, &SQL_HTTPMQ_CONSUMER_ADVANCE, &p, NULL, e);
+	return db_pipeline_send(t->conn, &SQL_HTTPMQ_CONSUMER_ADVANCE, &p, e);
 }
 
 /* Due ones whose message is gone leave; with has_holes they are found by themselves. */
@@ -244,11 +244,19 @@ static bool drop_gone(taker *t, err *e)
 	return consumer_drop_over(t->conn, t->request->topic->topic_id, &t->consumer, &dropped, e);
 }
 
+/* What was taken, and COMMIT: one round trip. */
 static bool write_down(taker *t, err *e)
 {
-	bool moved = t->scanned != t->consumer.scanned;
-	return drop_gone(t, e) && ((t->out->count == 0 && !moved) || advance(t, e)) &&
-		   (t->out->count == 0 || write_pending(t, e));
+	bool has_taken = t->out->count > 0;
+	if (!drop_gone(t, e)) {
+		return false;
+	}
+	if (!has_taken && t->scanned == t->consumer.scanned) {
+		return db_commit(t->conn, e);
+	}
+	return db_pipeline_start(t->conn, e) && send_advance(t, e) && (!has_taken || send_pending(t, e)) &&
+		   db_pipeline_commit(t->conn, e) && db_pipeline_flush(t->conn, e) &&
+		   db_pipeline_skip(t->conn, has_taken ? 3 : 2, e) && db_pipeline_finish(t->conn, e);
 }
 
 /* ---- whose turn ---- */
@@ -311,12 +319,12 @@ static bool take(taker *t, err *e)
 	}
 	t->delivered_c = t->consumer.delivered_c;
 	t->scanned = t->consumer.scanned;
-	if (!t->out->is_replaced && !t->out->has_yielded && (!take_due(t, e) || !take_new(t, e) || !write_down(t, e))) {
+	if (!t->out->is_replaced && !t->out->has_yielded && (!take_due(t, e) || !take_new(t, e))) {
 		return false;
 	}
 	int64_t next_ms = next_due(t);
 	t->out->due_in_ms = next_ms == 0 ? -1 : next_ms > t->consumer.now_ms ? next_ms - t->consumer.now_ms + 1 : 1;
-	return db_commit(t->conn, e);
+	return write_down(t, e);
 }
 
 bool take_messages(log_conn *conn, const take_request *request, arena *a, take_result *out, err *e)

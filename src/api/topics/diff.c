@@ -177,6 +177,7 @@ static bool open_first(diff *d, log_conn *conn, log_page **page, err *e)
 static bool read_records(diff *d, log_conn *conn, err *e)
 {
 	log_page *page = NULL;
+	log_gap lost_since;
 	bool is_full = false;
 	d->delivered = 0;
 	d->delivered_bytes = 0;
@@ -193,8 +194,13 @@ static bool read_records(diff *d, log_conn *conn, err *e)
 		if (is_full || d->next_seq >= end || d->scanned >= EXAMINED_MAX) {
 			return true;
 		}
-		if (!open_page(d, conn, d->next_seq, true, &page, e)) {
+		if (!open_page(d, conn, d->next_seq, false, &page, e)) {
 			return false;
+		}
+		if (log_page_gap(page, &lost_since)) {
+			/* An answer has one tombstone, before its records: the next one tells of this. */
+			log_page_free(page);
+			return true;
 		}
 	}
 }

@@ -35,7 +35,7 @@ static void begin(buf *out, watch_surface surface, const char *event, const char
 
 static void end(buf *out, watch_surface surface)
 {
-	buf_append_str(out, surface == WATCH_EVENTS ? STR("}\n") : STR("}"));
+	buf_append_str(out, surface == WATCH_EVENTS ? STR("}\n\n") : STR("}"));
 }
 
 static void member(buf *out, const char *name, int64_t value)

@@ -112,21 +112,21 @@ static void on_credential_end(void *context, const err *e)
 
 /* ---- called by the set ---- */
 
-/* The frame, then what belongs to this connection alone. */
+/* What belongs to this connection alone, then the frame that it shares with others. */
 static http_push send_event(void *context, watch_set *set, frame *f)
 {
 	watch_stream *w = context;
 	buf_clear(&w->id_line);
 	buf_append_str(&w->id_line, STR("id: "));
 	watch_set_write_id(set, &w->id_line);
-	buf_append_str(&w->id_line, STR("\n\n"));
-	frame *parts[] = {f, w->id_line.failed ? NULL : frame_new(buf_str(&w->id_line))};
-	if (parts[1] == NULL) {
+	buf_append_str(&w->id_line, STR("\n"));
+	frame *parts[] = {w->id_line.failed ? NULL : frame_new(buf_str(&w->id_line)), f};
+	if (parts[0] == NULL) {
 		end_with(w, "503", "the server has no memory left for this stream; connect again later");
 		return HTTP_PUSH_CLOSED;
 	}
 	http_push pushed = http_stream_push_all(w->stream, parts, 2);
-	frame_unref(parts[1]);
+	frame_unref(parts[0]);
 	return pushed;
 }
 

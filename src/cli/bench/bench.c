@@ -45,6 +45,7 @@ bench_options bench_options_default(void)
 						   .warmup_ms = 1000,
 						   .value_bytes = 100,
 						   .batch_connections = 4,
+						   .batch_records = BENCH_BATCH_RECORDS,
 						   .readers = 2,
 						   .idle_watchers = 10000,
 						   .long_minutes = 60};
@@ -64,6 +65,13 @@ void bench_progress(const char *format, ...)
 double bench_rate(uint64_t count, int64_t elapsed_ns)
 {
 	return elapsed_ns > 0 ? (double)count * 1e9 / (double)elapsed_ns : 0;
+}
+
+void bench_settle(const bench *b)
+{
+	if (b->raw != NULL) {
+		rawlog_settle(b->raw);
+	}
 }
 
 void bench_note_usage(report_row *row, const load_result *result)
@@ -149,9 +157,11 @@ bool bench_log_load(bench *b, bench_log *l, const bench_lanes *lanes, load_resul
 	if (p == NULL) {
 		return err_set(e, ERR_NO_MEMORY, "out of memory");
 	}
-	bench_progress("  producing over %u connection%s%s for %.1f s", lanes->connections,
-				   lanes->connections == 1 ? "" : "s", lanes->streams > 0 ? " of HTTP/2" : "",
-				   (double)options.measure_ms / 1e3);
+	if (!lanes->is_quiet) {
+		bench_progress("  producing over %u connection%s%s for %.1f s", lanes->connections,
+					   lanes->connections == 1 ? "" : "s", lanes->streams > 0 ? " of HTTP/2" : "",
+					   (double)options.measure_ms / 1e3);
+	}
 	producer_init(p, l->payload, &l->ledger, UINT64_MAX);
 	options.client = producer_client(p);
 	bool ok = load_run(&options, out, e);
@@ -264,6 +274,7 @@ static void run_cases(bench *b)
 			continue;
 		}
 		bench_progress("%s: %s", CASES[i].name, CASES[i].what);
+		bench_settle(b);
 		if (!CASES[i].run(b, &e)) {
 			report_row *row = report_add(b->report);
 			snprintf(row->name, sizeof row->name, "%s", CASES[i].name);

@@ -26,6 +26,7 @@ typedef struct bench_options {
 	uint32_t key_bytes; /* 0 = no keys */
 	bool random_values;
 	uint32_t batch_connections; /* of the batch case */
+	uint32_t batch_records;     /* a request of it */
 	uint32_t readers;           /* of the consume case */
 	uint32_t idle_watchers;
 	uint32_t long_millions; /* of records; 0 = the case long is off */

@@ -199,6 +199,7 @@ static bool measure_publish(bench *b, const bench_lanes *lanes, double *http1, e
 	subject s;
 	load_result result;
 	load_options options = bench_load_options(b, lanes);
+	bench_settle(b);
 	bench_progress("  publishing over %u connection%s of HTTP/%s for %u s", lanes->connections,
 				   lanes->connections == 1 ? "" : "s", lanes->streams > 0 ? "2" : "1.1", b->options->seconds);
 	if (!subject_open(&s, b, e)) {
@@ -261,6 +262,7 @@ static bool measure_delivery(bench *b, err *e)
 	watchers *w = NULL;
 	report_row measured = {0};
 	watch_times *times = calloc(1, sizeof *times);
+	bench_settle(b);
 	bench_progress("  publish to subscriber for %u s", b->options->seconds);
 	buf_init(&subscribe, REQUEST_MAX);
 	bool ok = times != NULL || err_set(e, ERR_NO_MEMORY, "out of memory");
@@ -377,6 +379,7 @@ static bool measure_acks(bench *b, err *e)
 	load_result result;
 	uint64_t messages = (uint64_t)ACKS_A_SECOND_MOST * (b->options->seconds + 1);
 	crew *c = calloc(1, sizeof *c);
+	bench_settle(b);
 	bench_progress("  fetching and acknowledging over %d connections for %u s", ACK_CONNECTIONS, b->options->seconds);
 	if (c == NULL || !subject_open(&s, b, e)) {
 		bool ok = c != NULL || err_set(e, ERR_NO_MEMORY, "out of memory");

@@ -51,7 +51,10 @@ typedef struct bench_lanes {
 	uint32_t connections;
 	uint32_t streams;   /* of each, over HTTP/2; 0 = HTTP/1.1 */
 	int64_t measure_ms; /* 0 = as the options say */
+	bool is_quiet;      /* no line of progress */
 } bench_lanes;
+/* Before a measurement: see rawlog_settle. Does nothing without a database. */
+void bench_settle(const bench *b);
 /* The loop of it; the client is the caller's to fill in. */
 load_options bench_load_options(const bench *b, const bench_lanes *lanes);
 /* Produces the log's payload. */

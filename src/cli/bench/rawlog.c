@@ -3,6 +3,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "db/array.h"
 #include "db/conn.h"
@@ -79,11 +80,29 @@ void rawlog_close(rawlog *l)
 	}
 }
 
-void rawlog_settle(rawlog *l)
+/* False when the server is still erasing topics, or that cannot be known. */
+static bool has_erased(rawlog *l)
 {
 	err ignored;
-	if (!db_run_script(l->conn, "CHECKPOINT", &ignored)) {
-		return;
+	db_result *r = NULL;
+	bool erased = db_run(l->conn, &SQL_BENCH_IS_ERASED, NULL, &r, &ignored) && db_bool(r, 0, 0);
+	db_result_free(r);
+	return erased;
+}
+
+void rawlog_settle(rawlog *l)
+{
+	enum { LOOKS = 600 };
+	static const char *const SCRIPTS[] = {"VACUUM (ANALYZE)", "CHECKPOINT"};
+	const struct timespec pause = {.tv_nsec = 50 * 1000 * 1000};
+	err ignored;
+	for (int i = 0; i < LOOKS && !has_erased(l); i++) {
+		nanosleep(&pause, NULL);
+	}
+	for (size_t i = 0; i < sizeof SCRIPTS / sizeof SCRIPTS[0]; i++) {
+		if (!db_run_script(l->conn, SCRIPTS[i], &ignored)) {
+			return;
+		}
 	}
 }
 

@@ -33,8 +33,9 @@ void rawlog_close(rawlog *l); /* accepts NULL */
  * added to *sum. Then checks that every record appended so far is there. */
 bool rawlog_append(rawlog *l, const payload *p, int64_t warmup_ms, int64_t measure_ms, rawlog_result *sum,
 				   err *e) MUST_CHECK;
-/* Writes out what is dirty, so that a measurement does not pay for the one before; without the right to, does
- * nothing. */
+/* What the measurement before left behind is not paid for by the next one: waits until the server has erased the
+ * topics that were deleted (half a minute at most), cleans the tables, and writes out what is dirty; does what it has
+ * the right to. */
 void rawlog_settle(rawlog *l);
 
 /* current_setting(name), for instance of "fsync". */

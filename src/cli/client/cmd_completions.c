@@ -174,26 +174,54 @@ static void write_zsh(buf *out)
 
 /* ---- fish ---- */
 
+static bool is_among(const char *options, str option)
+{
+	str one;
+	for (str rest = str_from_c(options); rest.len > 0;) {
+		str_split(rest, '|', &one, &rest);
+		if (str_equal(one, option)) {
+			return true;
+		}
+	}
+	return false;
+}
+
 /* The possible values of an option, or NULL. */
 static const char *find_values(str option)
 {
 	for (size_t i = 0; i < sizeof VALUES / sizeof VALUES[0]; i++) {
-		if (str_ends_with(str_from_c(VALUES[i].options), option)) {
+		if (is_among(VALUES[i].options, option)) {
 			return VALUES[i].values;
 		}
 	}
 	return NULL;
 }
 
-static void write_fish_option(buf *out, const char *command, str option)
+/* The x of "-x, --option" in the command's help, or 0. */
+static char find_letter(const cli_command *command, str option)
 {
 	size_t at;
+	for (str rest = str_from_c(command->help); str_find(rest, STR(", --"), &at); rest = str_skip(rest, at + 1)) {
+		str name = take_lower(str_skip(rest, at + 2));
+		if (at >= 2 && rest.ptr[at - 2] == '-' && str_equal(name, option)) {
+			return rest.ptr[at - 1];
+		}
+	}
+	return 0;
+}
+
+static void write_fish_option(buf *out, const cli_command *command, str option)
+{
+	char letter = find_letter(command, option);
 	const char *values = find_values(option);
-	buf_printf(out, "complete -c tidegate -n '__fish_seen_subcommand_from %s' -l %.*s", command,
+	buf_printf(out, "complete -c tidegate -n '__fish_seen_subcommand_from %s' -l %.*s", command->name,
 			   STR_ARG(str_skip(option, 2)));
+	if (letter != 0) {
+		buf_printf(out, " -s %c", letter);
+	}
 	if (values != NULL) {
 		buf_printf(out, " -x -a '%s'", values);
-	} else if (str_find(STR("|-f|--file|--config|--key-file|--port-file|--data|"), option, &at)) {
+	} else if (is_among(FILE_OPTIONS, option)) {
 		buf_append_str(out, STR(" -r -F"));
 	}
 	buf_append_byte(out, '\n');
@@ -218,7 +246,7 @@ static void write_fish(buf *out)
 		}
 		while (rest.len > 0) {
 			str_split(rest, ' ', &option, &rest);
-			write_fish_option(out, command->name, option);
+			write_fish_option(out, command, option);
 		}
 		dispose_words(&w);
 	}

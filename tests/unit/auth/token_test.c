@@ -68,7 +68,7 @@ START_TEST(no_changed_token_is_good)
 }
 END_TEST
 
-START_TEST(a_retired_key_verifies_but_does_not_sign)
+START_TEST(a_replaced_key_verifies_for_the_overlap_and_does_not_sign)
 {
 	auth_signing *s = open_signing();
 	auth_token read;
@@ -80,7 +80,7 @@ START_TEST(a_retired_key_verifies_but_does_not_sign)
 	buf_init(&keys, 4096);
 	must(auth_token_mint(s, STR("wake"), &TOKEN, &old, &e));
 	auth_signing_free(s);
-	auth_fixture_sql(&f, "UPDATE tidegate.signing_key SET retired_ms = (extract(epoch FROM now()) * 1000)::bigint");
+	must(auth_signing_rotate(f.conn, &AUTH_FIXTURE_ACTOR, AUTH_SIGNING_WINDOW_MS, &e));
 	s = auth_signing_new();
 	must(auth_signing_ready(s, f.conn, &e));
 	must(auth_token_mint(s, STR("wake"), &TOKEN, &fresh, &e));
@@ -92,11 +92,13 @@ START_TEST(a_retired_key_verifies_but_does_not_sign)
 	size_t second;
 	ck_assert(str_find(buf_str(&keys), STR("\"kid\":\"ds_"), &first));
 	ck_assert(str_find(str_skip(buf_str(&keys), first + 1), STR("\"kid\":\"ds_"), &second));
-	auth_fixture_sql(&f, "UPDATE tidegate.signing_key SET retired_ms = 1 WHERE retired_ms IS NOT NULL");
+	must(auth_signing_rotate(f.conn, &AUTH_FIXTURE_ACTOR, 0, &e));
 	auth_signing_free(s);
 	s = auth_signing_new();
 	must(auth_signing_ready(s, f.conn, &e));
 	ck_assert(!auth_token_read(s, STR("wake"), buf_str(&old), &read));
+	ck_assert(!auth_token_read(s, STR("wake"), buf_str(&fresh), &read));
+	ck_assert(!auth_signing_rotate(f.conn, &AUTH_FIXTURE_ACTOR, AUTH_SIGNING_WINDOW_MS + 1, &e));
 	buf_dispose(&old);
 	buf_dispose(&fresh);
 	buf_dispose(&keys);
@@ -107,6 +109,6 @@ END_TEST
 int main(void)
 {
 	const TTest *const tests[] = {a_token_reads_back_at_any_worker, no_changed_token_is_good,
-								  a_retired_key_verifies_but_does_not_sign};
+								  a_replaced_key_verifies_for_the_overlap_and_does_not_sign};
 	return SUITE_RUN("auth/token", tests);
 }

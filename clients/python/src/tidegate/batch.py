@@ -10,6 +10,7 @@ from .errors import FluvioError
 from .packets import message_head
 
 RECORDS_MAX = 10_000  # of one request to the server
+RECORD_LENGTHS_MAX = 16  # what a record takes in a batch beside its content is less
 FIXED_BYTES = 61  # Fluvio's header of a batch and the length of its list
 
 

@@ -42,7 +42,8 @@ def _zstd() -> Callable[[bytes], bytes]:
 
 
 def _lz4() -> Callable[[bytes], bytes]:
-    return importlib.import_module("lz4.frame").compress
+    compress: Callable[[bytes], bytes] = importlib.import_module("lz4.frame").compress
+    return compress
 
 
 def _snappy() -> Callable[[bytes], bytes]:

@@ -18,6 +18,11 @@ def _refuse(message: str) -> FluvioError:
     return FluvioError(ErrorKind.CLIENT_CONFIG, message)
 
 
+def _is_plain(text: str) -> bool:
+    """Fit for the head of a request."""
+    return text.isascii() and text.isprintable()
+
+
 class FluvioConfig:
     """An endpoint, a key, and TLS. Every setter returns the configuration itself.
 
@@ -31,7 +36,7 @@ class FluvioConfig:
     """
 
     def __init__(self, endpoint: str = DEFAULT_ENDPOINT, *, key: str | None = None) -> None:
-        self.key = key
+        self.set_key(key)
         self.client_id = "tidegate-python"
         self.connect_timeout_ms = 10_000
         self._tls: ssl.SSLContext | None = None
@@ -72,11 +77,14 @@ class FluvioConfig:
         parts = urllib.parse.urlsplit(text)
         try:
             port = parts.port
+            host = (parts.hostname or "").encode("idna").decode()
         except ValueError:
-            port = -1
-        if parts.scheme not in ("http", "https") or not parts.hostname or port == -1 or parts.query:
+            port, host = None, ""
+        if parts.scheme not in ("http", "https") or not _is_plain(host) or not host or parts.query:
             raise _refuse(f"an endpoint is host:port, or an http or https URL, not {endpoint!r}")
-        self.host: str = parts.hostname
+        if not _is_plain(parts.path) or " " in parts.path:
+            raise _refuse(f"the path of the endpoint has to be percent-encoded, which {endpoint!r} is not")
+        self.host = host
         self.is_tls = parts.scheme == "https"
         self.port: int = port or (443 if self.is_tls else 80)
         self.prefix = parts.path.rstrip("/")
@@ -89,11 +97,15 @@ class FluvioConfig:
 
     def set_key(self, key: str | None) -> FluvioConfig:
         """An API key or a token; sent as a bearer token."""
+        if key is not None and not _is_plain(key):
+            raise _refuse("a key is printable ASCII; was a line's end read with it from a file?")
         self.key = key
         return self
 
     def set_client_id(self, client_id: str) -> FluvioConfig:
         """Shown in the server's log as the user agent."""
+        if not _is_plain(client_id):
+            raise _refuse(f"a client id is printable ASCII, not {client_id!r}")
         self.client_id = client_id
         return self
 
@@ -146,7 +158,9 @@ class FluvioConfig:
         return self.set_tls_context(context, domain)
 
     def tls_context(self) -> ssl.SSLContext:
-        return self._tls or ssl.create_default_context()
+        if self._tls is None:
+            self._tls = ssl.create_default_context()  # it reads the authorities of the system: once is enough
+        return self._tls
 
     @property
     def server_name(self) -> str:

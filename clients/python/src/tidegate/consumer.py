@@ -34,7 +34,7 @@ def _find_starts(
         if start > bounds[p].end:
             raise FluvioError(
                 ErrorKind.OFFSET_OUT_OF_RANGE,
-                f"offset {start} is beyond the end; the partition has {bounds[p].start} to {bounds[p].end - 1}",
+                f"offset {start} is beyond the end; begin at {bounds[p].end}, the end, or before it",
                 topic=topic,
                 partition=p,
                 start_offset=bounds[p].start,

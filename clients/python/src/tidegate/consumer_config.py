@@ -5,6 +5,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from .errors import ErrorKind, FluvioError
 from .producer_config import Isolation
@@ -92,12 +93,12 @@ class ConsumerConfigExtBuilder:
     def __init__(self, topic: str) -> None:
         self._config = ConsumerConfigExt(topic)
 
-    def _set(self, **values: object) -> ConsumerConfigExtBuilder:
-        self._config = replace(self._config, **values)  # type: ignore[arg-type]
+    def _set(self, **values: Any) -> ConsumerConfigExtBuilder:
+        self._config = replace(self._config, **values)
         return self
 
-    def _set_stream(self, **values: object) -> ConsumerConfigExtBuilder:
-        return self._set(settings=replace(self._config.settings, **values))  # type: ignore[arg-type]
+    def _set_stream(self, **values: Any) -> ConsumerConfigExtBuilder:
+        return self._set(settings=replace(self._config.settings, **values))
 
     def topic(self, topic: str) -> ConsumerConfigExtBuilder:
         return self._set(topic=topic)

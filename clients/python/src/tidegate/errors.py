@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import http.client
 import json
 from collections.abc import Mapping
 from typing import Any
@@ -178,7 +179,7 @@ def error_of_code(
     )
 
 
-def error_of_reply(status: int, headers: Mapping[str, str], body: bytes) -> FluvioError:
+def error_of_reply(status: int, headers: http.client.HTTPMessage, body: bytes) -> FluvioError:
     """The error of an answer with a status of 400 or more; something between us and the server may have written it."""
     code, message, detail = "", f"the server answered with status {status}", {}
     try:

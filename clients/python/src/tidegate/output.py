@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
+from typing import Any, TypeAlias
 
 from .batch import Batch
 from .errors import ErrorKind, FluvioError
@@ -23,6 +24,10 @@ class RecordMetadata:
         return self._partition
 
 
+NoneLater: TypeAlias = Any
+"""None, the second time. Any, so that those who wait once need not look."""
+
+
 class ProduceOutput:
     """For one use. Waiting does not send: a lone record waits for linger, or for flush()."""
 
@@ -39,7 +44,7 @@ class ProduceOutput:
             raise self._batch.error.again()
         return RecordMetadata(self._batch.base_offset + self._index, self._batch.partition)
 
-    def wait(self, timeout_ms: int | None = None) -> RecordMetadata | None:
+    def wait(self, timeout_ms: int | None = None) -> RecordMetadata | NoneLater:
         """Until the record is stored; None the second time. A timeout raises and may be waited for again."""
         if self._is_used:
             return None
@@ -52,7 +57,7 @@ class ProduceOutput:
             )
         return self._take()
 
-    async def async_wait(self) -> RecordMetadata | None:
+    async def async_wait(self) -> RecordMetadata | NoneLater:
         if self._is_used:
             return None
         loop = asyncio.get_running_loop()

@@ -54,6 +54,7 @@ class Partitioner(Protocol):
 
     def partition(self, key: bytes | None, value: bytes, partition_count: int) -> int:
         """A number from 0 to partition_count - 1."""
+        ...
 
 
 class SiphashRoundRobinPartitioner:

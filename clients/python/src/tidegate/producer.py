@@ -9,7 +9,7 @@ import time
 from collections import deque
 from collections.abc import Iterable
 
-from .batch import FIXED_BYTES, Batch, content_bytes, record_bytes
+from .batch import FIXED_BYTES, RECORD_LENGTHS_MAX, Batch, content_bytes, record_bytes
 from .config import FluvioConfig
 from .errors import ErrorKind, FluvioError
 from .metadata import fetch_partition_count
@@ -28,7 +28,14 @@ Bytes = bytes | bytearray | memoryview | str | list[int]
 
 
 def _to_bytes(data: Bytes) -> bytes:
-    return data.encode() if isinstance(data, str) else bytes(data)
+    if isinstance(data, bytes):
+        return data
+    if isinstance(data, str):
+        return data.encode()
+    if isinstance(data, bytearray | memoryview | list):
+        return bytes(data)
+    # bytes() of a number is as many zeros.
+    raise TypeError(f"a record's key and value are bytes or text, not {type(data).__name__}")
 
 
 class _Partition:
@@ -56,6 +63,7 @@ class TopicProducer:
         self._settings = settings
         self._transport = Transport(config)
         self._sender = Sender(self._transport, topic, settings)
+        self._surely_small = settings.max_request_size - FIXED_BYTES - RECORD_LENGTHS_MAX
         self._lock = threading.Lock()
         self._work = threading.Condition(self._lock)
         self._room = threading.Condition(self._lock)
@@ -126,13 +134,8 @@ class TopicProducer:
         if timestamp_ms is not None and not 0 <= operator.index(timestamp_ms) < 1 << 63:
             raise FluvioError(ErrorKind.CLIENT_CONFIG, f"timestamp_ms is ms since 1970, not {timestamp_ms}")
         content = content_bytes(key or None, value)
-        least = FIXED_BYTES + record_bytes(content, 0, 0)
-        if least > self._settings.max_request_size:
-            raise FluvioError(
-                ErrorKind.RECORD_TOO_LARGE,
-                f"the record takes {least} bytes, and max_request_size is {self._settings.max_request_size}",
-                topic=self.topic,
-            )
+        if content > self._surely_small:
+            self._check_size(content)
         with self._lock:
             self._check_open()
             count = len(self._partitions)
@@ -162,6 +165,15 @@ class TopicProducer:
             if batch.bytes >= self._settings.batch_size:
                 self._shut(p)
             return ProduceOutput(batch, index)
+
+    def _check_size(self, content: int) -> None:
+        least = FIXED_BYTES + record_bytes(content, 0, 0)
+        if least > self._settings.max_request_size:
+            raise FluvioError(
+                ErrorKind.RECORD_TOO_LARGE,
+                f"the record takes {least} bytes, and max_request_size is {self._settings.max_request_size}",
+                topic=self.topic,
+            )
 
     def _wait_for_room(self, p: _Partition, deadline_s: float) -> None:
         if not self._room.wait(deadline_s - time.monotonic()) and time.monotonic() >= deadline_s:

@@ -6,6 +6,7 @@ import enum
 import random
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 from .compression import Compression
 from .errors import ErrorKind, FluvioError
@@ -117,7 +118,7 @@ class TopicProducerConfigBuilder:
     """Setters return the builder; build() checks and gives the configuration."""
 
     def __init__(self) -> None:
-        self._values: dict[str, object] = {}
+        self._values: dict[str, Any] = {}
 
     def _set(self, name: str, value: object) -> TopicProducerConfigBuilder:
         self._values[name] = value
@@ -172,4 +173,4 @@ class TopicProducerConfigBuilder:
         return self._set("callback", callback)
 
     def build(self) -> TopicProducerConfig:
-        return TopicProducerConfig(**self._values)  # type: ignore[arg-type]
+        return TopicProducerConfig(**self._values)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import operator
 from dataclasses import dataclass
 
 from .errors import ErrorKind, FluvioError
@@ -84,7 +85,7 @@ class Offset:
 
     @classmethod
     def _of(cls, origin: _From, number: int) -> Offset:
-        if number < 0:
+        if operator.index(number) < 0:
             raise FluvioError(ErrorKind.NEGATIVE_OFFSET, f"an offset must not be negative, as {number} is")
         return cls(origin, number)
 

@@ -188,7 +188,9 @@ class StreamSource:
 
     def _is_wanted(self, partition: int, offset: int) -> bool:
         """Not when it was given before."""
-        if offset < self._go_on(partition, offset + 1):
+        if self._next.get(partition) == offset:  # as nearly always
+            self._next[partition] = offset + 1
+        elif offset < self._go_on(partition, offset + 1):
             return False
         return self._ends is None or offset < self._ends.get(partition, 0)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 
 from .errors import ErrorKind, FluvioError
 from .positions import Positions
@@ -28,9 +28,8 @@ class RecordStream(Iterator[Record]):
         return self
 
     def __next__(self) -> Record:
-        while not self._ready:
-            if not self.fill():
-                raise StopIteration
+        if not self._ready and not self.fill():
+            raise StopIteration
         return self.take()
 
     def has_ready(self) -> bool:
@@ -143,21 +142,21 @@ class AsyncRecordStream(AsyncIterator[Record]):
         await self.aclose()
 
 
-def _on_thread(wait) -> asyncio.Future[bool]:  # type: ignore[no-untyped-def]
+def _on_thread(wait: Callable[[], bool]) -> asyncio.Future[bool]:
     """A daemon thread, unlike those of an executor: one that waits for ever does not keep the program from ending."""
     loop = asyncio.get_running_loop()
     future: asyncio.Future[bool] = loop.create_future()
 
-    def settle(result: bool | None, error: BaseException | None) -> None:
+    def settle(result: bool, error: BaseException | None) -> None:
         if future.cancelled():
             return
         if error is not None:
             future.set_exception(error)
         else:
-            future.set_result(bool(result))
+            future.set_result(result)
 
     def run() -> None:
-        result, error = None, None
+        result, error = False, None
         try:
             result = wait()
         except BaseException as failure:

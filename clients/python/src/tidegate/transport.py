@@ -19,9 +19,14 @@ IDLE_CONNECTIONS_MAX = 8
 REMEMBERED_MAX = 64
 REQUEST_TIMEOUT_S = 30.0
 
+# For one look at one socket; the default selector would open a file of its own for that.
+_Selector: type[selectors.BaseSelector] = getattr(selectors, "PollSelector", selectors.SelectSelector)
+
 
 def path_of(*segments: str) -> str:
-    """An absolute path; the segments are escaped."""
+    """An absolute path; the segments, which are names, are escaped."""
+    if "" in segments:
+        raise FluvioError(ErrorKind.INVALID_REQUEST, "a name is empty; say which topic or consumer is meant")
     return "".join("/" + urllib.parse.quote(segment, safe="") for segment in segments)
 
 
@@ -40,11 +45,9 @@ def _error_of_io(config: FluvioConfig, error: Exception) -> FluvioError:
     return FluvioError(ErrorKind.SOCKET, f"no answer from {config.endpoint}: {text}", retryable=True)
 
 
-def _is_stale(sock: socket.socket | None) -> bool:
+def _is_stale(sock: socket.socket) -> bool:
     """An idle connection on which something arrives has been closed."""
-    if sock is None:
-        return True
-    with selectors.DefaultSelector() as selector:
+    with _Selector() as selector:
         selector.register(sock, selectors.EVENT_READ)
         return bool(selector.select(0))
 
@@ -54,15 +57,32 @@ def _has_whole_head(response: http.client.HTTPResponse) -> bool:
     return response.chunked or response.length is not None or "close" in response.headers.get("Connection", "").lower()
 
 
-class _TlsConnection(http.client.HTTPSConnection):
-    def __init__(self, config: FluvioConfig, timeout_s: float) -> None:
-        self._tls = config.tls_context()
-        super().__init__(config.host, config.port, timeout=timeout_s, context=self._tls)
-        self._name = config.server_name
+class _Connection(http.client.HTTPConnection):
+    """Connected, with TLS or without. A request goes out in one piece, where http.client sends its head by itself."""
 
-    def connect(self) -> None:
-        http.client.HTTPConnection.connect(self)
-        self.sock = self._tls.wrap_socket(self.sock, server_hostname=self._name)
+    def __init__(self, config: FluvioConfig) -> None:
+        super().__init__(config.host, config.port, timeout=config.connect_timeout_ms / 1000)
+        self._parts: list[bytes] = []
+        self.connect()
+        if config.is_tls:
+            self.default_port = http.client.HTTPS_PORT  # which is left out of the header Host
+            self.sock = config.tls_context().wrap_socket(self.sock, server_hostname=config.server_name)
+
+    def send(self, data: Any) -> None:
+        self._parts.append(data)
+
+    def ask(
+        self, method: str, path: str, body: bytes | None, headers: Mapping[str, str], timeout_s: float
+    ) -> http.client.HTTPResponse:
+        """The answer, with its body yet to be read; every wait for the network may take timeout_s."""
+        self.sock.settimeout(timeout_s)
+        self.request(method, path, body, headers)
+        parts, self._parts = self._parts, []
+        self.sock.sendall(b"".join(parts))
+        response = self.getresponse()
+        if not _has_whole_head(response):
+            raise http.client.IncompleteRead(b"")
+        return response
 
 
 class LiveResponse:
@@ -70,7 +90,7 @@ class LiveResponse:
 
     def __init__(
         self,
-        connection: http.client.HTTPConnection,
+        connection: _Connection,
         response: http.client.HTTPResponse,
         sock: socket.socket,
         config: FluvioConfig,
@@ -111,24 +131,14 @@ class Transport:
     def __init__(self, config: FluvioConfig) -> None:
         self.config = config
         self._lock = threading.Lock()
-        self._idle: list[http.client.HTTPConnection] = []
-        self._busy: set[http.client.HTTPConnection] = set()
+        self._idle: list[_Connection] = []
+        self._busy: set[_Connection] = set()
         self._remembered: dict[str, tuple[str, Any]] = {}  # path -> ETag and answer of get()
         self._is_closed = False
 
     # ---- connections ----
 
-    def _connection(self) -> http.client.HTTPConnection:
-        timeout_s = self.config.connect_timeout_ms / 1000
-        made = (
-            _TlsConnection(self.config, timeout_s)
-            if self.config.is_tls
-            else http.client.HTTPConnection(self.config.host, self.config.port, timeout=timeout_s)
-        )
-        made.connect()
-        return made
-
-    def _take(self) -> http.client.HTTPConnection:
+    def _take(self) -> _Connection:
         while True:
             with self._lock:
                 if self._is_closed:
@@ -137,7 +147,7 @@ class Transport:
                 if found is not None:
                     self._busy.add(found)
             if found is None:
-                found = self._connection()
+                found = _Connection(self.config)
                 with self._lock:
                     self._busy.add(found)
                 return found
@@ -145,7 +155,7 @@ class Transport:
                 return found
             self._drop(found)
 
-    def _keep(self, connection: http.client.HTTPConnection) -> None:
+    def _keep(self, connection: _Connection) -> None:
         with self._lock:
             self._busy.discard(connection)
             if not self._is_closed and len(self._idle) < IDLE_CONNECTIONS_MAX:
@@ -153,7 +163,7 @@ class Transport:
                 return
         connection.close()
 
-    def _drop(self, connection: http.client.HTTPConnection) -> None:
+    def _drop(self, connection: _Connection) -> None:
         with self._lock:
             self._busy.discard(connection)
         connection.close()
@@ -196,12 +206,7 @@ class Transport:
         connection = None
         try:
             connection = self._take()
-            if connection.sock is not None:
-                connection.sock.settimeout(timeout_s)
-            connection.request(method, self.config.prefix + path, body, self._headers(headers))
-            response = connection.getresponse()
-            if not _has_whole_head(response):
-                raise http.client.IncompleteRead(b"")
+            response = connection.ask(method, self.config.prefix + path, body, self._headers(headers), timeout_s)
             data = response.read()
         except (OSError, http.client.HTTPException) as error:
             if connection is not None:
@@ -250,14 +255,15 @@ class Transport:
         """A connection of its own; silence for longer than silence_s is an error."""
         connection = None
         try:
-            connection = self._connection()
-            sock = connection.sock
-            sock.settimeout(silence_s)
-            connection.request("GET", self.config.prefix + path, headers=self._headers({"Accept": accept}))
-            response = connection.getresponse()
+            connection = _Connection(self.config)
+            sock = connection.sock  # http.client gives it away when the answer is the last one
+            headers = self._headers({"Accept": accept})
+            response = connection.ask("GET", self.config.prefix + path, None, headers, silence_s)
             if response.status != 200:
                 raise error_of_reply(response.status, response.headers, response.read())
             if response.headers.get_content_type() != accept:
+                if not response.read(1):  # the head broke off in its type
+                    raise http.client.IncompleteRead(b"")
                 raise FluvioError(
                     ErrorKind.PROTOCOL,
                     f"{self.config.endpoint} answered with {response.headers.get_content_type()} in the place of a "

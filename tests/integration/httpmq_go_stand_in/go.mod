@@ -1,0 +1,3 @@
+module github.com/alwitt/httpmq-go
+
+go 1.24
