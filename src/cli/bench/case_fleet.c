@@ -7,7 +7,14 @@
 #include "cli/bench/cases.h"
 #include "sql/bench.h"
 
-enum { KEYS = 10000, TENANTS = 1000, PAIRS = 128, WINDOWS_A_MEASUREMENT = 64, SINGLE_VARIANTS = 256, OUTPUT_MAX = 4096 };
+enum {
+	KEYS = 10000,
+	TENANTS = 1000,
+	PAIRS = 128,
+	WINDOWS_A_MEASUREMENT = 64,
+	SINGLE_VARIANTS = 256,
+	OUTPUT_MAX = 4096
+};
 
 /* The same bench at a worker of a fleet. */
 static bench at_worker(const bench *b, const fleet *f, size_t worker)
