@@ -2,7 +2,8 @@
 """Turns sql/*.sql and migrations/*.sql into C.
 
 queries OUT_DIR FILE...      each `-- name: verb_noun` block of a file becomes `db_query SQL_VERB_NOUN`
-                             in OUT_DIR/sql/<file>.h and OUT_DIR/sql/<file>.c, and all of them one table.
+                             in OUT_DIR/sql/<file>.h and OUT_DIR/sql/<file>.c, and all of them one table. A line
+                             `-- twin: verb_noun_ephemeral` in it makes the same query of the unlogged batches, too.
 migrations OUT_FILE FILE...  NNNN_verb_noun.sql files become one ordered table.
 """
 import pathlib
@@ -10,6 +11,8 @@ import re
 import sys
 
 NAME = re.compile(r"^-- name: ([a-z][a-z0-9_]*)\s*$")
+TWIN = re.compile(r"^-- twin: ([a-z][a-z0-9_]*)\s*$")
+BATCHES = re.compile(r"\btidegate\.batch\b")
 MIGRATION = re.compile(r"^(\d{4})_([a-z0-9_]+)\.sql$")
 
 
@@ -20,21 +23,24 @@ def c_string(text):
 
 
 def read_blocks(path):
-    name, lines, blocks = None, [], []
+    """(name, text) of each query, in the order of the file."""
+    blocks = []  # names, lines
     for line in path.read_text().split("\n"):
-        match = NAME.match(line)
-        if match:
-            if name:
-                blocks.append((name, lines))
-            name, lines = match.group(1), []
-        elif name and not line.startswith("--") and line.strip():
-            lines.append(line)
-    if name:
-        blocks.append((name, lines))
-    for name, lines in blocks:
+        if match := NAME.match(line):
+            blocks.append(([match.group(1)], []))
+        elif blocks and (match := TWIN.match(line)):
+            blocks[-1][0].append(match.group(1))
+        elif blocks and not line.startswith("--") and line.strip():
+            blocks[-1][1].append(line)
+    queries_of_file = []
+    for (name, *twins), lines in blocks:
         if not lines:
             sys.exit(f"{path}: query {name} is empty")
-    return [(name, "\n".join(lines).rstrip().rstrip(";")) for name, lines in blocks]
+        text = "\n".join(lines).rstrip().rstrip(";")
+        queries_of_file.append((name, text))
+        for twin in twins:
+            queries_of_file.append((twin, BATCHES.sub("tidegate.batch_ephemeral", text)))
+    return queries_of_file
 
 
 def write_if_changed(path, text):

@@ -40,18 +40,12 @@ INSERT INTO tidegate.batch_tag (topic_id, partition, tag, record_offset)
 SELECT $1, $2, u.tag, $3 + u.element - 1 FROM unnest($4::bytea[]) WITH ORDINALITY AS u(tag, element) WHERE u.tag IS NOT NULL
 
 -- name: batch_insert
+-- twin: batch_insert_ephemeral
 -- After judging: the place is known. $1 bigint topic_id, $2 int partition, $3 bigint base_offset, $4 bigint base_byte,
 -- $5 bigint committed_ms, $6 bigint records, $7 bigint bytes, $8 bytea[] keys, $9 bytea[] vals, $10 bigint[] ts,
 -- $11 bytea[] headers, $12 bytea[] tags, $13 bytea[] nodes, $14 bytea[] metas, $15 int[] appends, $16 int hops
 INSERT INTO tidegate.batch (topic_id, partition, last_offset, base_offset, base_byte, committed_ms, records, bytes, keys, vals,
     ts, headers, tags, nodes, metas, appends, hops)
-VALUES ($1, $2, $3::bigint + $6::bigint - 1, $3::bigint, $4, $5, $6::bigint::int, $7::bigint::int, $8, $9, $10, $11, $12, $13, $14, $15,
-    $16::int)
-
--- name: batch_insert_ephemeral
--- As batch_insert, into the unlogged twin.
-INSERT INTO tidegate.batch_ephemeral (topic_id, partition, last_offset, base_offset, base_byte, committed_ms, records, bytes, keys,
-    vals, ts, headers, tags, nodes, metas, appends, hops)
 VALUES ($1, $2, $3::bigint + $6::bigint - 1, $3::bigint, $4, $5, $6::bigint::int, $7::bigint::int, $8, $9, $10, $11, $12, $13, $14, $15,
     $16::int)
 
@@ -80,12 +74,9 @@ WHERE h.topic_id = $1 AND h.partition = $2
 ORDER BY b.last_offset
 
 -- name: batch_first_kept
+-- twin: batch_first_kept_ephemeral
 -- Where the batches begin that have not expired. $1 bigint topic_id, $2 int partition, $3 bigint from, $4 bigint expired before
 SELECT base_offset FROM tidegate.batch
-WHERE topic_id = $1 AND partition = $2 AND last_offset >= $3 AND committed_ms >= $4 ORDER BY last_offset LIMIT 1
-
--- name: batch_first_kept_ephemeral
-SELECT base_offset FROM tidegate.batch_ephemeral
 WHERE topic_id = $1 AND partition = $2 AND last_offset >= $3 AND committed_ms >= $4 ORDER BY last_offset LIMIT 1
 
 -- name: batch_read_ephemeral

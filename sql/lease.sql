@@ -155,6 +155,7 @@ WHERE topic_id = $1 AND consumer = $2 AND partition = $3 AND (claim_id = ANY ($4
 SELECT FROM tidegate.head WHERE topic_id = $1 AND partition = $2 FOR UPDATE
 
 -- name: lease_erase
+-- twin: lease_erase_ephemeral
 -- Jobs that are done with leave their rows, as in erase_records, but in one statement: the transaction goes on without an answer.
 -- Behind lease_lock_head. What is left of the queue comes back. $1 bigint topic_id, $2 int partition, $3 bigint[] offsets
 WITH place AS (
@@ -198,67 +199,6 @@ gone AS (
       AND last_offset = ANY (ARRAY(SELECT last_offset FROM after WHERE kept = 0))),
 thinned AS (
     UPDATE tidegate.batch b SET (vals, keys, headers, tags, nodes, metas, records, bytes) = (
-        SELECT a.vals, a.keys, a.headers, a.tags, a.nodes, a.metas, a.records::int, b.bytes - a.erased_bytes::int
-        FROM after a WHERE a.last_offset = b.last_offset)
-    WHERE topic_id = $1 AND partition = $2 AND last_offset >= (SELECT min(last_offset) FROM after)
-      AND last_offset <= (SELECT max(last_offset) FROM after)
-      AND last_offset = ANY (ARRAY(SELECT last_offset FROM after WHERE kept > 0))),
-untagged AS (
-    DELETE FROM tidegate.batch_tag WHERE ctid = ANY (ARRAY(
-        SELECT t.place
-        FROM after a CROSS JOIN LATERAL unnest(a.erased_tags, a.erased_offsets) AS u(tag, record_offset)
-        CROSS JOIN LATERAL (SELECT ctid AS place FROM tidegate.batch_tag
-                            WHERE topic_id = $1 AND partition = $2 AND tag = u.tag
-                              AND record_offset = u.record_offset OFFSET 0) t)))
-UPDATE tidegate.head h SET live_records = h.live_records - s.erased,
-    live_bytes = CASE WHEN h.live_records > s.erased THEN h.live_bytes - s.erased_bytes ELSE 0 END
-FROM (SELECT coalesce(sum(erased), 0)::bigint AS erased, coalesce(sum(erased_bytes), 0)::bigint AS erased_bytes FROM after) s
-WHERE h.topic_id = $1 AND h.partition = $2
-RETURNING h.live_records
-
--- name: lease_erase_ephemeral
--- As lease_erase, in the unlogged twin.
-WITH place AS (
-    SELECT greatest(cap_floor, ttl_floor, source_floor) AS floor FROM tidegate.head WHERE topic_id = $1 AND partition = $2),
-wanted AS (
-    SELECT r.last_offset, array_agg(w.record_offset) AS offsets
-    FROM place p CROSS JOIN unnest($3::bigint[]) AS w(record_offset)
-    CROSS JOIN LATERAL (SELECT l.last_offset, l.base_offset FROM tidegate.batch_ephemeral l
-                        WHERE l.topic_id = $1 AND l.partition = $2 AND l.last_offset >= w.record_offset
-                        ORDER BY l.last_offset LIMIT 1) r
-    WHERE r.base_offset <= w.record_offset AND w.record_offset >= p.floor
-    GROUP BY r.last_offset),
-after AS MATERIALIZED (
-    SELECT b.last_offset, x.*
-    FROM place p CROSS JOIN wanted w
-    CROSS JOIN LATERAL (SELECT l.* FROM tidegate.batch_ephemeral l
-                        WHERE l.topic_id = $1 AND l.partition = $2 AND l.last_offset = w.last_offset OFFSET 0) b
-    CROSS JOIN LATERAL (
-        SELECT array_agg(CASE WHEN u.stays THEN u.v END ORDER BY u.element) AS vals,
-               array_agg(CASE WHEN u.stays THEN u.k END ORDER BY u.element) FILTER (WHERE b.keys IS NOT NULL) AS keys,
-               array_agg(CASE WHEN u.stays THEN u.h END ORDER BY u.element) FILTER (WHERE b.headers IS NOT NULL) AS headers,
-               array_agg(CASE WHEN u.stays THEN u.g END ORDER BY u.element) FILTER (WHERE b.tags IS NOT NULL) AS tags,
-               array_agg(CASE WHEN u.stays THEN u.n END ORDER BY u.element) FILTER (WHERE b.nodes IS NOT NULL) AS nodes,
-               array_agg(CASE WHEN u.stays THEN u.m END ORDER BY u.element) FILTER (WHERE b.metas IS NOT NULL) AS metas,
-               count(u.v) FILTER (WHERE u.stays) AS records,
-               count(u.v) FILTER (WHERE u.stays AND u.record_offset >= p.floor) AS kept,
-               count(u.v) FILTER (WHERE NOT u.stays) AS erased,
-               coalesce(sum(octet_length(u.v) + coalesce(octet_length(u.k), 0) + coalesce(octet_length(u.h), 0)
-                            + coalesce(octet_length(u.m), 0)) FILTER (WHERE NOT u.stays), 0) AS erased_bytes,
-               array_agg(u.g) FILTER (WHERE NOT u.stays AND u.g IS NOT NULL) AS erased_tags,
-               array_agg(u.record_offset) FILTER (WHERE NOT u.stays AND u.g IS NOT NULL) AS erased_offsets
-        FROM (SELECT i.*, b.base_offset + i.element - 1 AS record_offset,
-                     b.base_offset + i.element - 1 <> ALL (w.offsets) AS stays
-              FROM unnest(b.vals, b.keys, b.headers, b.tags, b.nodes, b.metas) WITH ORDINALITY
-                  AS i(v, k, h, g, n, m, element) OFFSET 0) u) x
-    WHERE x.erased > 0),
-gone AS (
-    DELETE FROM tidegate.batch_ephemeral
-    WHERE topic_id = $1 AND partition = $2 AND last_offset >= (SELECT min(last_offset) FROM after)
-      AND last_offset <= (SELECT max(last_offset) FROM after)
-      AND last_offset = ANY (ARRAY(SELECT last_offset FROM after WHERE kept = 0))),
-thinned AS (
-    UPDATE tidegate.batch_ephemeral b SET (vals, keys, headers, tags, nodes, metas, records, bytes) = (
         SELECT a.vals, a.keys, a.headers, a.tags, a.nodes, a.metas, a.records::int, b.bytes - a.erased_bytes::int
         FROM after a WHERE a.last_offset = b.last_offset)
     WHERE topic_id = $1 AND partition = $2 AND last_offset >= (SELECT min(last_offset) FROM after)

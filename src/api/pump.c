@@ -6,6 +6,7 @@
 
 enum {
 	RETRY_MS = 100,
+	TRIES = 30,        /* for room in the queue, before the body is refused */
 	REFUSED_MS = 1000, /* the database may be away for long */
 };
 
@@ -26,6 +27,7 @@ struct pump {
 	atomic_size_t references;
 	pthread_mutex_t lock; /* guards what follows */
 	pump_state state;
+	int tries; /* in vain, since the last run */
 	timer_id timer;
 	int64_t due_ms; /* when `timer` fires */
 };
@@ -170,6 +172,8 @@ static void finish(pump *p)
 	pump_unref(p);
 }
 
+static void run_job(void *context, log_conn *conn);
+
 static void refuse_job(void *context, const err *e)
 {
 	pump *p = context;
@@ -179,8 +183,31 @@ static void refuse_job(void *context, const err *e)
 	}
 	pthread_mutex_lock(&p->lock);
 	p->state = STATE_IDLE;
+	p->tries = 0;
 	arm(p, clock_now_ms() + REFUSED_MS);
 	pthread_mutex_unlock(&p->lock);
+}
+
+/* When it is only that the queue is full, the timer tries again: a crowd that is woken at once finds it so. */
+static bool may_wait_for_room(pump *p, const err *e)
+{
+	pthread_mutex_lock(&p->lock);
+	bool waits = e->code == ERR_THROTTLED && p->tries < TRIES;
+	if (waits) {
+		p->tries++;
+		p->state = STATE_IDLE;
+		arm(p, clock_now_ms() + RETRY_MS);
+	}
+	pthread_mutex_unlock(&p->lock);
+	return waits;
+}
+
+static void submit(pump *p)
+{
+	err e;
+	if (!log_engine_submit(p->api->log, (log_job){run_job, refuse_job, p}, &e) && !may_wait_for_room(p, &e)) {
+		refuse_job(p, &e);
+	}
 }
 
 static void run_job(void *context, log_conn *conn)
@@ -188,6 +215,7 @@ static void run_job(void *context, log_conn *conn)
 	pump *p = context;
 	pthread_mutex_lock(&p->lock);
 	p->state = STATE_RUNNING;
+	p->tries = 0;
 	pthread_mutex_unlock(&p->lock);
 	if (p->body.run(p->body.context, conn) == PUMP_DONE) {
 		finish(p);
@@ -197,9 +225,8 @@ static void run_job(void *context, log_conn *conn)
 	bool again = p->state == STATE_RUNNING_AGAIN;
 	p->state = again ? STATE_QUEUED : STATE_IDLE;
 	pthread_mutex_unlock(&p->lock);
-	err e;
-	if (again && !log_engine_submit(p->api->log, (log_job){run_job, refuse_job, p}, &e)) {
-		refuse_job(p, &e);
+	if (again) {
+		submit(p);
 	}
 }
 
@@ -207,14 +234,14 @@ static void run_job(void *context, log_conn *conn)
 static bool begin_kick(pump *p)
 {
 	pthread_mutex_lock(&p->lock);
-	bool submit = p->state == STATE_IDLE;
-	if (submit) {
+	bool is_idle = p->state == STATE_IDLE;
+	if (is_idle) {
 		p->state = STATE_QUEUED;
 	} else if (p->state == STATE_RUNNING) {
 		p->state = STATE_RUNNING_AGAIN;
 	}
 	pthread_mutex_unlock(&p->lock);
-	return submit;
+	return is_idle;
 }
 
 void pump_kick(pump *p)
@@ -241,9 +268,8 @@ static void on_time(void *context)
 		p->timer = 0;
 	}
 	pthread_mutex_unlock(&p->lock);
-	err e;
-	if (begin_kick(p) && !log_engine_submit(p->api->log, (log_job){run_job, refuse_job, p}, &e)) {
-		refuse_job(p, &e);
+	if (begin_kick(p)) {
+		submit(p);
 	}
 	pump_unref(p);
 }

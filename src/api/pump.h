@@ -3,8 +3,9 @@
  * records arrive, a group's stream that goes on when its client has read.
  *
  * The body runs as a job on a reader thread. A kick asks for a run; kicks that come while one is queued or running lead
- * to one more run afterwards. The body ends the pump by returning PUMP_DONE; when no job can be had, `refuse` is called
- * instead, which ends the pump likewise, or has it try again in a second. Neither is called after a PUMP_DONE.
+ * to one more run afterwards. The body ends the pump by returning PUMP_DONE; when no job can be had, because the database
+ * is away or the queue of jobs was full for three seconds, `refuse` is called instead, which ends the pump likewise, or
+ * has it try again in a second. Neither is called after a PUMP_DONE.
  *
  * Owns     its watch and its timer. By reference count: one for the pump itself until it is done, one for the creator.
  * Threads  new, kick, ref, unref: any, also from watch, timer and stream callbacks. watch, kick_at: the body only.

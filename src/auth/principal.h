@@ -1,10 +1,10 @@
 /*
  * auth/principal: who makes a request, and what they may do. Immutable.
  *
- * Owns     its texts, and a reference to its account. Counted references: auth_principal_ref() keeps one, auth_principal_unref() gives it back. The
- *          one that a handler finds in its exchange is a copy in the exchange's arena: it needs no unref and ends with
- *          the exchange; what lives longer (an event stream) takes auth_principal_ref() of it. Such a copy borrows the
- *          account: whoever makes it sees to that.
+ * Owns     its texts, and a reference to its account. Counted references: auth_principal_ref() keeps one,
+ *          auth_principal_unref() gives it back. The one that a handler finds in its exchange is a copy in the exchange's
+ *          arena: it needs no unref and ends with the exchange; what lives longer (an event stream) takes
+ *          auth_principal_ref() of it. Such a copy borrows the account: whoever makes it sees to that.
  * Threads  any.
  */
 #ifndef TIDEGATE_AUTH_PRINCIPAL_H

@@ -4,7 +4,8 @@
  *
  * Rights   tenants are made, changed and deleted by the operator only; `by` is who asks (auth/actor).
  * Threads  the one that was given the connection.
- * Errors   ERR_INVALID_REQUEST, ERR_NOT_FOUND, ERR_FORBIDDEN, ERR_TENANT_EXISTS, ERR_TENANT_IN_USE with a sentence for the user; and those of db/conn.
+ * Errors   ERR_INVALID_REQUEST, ERR_NOT_FOUND, ERR_FORBIDDEN, ERR_TENANT_EXISTS, ERR_TENANT_IN_USE with a sentence for the
+ *          user; and those of db/conn.
  */
 #ifndef TIDEGATE_AUTH_TENANT_H
 #define TIDEGATE_AUTH_TENANT_H

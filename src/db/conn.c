@@ -11,7 +11,7 @@
 enum { IDLE_READS = 8 };
 
 /* A statement is planned once, perhaps while its table is nearly empty: reading all of it would look cheapest then, and
- * go on while it grows. Compiling costs more than any of our statements. */
+ * go on while it grows (docs/decisions/0013). Compiling costs more than any of our statements. */
 static const char PLANS[] = " -c plan_cache_mode=force_generic_plan -c enable_seqscan=off -c jit=off";
 
 /* ---- life ---- */

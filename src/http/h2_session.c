@@ -30,7 +30,8 @@ static void earn(h2_conn *c, int64_t frames)
 	c->idle_frames_left = left < IDLE_FRAMES_BURST ? left : IDLE_FRAMES_BURST;
 }
 
-/* Pings, settings, priorities, windows, empty DATA, frames of a type that nobody knows: each is cheap, and costs its sender even less. */
+/* Pings, settings, priorities, windows, empty DATA, frames of a type that nobody knows: each is cheap, and costs its sender
+ * even less. */
 static int on_begin_frame(nghttp2_session *session, const nghttp2_frame_hd *f, void *context)
 {
 	h2_conn *c = context;

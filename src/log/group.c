@@ -175,13 +175,13 @@ static void tell_group(log_engine *engine, const log_topic *t, const log_group_o
 	}
 }
 
-bool log_group_commit(log_engine *engine, log_conn *conn, const log_topic *t, str group, str consumer_id,
-					  const log_group_offset *offsets, size_t count, bool force, arena *a, log_group_offset **out,
-					  size_t *out_count, err *e)
+bool log_group_commit(log_engine *engine, log_conn *conn, const log_group_commit_request *request, arena *a,
+					  log_group_offset **out, size_t *out_count, err *e)
 {
+	const log_topic *t = request->topic;
 	log_group_offset *list = NULL;
 	size_t n = 0;
-	if (!normalise(offsets, count, a, &list, &n, e)) {
+	if (!normalise(request->offsets, request->count, a, &list, &n, e)) {
 		return false;
 	}
 	group_state *states = arena_alloc_zero(a, (n + 1) * sizeof *states);
@@ -189,15 +189,15 @@ bool log_group_commit(log_engine *engine, log_conn *conn, const log_topic *t, st
 	if (states == NULL || limits == NULL) {
 		return err_set(e, ERR_NO_MEMORY, "out of memory");
 	}
-	if (!lock_partitions(conn, t, group, list, n, a, states, limits, e)) {
+	if (!lock_partitions(conn, t, request->group, list, n, a, states, limits, e)) {
 		goto fail;
 	}
 	for (size_t i = 0; i < n; i++) {
-		if (!commit_one(&list[i], &states[i], &limits[i], consumer_id, force, e)) {
+		if (!commit_one(&list[i], &states[i], &limits[i], request->consumer_id, request->force, e)) {
 			goto fail;
 		}
 	}
-	if (!write_states(conn, t, group, list, n, states, e)) {
+	if (!write_states(conn, t, request->group, list, n, states, e)) {
 		goto fail;
 	}
 	for (size_t i = 0; i < n; i++) {

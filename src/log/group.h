@@ -52,12 +52,20 @@ typedef struct log_group_offset {
 	int64_t offset; /* next one wanted */
 } log_group_offset;
 
-/* Commits; entries of one partition may repeat, the highest counts. *out: what stands afterwards, one per partition, in
- * ascending order, in the arena. Never backwards unless force. Beyond the end: ERR_INVALID_REQUEST. Held by another
- * consumer: ERR_NOT_OWNER (unless force). All or nothing. Creates the group when it is new. */
-bool log_group_commit(log_engine *engine, log_conn *conn, const log_topic *t, str group, str consumer_id,
-					  const log_group_offset *offsets, size_t count, bool force, arena *a, log_group_offset **out,
-					  size_t *out_count, err *e) MUST_CHECK;
+typedef struct log_group_commit_request {
+	const log_topic *topic;
+	str group;
+	str consumer_id;
+	const log_group_offset *offsets; /* those of one partition may repeat: the highest counts */
+	size_t count;
+	bool force; /* backwards, and what another consumer holds */
+} log_group_commit_request;
+
+/* Commits. *out: what stands afterwards, one per partition, in ascending order, in the arena. Never backwards unless force.
+ * Beyond the end: ERR_INVALID_REQUEST. Held by another consumer: ERR_NOT_OWNER (unless force). All or nothing. Creates the
+ * group when it is new. */
+bool log_group_commit(log_engine *engine, log_conn *conn, const log_group_commit_request *request, arena *a,
+					  log_group_offset **out, size_t *out_count, err *e) MUST_CHECK;
 
 typedef struct log_group_partition {
 	int32_t partition;

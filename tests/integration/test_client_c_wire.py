@@ -203,3 +203,19 @@ def test_the_program_of_the_readme_builds_with_pkg_config_and_runs(gateway, clie
                           env={**variables, "TIDEGATE_URL": gateway.url, "LD_LIBRARY_PATH": str(directory.parent)})
     assert done.returncode == 0, done.stderr
     assert [m["value"] for p in range(len(client.ends("orders"))) for m in client.read_all("orders", p)][-1] == "hello"
+
+
+def test_the_man_page_agrees_with_the_header(tmp_path):
+    if shutil.which("cc") is None:
+        pytest.skip("needs cc")
+    page = (ROOT / "clients/c/man/libtidegate.3").read_text()
+    declared = re.findall(r'^\.Ft (.*)\n\.Fn (\w+) "(.*)"$', page, re.MULTILINE)
+    assert len(declared) == page.count("\n.Ft ") > 0
+    prototypes = [f"{kind} {function}({', '.join(parameters.split(chr(34) + ' ' + chr(34)))});"
+                  for kind, function, parameters in declared]
+    example = re.search(r"\n\.Bd [^\n]*\n(.*?)\n\.Ed", page, re.DOTALL)[1]
+    (tmp_path / "page.c").write_text("\n".join([
+        "#include <tidegate.h>", "#include <err.h>", "#include <stdio.h>", *prototypes, "int main(void) {", example,
+        "return 0; }"]))
+    subprocess.run(["cc", "-std=c11", "-fsyntax-only", "-Wall", "-Wextra", "-Werror", "-I", ROOT / "clients/c/include",
+                    tmp_path / "page.c"], check=True)

@@ -282,6 +282,18 @@ def test_holes_drop_what_is_pending(mq):
         assert lines.deliver(1) == [(2, 2, b"new")]
 
 
+def test_a_hole_that_is_due_is_not_sent_again(mq):
+    name = new_name()
+    done(mq.make_stream(name, subjects=[f"{name}.*"], max_msgs_per_subject=1))
+    done(mq.make_consumer(name, "c", max_inflight=9, ack_wait=S // 2))
+    mq.send(f"{name}.a", b"old")
+    with mq.subscribe(name, "c", f"{name}.*") as lines:
+        assert lines.deliver(1) == [(1, 1, b"old")]
+        mq.send(f"{name}.a", b"new")
+        assert lines.deliver(2) == [(2, 2, b"new"), (2, 3, b"new")]
+        assert mq.standing(name, "c")[2:] == (1, 1, 0)
+
+
 # ---- coming and going ----
 
 @pytest.mark.tsan

@@ -1,6 +1,6 @@
 // Measures the client against a gateway that runs: records of 100 bytes, one partition or as many as the topic has.
 //   node bench/bench.mjs URL TOPIC [SECONDS]
-// The topic must be there. Writes a line for each case: `producer|producer-zstd|consumer  N records/s`.
+// The topic must be there. Writes a line for each case: `producer|producer-zstd|producer-large|consumer  N records/s`.
 import Fluvio, { FluvioError, Offset } from "@tidegate/client";
 
 const [url, topic, seconds = "3"] = process.argv.slice(2);
@@ -56,4 +56,5 @@ await produce("producer-zstd", { compression: "zstd" }).catch((error) => {
   }
   console.error(`producer-zstd is left out: ${error.message}`);
 });
+await produce("producer-large", { batchSize: 112_000 }); // 1000 records, as many as a request of plain HTTP has
 await consume();

@@ -98,7 +98,8 @@ export async function findCodec(compression: Compression, codecs: Codecs): Promi
     try {
       return await codec(body);
     } catch (thrown) {
-      throw new FluvioError("Compression", `${compression} did not take a batch (${String(thrown)}); look at what is given as codecs.${compression}`, { cause: thrown });
+      const advice = `look at what is given as codecs.${compression}`;
+      throw new FluvioError("Compression", `${compression} did not take a batch (${String(thrown)}); ${advice}`, { cause: thrown });
     }
   };
 }

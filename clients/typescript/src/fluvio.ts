@@ -1,8 +1,8 @@
 import { FluvioAdmin } from "./admin.js";
+import type { Fetch } from "./carrier.js";
 import { findCodec, type Codecs } from "./codec.js";
 import { MultiplePartitionConsumer, openConsumer, PartitionConsumer, type ConsumerConfigExt } from "./consumer.js";
 import { FluvioError } from "./error.js";
-import type { Fetch } from "./carrier.js";
 import { Transport } from "./http.js";
 import type { TlsOptions } from "./node_carrier.js";
 import { deletePositions, listPositions, storePositions, type ConsumerOffset } from "./positions.js";

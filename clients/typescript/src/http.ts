@@ -58,7 +58,8 @@ async function readError(base: string, reply: Reply, facts: ErrorFacts): Promise
   } catch {
     // A proxy's own page; the status has to do.
   }
-  return errorOfAnswer(reply.status, error.code, error.message ?? `${base} answered ${reply.status} and not why; check the address, and what is before the gateway`, {
+  const unexplained = `${base} answered ${reply.status} and not why; check the address, and what is before the gateway`;
+  return errorOfAnswer(reply.status, error.code, error.message ?? unexplained, {
     ...facts,
     partition: facts.partition ?? error.detail?.partition,
     retryAfterMs: readRetryAfter(reply.header("retry-after")),
@@ -79,9 +80,11 @@ function connectionError(base: string, thrown: Error, facts: ErrorFacts): Fluvio
     const advice = "check the address, and give the certificate's authority, in Node as tls.ca or in NODE_EXTRA_CA_CERTS";
     return new FluvioError("Tls", `${base} is not to be trusted (${reason}); ${advice}`, { ...facts, cause: thrown });
   }
-  return new FluvioError("Socket", `the connection to ${base} failed (${reason}); check the address, and whether the gateway runs`, { ...facts, retryable: true, cause: thrown });
+  const advice = "check the address, and whether the gateway runs";
+  return new FluvioError("Socket", `the connection to ${base} failed (${reason}); ${advice}`, { ...facts, retryable: true, cause: thrown });
 }
 
+/** Throws ClientConfig. */
 function chooseCarrier({ base, fetch, tls }: TransportOptions): Carrier {
   const own = fetch ? undefined : nodeCarrier(base, tls ?? {});
   if (tls && !(own && base.startsWith("https:"))) {
@@ -177,7 +180,9 @@ export class Transport {
         });
       }
       if (thrown instanceof SyntaxError) {
-        throw new FluvioError("Server", `what answers at ${this.base} is no Tidegate gateway; check the address`, { ...facts, cause: thrown });
+        // Or a page that a proxy shows for a while: a batch is not to be lost for that.
+        const message = `what answers at ${this.base} is no Tidegate gateway; check the address`;
+        throw new FluvioError("Server", message, { ...facts, retryable: true, cause: thrown });
       }
       if (thrown instanceof TypeError) {
         throw connectionError(this.base, thrown, facts);

@@ -302,10 +302,13 @@ static bool take_turn(taker *t, err *e)
 	return true;
 }
 
+/* To look for holes is to look at all that is pending. One matters when it holds the last slot; one that is due is found
+ * when it is to be sent again, and whoever asks for the numbers looks for himself. */
 static bool drop_over(taker *t, err *e)
 {
 	int64_t topic_id = t->request->topic->topic_id;
 	bool dropped = false;
+	t->consumer.has_holes = t->consumer.has_holes && t->counts.in_flight >= t->consumer.max_inflight;
 	return consumer_drop_over(t->conn, topic_id, &t->consumer, &dropped, e) &&
 		   (!dropped || consumer_count(t->conn, topic_id, &t->consumer, &t->counts, e));
 }

@@ -1,13 +1,13 @@
 /*
- * api/httpmq/take: what a subscriber is to be sent, or a caller fetches, now: messages whose time for an acknowledgement is over, in the order of
- * the stream, then new ones, as long as fewer than max_inflight are out. One short transaction under the consumer's lock; when
- * it is committed, the messages are the subscriber's.
+ * api/httpmq/take: what a subscriber is to be sent, or a caller fetches, now: messages whose time for an acknowledgement is
+ * over, in the order of the stream, then new ones, as long as fewer than max_inflight are out. One short transaction under
+ * the consumer's lock; when it is committed, the messages are the subscriber's.
  *
  * Owns     messages live in the arena.
  * Threads  the one that was given conn.
  * Limits   TAKE_MESSAGES and about TAKE_BYTES a take (one message at least), TAKE_SCAN records looked at.
- * Errors   ERR_GROUP_NOT_FOUND, ERR_TOPIC_NOT_FOUND: consumer or stream are gone. ERR_REFUSED: it is no pull consumer. Those of db/conn: nothing was taken, or, after
- *          ERR_OUTCOME_UNKNOWN, perhaps: those come again after ack_wait.
+ * Errors   ERR_GROUP_NOT_FOUND, ERR_TOPIC_NOT_FOUND: consumer or stream are gone. ERR_REFUSED: it is no pull consumer. Those
+ *          of db/conn: nothing was taken, or, after ERR_OUTCOME_UNKNOWN, perhaps: those come again after ack_wait.
  */
 #ifndef TIDEGATE_API_HTTPMQ_TAKE_H
 #define TIDEGATE_API_HTTPMQ_TAKE_H

@@ -60,6 +60,12 @@ static bool run(api_operation *op, log_conn *conn, err *e)
 {
 	commit *c = (commit *)op;
 	buf *out = http_reply_body(op->x);
+	const log_group_commit_request request = {.topic = op->topic,
+											  .group = c->group_id,
+											  .consumer_id = c->consumer_id,
+											  .offsets = c->offsets,
+											  .count = c->count,
+											  .force = c->force};
 	log_group_offset *committed = NULL;
 	size_t count = 0;
 	for (size_t i = 0; i < c->count; i++) {
@@ -68,8 +74,8 @@ static bool run(api_operation *op, log_conn *conn, err *e)
 		}
 	}
 	/* A loop that commits what it read commits an empty list when it read nothing. */
-	if (c->count > 0 && !log_group_commit(api_of(op->x)->log, conn, op->topic, c->group_id, c->consumer_id, c->offsets,
-										  c->count, c->force, http_arena(op->x), &committed, &count, e)) {
+	if (c->count > 0 &&
+		!log_group_commit(api_of(op->x)->log, conn, &request, http_arena(op->x), &committed, &count, e)) {
 		return false;
 	}
 	buf_append_str(out, STR("{\"committed\":"));

@@ -106,6 +106,7 @@ typedef struct probe {
 	pump_next after_refusal;
 	int kicks_inside; /* what the next run does to its own pump */
 	int64_t kick_at_ms;
+	bool makes_busy; /* the next run does */
 	bool watches;
 	pump_next answer;
 } probe;
@@ -121,6 +122,10 @@ static pump_next run(void *context, log_conn *conn)
 	if (p->kick_at_ms != 0) {
 		pump_kick_at(p->pump, p->kick_at_ms);
 		p->kick_at_ms = 0;
+	}
+	if (p->makes_busy) {
+		set_busy(true);
+		p->makes_busy = false;
 	}
 	if (p->watches) {
 		ck_assert(pump_watch(p->pump, 1, 0));
@@ -282,6 +287,27 @@ START_TEST(a_refused_kick_may_find_room_again)
 }
 END_TEST
 
+START_TEST(a_full_queue_is_waited_for_after_a_run_too)
+{
+	probe p;
+	setup(&p);
+	p.kicks_inside = 1;
+	p.makes_busy = true;
+	pump_kick(p.pump);
+	run_next();
+	ck_assert_uint_eq(queued(), 0);
+	/* Longer than until the first try. */
+	nanosleep(&(struct timespec){0, 300000000}, NULL);
+	ck_assert_int_eq(p.refusals, 0);
+	set_busy(false);
+	wait_for_job();
+	p.answer = PUMP_DONE;
+	run_next();
+	ck_assert_int_eq(p.runs, 2);
+	teardown(&p);
+}
+END_TEST
+
 START_TEST(a_refused_pump_may_wait_for_better_times)
 {
 	probe p;
@@ -350,11 +376,17 @@ END_TEST
 int main(void)
 {
 	const TTest *const tests[] = {
-		kicks_before_a_run_are_one_run,        kicks_during_a_run_are_one_more_run,
-		a_watch_kicks_until_the_pump_is_done,  the_time_kicks_once_and_the_later_call_counts,
-		a_done_pump_is_not_kicked_by_the_time, a_refused_kick_is_tried_again_then_told,
-		a_refused_kick_may_find_room_again,    all_pumps_of_a_set_are_kicked,
-		the_number_of_pumps_is_bounded,        a_refused_pump_may_wait_for_better_times,
+		kicks_before_a_run_are_one_run,
+		kicks_during_a_run_are_one_more_run,
+		a_watch_kicks_until_the_pump_is_done,
+		the_time_kicks_once_and_the_later_call_counts,
+		a_done_pump_is_not_kicked_by_the_time,
+		a_refused_kick_is_tried_again_then_told,
+		a_refused_kick_may_find_room_again,
+		all_pumps_of_a_set_are_kicked,
+		the_number_of_pumps_is_bounded,
+		a_refused_pump_may_wait_for_better_times,
+		a_full_queue_is_waited_for_after_a_run_too,
 	};
 	return SUITE_RUN("api/pump", tests);
 }

@@ -45,12 +45,17 @@ static err_code commit(log_fixture *f, const log_topic *t, const char *consumer,
 					   bool force, int64_t *stands)
 {
 	err e;
-	log_group_offset wanted = {partition, offset};
+	const log_group_offset wanted = {partition, offset};
+	const log_group_commit_request request = {.topic = t,
+											  .group = STR("g"),
+											  .consumer_id = str_from_c(consumer),
+											  .offsets = &wanted,
+											  .count = 1,
+											  .force = force};
 	log_group_offset *out = NULL;
 	size_t count = 0;
 	err_clear(&e);
-	if (!log_group_commit(f->engine, f->conn, t, STR("g"), str_from_c(consumer), &wanted, 1, force, f->arena, &out,
-						  &count, &e)) {
+	if (!log_group_commit(f->engine, f->conn, &request, f->arena, &out, &count, &e)) {
 		return e.code;
 	}
 	*stands = out[0].offset;

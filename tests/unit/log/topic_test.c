@@ -683,12 +683,11 @@ START_TEST(topic_made_again_under_its_name_is_another_one)
 						.arena = f.arena};
 	fixture_append(&f, &keyed);
 	ck_assert_int_eq(keyed.error.code, ERR_NONE);
-	log_group_offset offset = {0, 1};
+	const log_group_offset offset = {0, 1};
+	const log_group_commit_request position = {.topic = old, .group = STR("g"), .offsets = &offset, .count = 1};
 	log_group_offset *stands = NULL;
 	size_t stand_count = 0;
-	db_fixture_must(log_group_commit(f.engine, f.conn, old, STR("g"), STR_NONE, &offset, 1, false, f.arena, &stands,
-									 &stand_count, &e),
-					&e, "commit");
+	db_fixture_must(log_group_commit(f.engine, f.conn, &position, f.arena, &stands, &stand_count, &e), &e, "commit");
 	db_fixture_must(log_topic_delete(f.engine, f.conn, 1, STR("orders"), &deleted, &e), &e, "delete");
 	ck_assert(deleted);
 	ck_assert_ptr_null(log_topic_cached(f.engine, 1, STR("orders")));

@@ -4,7 +4,8 @@
  *
  * A subscription is a durable cursor over streams that wakes a worker: by calling its webhook, or by an event in a
  * stream, after which the worker claims the wake (pull-wake). Layers, from below: store (rows), wake (what a wake goes
- * through), telling (webhook, wake event) over courier (HTTP), clerk (background) and sweep (what is due or was missed), one file per group of routes.
+ * through), telling (webhook, wake event) over courier (HTTP), clerk (background) and sweep (what is due or was missed),
+ * one file per group of routes.
  *
  * Threads  handlers run on a server's thread and do not block.
  * Limits   SUBSCRIPTIONS_PER_TENANT_MAX; SUBSCRIPTION_LINKS_MAX streams linked by name to one subscription.
