@@ -108,7 +108,7 @@ static bool produce(tg_client *client, const char *topic, const char *compressio
 	tg_producer_config *config = tg_producer_config_new();
 	tg_producer *producer;
 	tg_error error;
-	tg_compression codec;
+	tg_compression codec = TG_COMPRESSION_NONE;
 	if (config == NULL || !compression_of(compression, &codec)) {
 		tg_producer_config_free(config);
 		return false;
