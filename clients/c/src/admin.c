@@ -33,19 +33,7 @@ tg_status tg_topic_create(tg_client *client, const char *topic, const tg_topic_s
 		tgi_buffer_text(&body, "}");
 	}
 	tgi_buffer_text(&body, "}");
-	if (body.failed) {
-		status = tgi_error_no_memory(error);
-	} else {
-		const call_request request = {
-			.method = "POST",
-			.path = "/topics",
-			.content_type = "application/json",
-			.body = body.ptr,
-			.body_len = body.len,
-			.timeout_ms = client->config.request_timeout_ms,
-		};
-		status = tgi_call_run(client, &request, NULL, error);
-	}
+	status = tgi_call_post(client, "/topics", &body, NULL, error);
 	tgi_buffer_dispose(&body);
 	return status;
 }

@@ -386,3 +386,19 @@ void tg_reply_free(tg_reply *reply)
 	free(reply->text);
 	*reply = (tg_reply){0};
 }
+
+tg_status tgi_call_post(tg_client *client, const char *path, const buffer *body, json_t **reply, tg_error *error)
+{
+	if (path == NULL || body->failed) {
+		return tgi_error_no_memory(error);
+	}
+	const call_request request = {
+		.method = "POST",
+		.path = path,
+		.content_type = "application/json",
+		.body = body->ptr,
+		.body_len = body->len,
+		.timeout_ms = client->config.request_timeout_ms,
+	};
+	return tgi_call_run(client, &request, reply, error);
+}

@@ -56,5 +56,7 @@ bool tgi_call_has_packets(const call *c);
 
 /* Request and judgement on the client's own connection; *reply (may be NULL) is the caller's. */
 tg_status tgi_call_run(tg_client *client, const call_request *request, json_t **reply, tg_error *error);
+/* The same for a POST of JSON text. A path that is NULL or a body that failed: TG_ERR_NO_MEMORY. */
+tg_status tgi_call_post(tg_client *client, const char *path, const buffer *body, json_t **reply, tg_error *error);
 
 #endif

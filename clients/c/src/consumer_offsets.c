@@ -113,24 +113,11 @@ tg_status tg_consumer_offset_set(tg_client *client, const char *consumer_id, con
 	tgi_buffer_integer(&body, offset + 1);
 	tgi_buffer_text(&body, "}]}");
 	path = tgi_topic_path(topic, "/commit");
-	if (path == NULL || body.failed) {
-		status = tgi_error_no_memory(error);
-		goto out;
-	}
-	const call_request request = {
-		.method = "POST",
-		.path = path,
-		.content_type = "application/json",
-		.body = body.ptr,
-		.body_len = body.len,
-		.timeout_ms = client->config.request_timeout_ms,
-	};
-	status = tgi_call_run(client, &request, &reply, error);
+	status = tgi_call_post(client, path, &body, &reply, error);
 	if (status == TG_OK && stands != NULL) {
 		const json_t *first = json_array_get(json_object_get(reply, "committed"), 0);
 		*stands = tgi_topic_integer(first, "offset", offset + 1) - 1;
 	}
-out:
 	json_decref(reply);
 	free(path);
 	tgi_buffer_dispose(&body);

@@ -57,19 +57,7 @@ tg_status tg_offset_flush(tg_stream *s, tg_error *error)
 		goto out;
 	}
 	path = tgi_topic_path(s->config.topic, "/commit");
-	if (path == NULL || body.failed) {
-		status = tgi_error_no_memory(error);
-		goto out;
-	}
-	const call_request request = {
-		.method = "POST",
-		.path = path,
-		.content_type = "application/json",
-		.body = body.ptr,
-		.body_len = body.len,
-		.timeout_ms = s->client->config.request_timeout_ms,
-	};
-	status = tgi_call_run(s->client, &request, NULL, error);
+	status = tgi_call_post(s->client, path, &body, NULL, error);
 	for (size_t i = 0; i < s->reader_count && status == TG_OK; i++) {
 		reader *r = &s->readers[i];
 		r->saved = r->marked > r->saved ? r->marked : r->saved;
