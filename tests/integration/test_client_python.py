@@ -839,13 +839,14 @@ slow = TopicProducerConfig(linger_ms={HOUR_MS})
 print("waits", flush=True)
 {program}
 """
-    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                          # A suite run in the background has it ignored, and what it starts would inherit that.
+                          preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler)) as process:
         assert process.stdout.readline() == "waits\n"
         while process.poll() is None:  # until it waits where it should, it may be elsewhere
             process.send_signal(signal.SIGINT)
             time.sleep(0.05)
         assert "KeyboardInterrupt" in process.stderr.read()
-
 
 
 def test_a_wrong_key_and_an_absent_server_are_told_apart(fleet, fresh_database, name):

@@ -21,16 +21,8 @@ def streams(client):
     return Streams(client)
 
 
-def metric(gateway, name):
-    with gateway.client() as client:
-        for line in client.get("/metrics").text.splitlines():
-            if line.startswith(name + " "):
-                return int(float(line.split()[1]))
-    return 0
-
-
 def waiting(gateway, count=1):
-    wait.until(lambda: metric(gateway, "tidegate_waiting_reads") >= count, f"{count} reads wait")
+    wait.until(lambda: gateway.metric("tidegate_waiting_reads") >= count, f"{count} reads wait")
 
 
 # ---- long polls ----

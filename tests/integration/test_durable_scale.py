@@ -76,7 +76,7 @@ def test_many_wait_at_one_stream(gateways, name):
         path = f"/v1/stream/{name}?offset=-1&live="
         with fresh.peaks_at_most(READERS * 2 * 32 * 1024 + 32 * MIB), \
                 Crowd(fresh.url, [path + "long-poll"] * READERS) as polls, Crowd(fresh.url, [path + "sse"] * READERS) as events:
-            wait.until(lambda: waiting(client) == READERS, "all long polls wait", deadline_s=PATIENCE_S)
+            wait.until(lambda: client.metric("tidegate_waiting_reads") == READERS, "all long polls wait", deadline_s=PATIENCE_S)
             events.wait_for('"upToDate":true', "all event streams are up to date")
             streams.make(name + "-other")
             for number in range(100):  # appends are none of their business
@@ -129,8 +129,3 @@ def test_many_forks_of_one_source(gateways, name):
             assert streams.head(name).status_code == 410
             assert set(at_once(fresh, lambda own, i: own.delete(f"{name}/{i}").status_code, FORKS)) == {204}
             assert streams.head(name).status_code == 404
-
-
-def waiting(client):
-    lines = client.get("/metrics").text.splitlines()
-    return next(int(float(line.split()[1])) for line in lines if line.startswith("tidegate_waiting_reads "))

@@ -429,5 +429,5 @@ def test_clients_that_close_in_the_middle_of_a_request_are_let_go(fresh_database
                     connection.send(piece)
     # Long before body_timeout_ms is over.
     with gateway.client() as client:
-        wait.until(lambda: "\ntidegate_http_connections 1\n" in client.get("/metrics").text, "their connections are gone",
+        wait.until(lambda: client.metric("tidegate_http_connections") == 1, "their connections are gone",
                    deadline_s=10 * wait.SLOWNESS)

@@ -151,10 +151,7 @@ def test_an_event_stream_among_other_exchanges(connection, client, topic):
 
 
 def streams(client):
-    for line in client.get("/metrics").text.splitlines():
-        if line.startswith("tidegate_http_streams "):
-            return int(float(line.split()[1]))
-    raise AssertionError("no metric of streams")
+    return client.metric("tidegate_http_streams")
 
 
 @pytest.mark.tsan

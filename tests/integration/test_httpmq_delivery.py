@@ -323,7 +323,8 @@ def test_a_deleted_consumer_or_stream_ends_the_subscription(mq, stream):
 @pytest.mark.tsan
 def test_resubscribing_a_hundred_times_loses_nothing_and_stalls_never(mq, stream):
     """A subscriber goes, the next one comes and a message is published within the same moment."""
-    done(mq.make_consumer(stream, "c", max_inflight=1))
+    # What crossed a reset of its HTTP/2 stream counts as delivered: it comes again after ack_wait.
+    done(mq.make_consumer(stream, "c", max_inflight=1, ack_wait=5 * S))
     old = mq.subscribe(stream, "c", f"{stream}.a")
     for i in range(1, 101):
         sender = threading.Thread(target=lambda i=i: mq.send(f"{stream}.a", b"%d" % i))
@@ -524,11 +525,6 @@ def test_many_subscriptions_at_one_worker(mq, gateway, stream):
         check_crowd(got[:len(alone)], got[len(alone):], 2)
 
 
-def wakes(mq):
-    lines = mq.get("/metrics").text.splitlines()
-    return int(next(line for line in lines if line.startswith("tidegate_wakes_total ")).split()[-1])
-
-
 @pytest.mark.tsan
 def test_a_crowd_in_one_group_is_called_one_at_a_time(mq, gateway, stream):
     done(mq.make_consumer(stream, "c", max_inflight=1000, delivery_group="g"))
@@ -536,7 +532,7 @@ def test_a_crowd_in_one_group_is_called_one_at_a_time(mq, gateway, stream):
     sent = 20
     with Crowd(gateway.url, [path] * MANY) as crowd:
         crowd.wait_for("200 OK", "all are open")
-        before = wakes(mq)
+        before = mq.metric("tidegate_wakes_total")
 
         def counts():
             return [bytes(got).count(b'"b64_msg"') for got in crowd.received]
@@ -544,7 +540,7 @@ def test_a_crowd_in_one_group_is_called_one_at_a_time(mq, gateway, stream):
             mq.send(f"{stream}.a", b"x")
             wait.until(lambda n=number: sum(counts()) >= n, "somebody has it", 60 * wait.SLOWNESS)
         assert sum(counts()) == sent and max(counts()) == 1
-        assert wakes(mq) - before < sent * MANY / 10
+        assert mq.metric("tidegate_wakes_total") - before < sent * MANY / 10
 
 
 def test_many_subscriptions_as_streams_of_few_connections(mq, gateway, stream):

@@ -85,9 +85,7 @@ def until_accepted(send):
 
 
 def limited_total(client, limit):
-    [line] = [one for one in client.get("/metrics").text.splitlines()
-              if one.startswith(f'tidegate_limited_total{{limit="{limit}"}}')]
-    return int(line.split()[-1])
+    return client.metric(f'tidegate_limited_total{{limit="{limit}"}}')
 
 
 # ---- rates ----

@@ -87,8 +87,7 @@ def test_requests_that_were_being_answered_are_answered(fresh_database, fleet, n
         threads = [threading.Thread(target=produce, args=(i,)) for i in range(5)]
         for t in threads:
             t.start()
-        wait.until(lambda: fresh_database.psql(
-            "SELECT count(*) FROM pg_locks WHERE NOT granted")[0][0] != "0", "an append waits for the lock")
+        wait.until(fresh_database.awaits_lock, "an append waits for the lock")
         gateway.signal(signal.SIGTERM)
         time.sleep(0.2)  # let the signal arrive first; without this the test would prove less, but still hold
     for t in threads:
@@ -150,7 +149,7 @@ def test_long_polls_end_well_at_a_stop(fresh_database, fleet, name):
     threads = [threading.Thread(target=poll) for _ in range(5)]
     for t in threads:
         t.start()
-    wait.until(lambda: metric(gateway, "tidegate_waiting_reads") == 5, "the polls wait")
+    wait.until(lambda: gateway.metric("tidegate_waiting_reads") == 5, "the polls wait")
     begun = time.monotonic()
     gateway.signal(signal.SIGTERM)
     for t in threads:
@@ -162,14 +161,6 @@ def test_long_polls_end_well_at_a_stop(fresh_database, fleet, name):
         assert answer.status_code in (200, 503), answer.text
         if answer.status_code == 200:
             assert answer.json()["messages"] == []
-
-
-def metric(gateway, name):
-    with gateway.client() as client:
-        for line in client.get("/metrics").text.splitlines():
-            if line.startswith(name + " "):
-                return float(line.split()[1])
-    return None
 
 
 def test_new_connections_are_not_accepted_during_a_stop(fresh_database, fleet, name):

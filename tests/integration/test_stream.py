@@ -301,8 +301,7 @@ def test_a_slow_reader_holds_up_nobody_and_loses_nothing(gateway, client, topic)
 
 
 def open_streams(client):
-    [line] = [line for line in client.get("/metrics").text.splitlines() if line.startswith("tidegate_http_streams ")]
-    return int(line.split()[1])
+    return client.metric("tidegate_http_streams")
 
 
 def padded(number, size):

@@ -61,8 +61,8 @@ def server_hello(listener, **limits):
 
 def without_connections(listener):
     """But the one that a fixture may have kept, and the one that asks."""
-    wait.until(lambda: listener.metric("tidegate_tls_connections ") <= 1, "the connections with TLS are gone")
-    wait.until(lambda: listener.metric("tidegate_http_connections ") <= 2, "and none of them is counted")
+    wait.until(lambda: listener.metric("tidegate_tls_connections") <= 1, "the connections with TLS are gone")
+    wait.until(lambda: listener.metric("tidegate_http_connections") <= 2, "and none of them is counted")
 
 
 # ---- what is agreed upon ----
@@ -230,10 +230,10 @@ def test_a_client_that_sends_no_more_gets_its_answer(listener, topic):
 
 def test_a_reader_that_goes_away_is_forgotten(listener, client, topic):
     lives = [Stream(client, f"/topics/{topic}/stream") for _ in range(20)]
-    assert listener.metric("tidegate_http_streams ") == 20
+    assert listener.metric("tidegate_http_streams") == 20
     for live in lives:
         live.close()
-    wait.until(lambda: listener.metric("tidegate_http_streams ") == 0, "the streams are closed")
+    wait.until(lambda: listener.metric("tidegate_http_streams") == 0, "the streams are closed")
     without_connections(listener)
 
 
@@ -383,7 +383,7 @@ def test_a_new_certificate_is_taken_up_without_a_restart(gateway, listener, cert
             fresh.put(topic, [{"value": "still open"}])
         assert values(live.take(1)) == ["still open"]
     assert "the certificate was read again" in gateway.log_text()
-    assert listener.metric("tidegate_tls_certificate_expiry_timestamp_seconds ") > time.time() + 20 * 24 * 3600
+    assert listener.metric("tidegate_tls_certificate_expiry_timestamp_seconds") > time.time() + 20 * 24 * 3600
 
 
 def test_a_bad_pair_leaves_the_one_before_in_force(gateway, listener, certificate):

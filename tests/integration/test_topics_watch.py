@@ -275,14 +275,14 @@ def test_a_newer_stream_ends_the_older_one(v0, name):
 
 
 def test_sessions_are_forgotten_but_not_while_a_stream_is_open(gateways, name):
-    [gateway] = gateways(1, topics_watch_session_ttl_ms=1000)
+    [gateway] = gateways(1, topics_watch_session_ttl_ms=3000)
     v0 = Watcher(gateway.url)
     v0.make(name)
     used, unused = v0.open_session({name: {}}), v0.open_session({name: {}})
     with v0.stream(used) as live:
         live.expect("caught-up")
         wait.until(lambda: v0.request("HEAD", f"/v0/watch/{unused}").status_code == 404, "the unused session is forgotten")
-        time.sleep(1.5)
+        time.sleep(4.5)
         v0.add(name, data(1))
         assert numbers(live.records(1)) == [1]
         with v0.stream(used) as again:

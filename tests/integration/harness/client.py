@@ -50,6 +50,13 @@ class Client:
             return self.get("/readyz", timeout=5).status_code == 200
         return False
 
+    def metric(self, name):
+        """The sum of the series of that name, or the one series `name{label="value"}`; fails when there is none."""
+        found = [line.rpartition(" ") for line in self.get("/metrics").text.splitlines()]
+        values = [float(value) for series, _, value in found if series == name or series.startswith(name + "{")]
+        assert values, f"no metric {name}"
+        return sum(values)
+
     # ---- topics ----
 
     def create(self, name, partitions=None, **members):

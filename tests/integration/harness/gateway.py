@@ -210,3 +210,7 @@ class Gateway(Process):
 
     def client(self, **options):
         return Client(self.url, **options)
+
+    def metric(self, name):
+        with self.client() as client:
+            return client.metric(name)

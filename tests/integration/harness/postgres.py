@@ -19,7 +19,7 @@ SETTINGS = {
     "listen_addresses": "''",
     "max_connections": "300",
     "shared_buffers": "64MB",
-    "fsync": "on",
+    "fsync": "off",  # processes are killed here, machines are not: a slow disk is nothing these tests ask about
     "recovery_init_sync_method": "syncfs",  # the machine does not crash in these tests: no walk over all files
     "synchronous_commit": "on",
     "dynamic_shared_memory_type": "mmap",  # in the data directory: a killed server leaves nothing in /dev/shm
@@ -214,6 +214,10 @@ class Database:
 
     def psql(self, sql):
         return self.server.psql(sql, self.name)
+
+    def awaits_lock(self):
+        """Whether some transaction waits for another's lock."""
+        return self.psql("SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'") != []
 
     @contextlib.contextmanager
     def holding(self, sql):
