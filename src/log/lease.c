@@ -346,7 +346,8 @@ bool log_lease_submit(log_engine *engine, log_lease *op, err *e)
 	}
 	if (d == NULL) {
 		err_set(e, ERR_NO_MEMORY, "the server has no memory left; try again");
-	} else if (r->is_stopping) {
+	} else if (r->is_stopping && op->action != LOG_LEASE_NACK) {
+		/* What a claim brought that nobody reads any more still goes back. */
 		err_set(e, ERR_SHUTTING_DOWN, "this server is stopping; repeat the request on another one");
 	} else if (d->count == LOG_LEASE_WAITING_MAX) {
 		err_set(e, ERR_THROTTLED, "too many requests wait for this queue; try again");

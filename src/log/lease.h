@@ -15,7 +15,8 @@
  * Limits   LOG_LEASE_WAITING_MAX operations wait per consumer: submit fails with ERR_THROTTLED. A claim is given at most
  *          LOG_LEASE_CLAIM_BYTES, or one record.
  * Errors   (op->error) ERR_TOPIC_NOT_FOUND: the topic is gone; a stale cache entry looks the same. ERR_UNAVAILABLE,
- *          ERR_TIMEOUT: nothing was changed. ERR_OUTCOME_UNKNOWN: perhaps it was.
+ *          ERR_TIMEOUT: nothing was changed. ERR_OUTCOME_UNKNOWN: perhaps it was. Submit fails with ERR_SHUTTING_DOWN
+ *          while the server stops; LOG_LEASE_NACK goes through even then.
  */
 #ifndef TIDEGATE_LOG_LEASE_H
 #define TIDEGATE_LOG_LEASE_H

@@ -1,6 +1,8 @@
 """The work stream of a queue: jobs as events (topics contract, section 13.5)."""
 
+import contextlib
 import re
+import threading
 
 import pytest
 
@@ -197,6 +199,26 @@ def test_a_stopping_server_says_so_and_gives_the_leases_back(fresh_database, fle
             assert event.kind == "error" and event.data["code"] == "server_shutting_down"
             assert stream.next() is None
         assert [j["deliveries"] for j in queue.at(second).claim("x")] == [2]
+
+
+def test_what_a_claim_under_way_brings_to_a_stopping_server_goes_back_too(fresh_database, fleet, name):
+    one, two = (fleet.start(fresh_database) for _ in range(2))
+    with one.client() as first, two.client() as second, contextlib.ExitStack() as stack:
+        queue = Queue(first, name)
+        elsewhere = queue.at(second)
+        streams = [stack.enter_context(queue.work(f"w{i}", lease_ms=LONG, max=1000)) for i in range(20)]
+        is_over = threading.Event()
+
+        def feed():
+            while not is_over.is_set():
+                elsewhere.put(range(20))
+        feeder = threading.Thread(target=feed)
+        feeder.start()
+        jobs(streams[0], 1)
+        one.stop()
+        is_over.set()
+        feeder.join()
+        assert elsewhere.state()["in_flight"] == 0
 
 
 def test_a_killed_gateway_s_streams_lose_their_leases_by_time(fresh_database, fleet, name):

@@ -438,7 +438,6 @@ static work *work_begin(opening *o, err *e)
 	live_slots *slots = api_of(o->op.x)->topics->slots;
 	live_slot *slot = NULL;
 	if (o->op.topic->config.kind != LOG_KIND_QUEUE) {
-		o->op.is_doubtful = true;
 		queue_refuse_log(e, o->op.topic->name);
 		return NULL;
 	}
@@ -460,7 +459,7 @@ static void with_topic(api_operation *op)
 	work *w = work_begin((opening *)op, &e);
 	if (w != NULL) {
 		open_stream((opening *)op, w);
-	} else if (!api_with_topic_again(op, &e)) {
+	} else {
 		api_fail(op, &e);
 	}
 }
@@ -483,6 +482,7 @@ void topics_work(http_exchange *x)
 		return;
 	}
 	o->op.topic_name = http_request_param(x, 0);
+	o->op.is_fresh = true; /* what has begun cannot turn to another topic of this name */
 	uint64_t number = 1;
 	query_number(x, "max", &number);
 	o->max = queue_clamp_max(number, queue_jobs_max(x));
