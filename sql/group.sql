@@ -1,7 +1,9 @@
 -- name: group_ensure
--- $1 bigint topic_id, $2 text group
-INSERT INTO tidegate.consumer_group (topic_id, name, created_ms)
-VALUES ($1, $2, (extract(epoch FROM clock_timestamp()) * 1000)::bigint) ON CONFLICT DO NOTHING
+-- The group, unless its topic is gone; whether that is there. $1 bigint topic_id, $2 text group
+WITH made AS (INSERT INTO tidegate.consumer_group (topic_id, name, created_ms)
+    SELECT topic_id, $2, (extract(epoch FROM clock_timestamp()) * 1000)::bigint FROM tidegate.topic WHERE topic_id = $1
+    ON CONFLICT DO NOTHING)
+SELECT EXISTS (SELECT FROM tidegate.topic WHERE topic_id = $1)
 
 -- name: group_start_at_end
 -- Partitions without a position begin at their end. $1 bigint topic_id, $2 text group

@@ -149,6 +149,7 @@ bool api_attempt(api_operation *op, log_conn *conn, err *e)
 		if (!take_cached_topic(op) && !find_topic(op, conn, e)) {
 			return false;
 		}
+		buf_clear(http_reply_body(op->x));
 		if (op->run(op, conn, e)) {
 			return true;
 		}

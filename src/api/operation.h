@@ -22,7 +22,8 @@
 
 typedef struct api_operation api_operation;
 
-/* With the topic, if one is named. False: *e is the answer, and whatever the reply body holds is dropped. */
+/* With the topic, if one is named, and an empty reply body. False: *e is the answer, or the reason to try once more,
+ * and whatever the reply body holds is dropped. */
 typedef bool api_run_fn(api_operation *op, log_conn *conn, err *e);
 
 struct api_operation {

@@ -5,6 +5,7 @@
 #include "log/group_key.h"
 #include "log/page.h"
 #include "log/private.h"
+#include "log/topic_row.h"
 #include "sql/group.h"
 
 enum { CANDIDATES_MAX = 64 };
@@ -83,7 +84,15 @@ static bool begin(db_conn *conn, const log_group_take_request *q, int32_t *parti
 		!db_pipeline_send(conn, &SQL_GROUP_ENSURE, &group, e) ||
 		(at_end && !db_pipeline_send(conn, &SQL_GROUP_START_AT_END, &group, e)) ||
 		!db_pipeline_send(conn, &SQL_GROUP_CANDIDATES, &p, e) || !db_pipeline_flush(conn, e) ||
-		!db_pipeline_skip(conn, at_end ? 3 : 2, e) || !db_pipeline_next(conn, &r, e)) {
+		!db_pipeline_skip(conn, 1, e) || !db_pipeline_next(conn, &r, e)) {
+		return false;
+	}
+	bool is_there = db_bool(r, 0, 0);
+	db_result_free(r);
+	if (!is_there) {
+		return topic_err_not_found(q->topic->name, e);
+	}
+	if (!db_pipeline_skip(conn, at_end ? 1 : 0, e) || !db_pipeline_next(conn, &r, e)) {
 		return false;
 	}
 	*count = 0;

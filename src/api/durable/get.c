@@ -42,7 +42,6 @@ static bool read_messages(fetch *f, log_conn *conn, err *e)
 	api *a = api_of(f->op.x);
 	buf *out = http_reply_body(f->op.x);
 	bool is_json = f->stream->media == DURABLE_MEDIA_JSON;
-	buf_clear(out);
 	if (!durable_stream_enter(conn, f->stream, e)) {
 		return false;
 	}

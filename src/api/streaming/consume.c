@@ -222,7 +222,6 @@ static pump_next look_and_wait(void *context, log_conn *conn)
 	for (;;) {
 		int64_t now_ms = clock_now_ms();
 		bool is_last = now_ms >= c->deadline_ms || atomic_load(&api_of(c->op.x)->is_stopping);
-		buf_clear(http_reply_body(c->op.x));
 		if (!api_attempt(&c->op, conn, &e)) {
 			return refuse(c, &e);
 		}

@@ -145,5 +145,6 @@ void streaming_stream(http_exchange *x)
 		return;
 	}
 	s->op.topic_name = http_request_param(x, 0);
+	s->op.is_fresh = true; /* what has begun cannot turn to another topic of this name */
 	api_run_then(&s->op, open_stream);
 }

@@ -292,7 +292,6 @@ static pump_next look_and_wait(void *context, log_conn *conn)
 	}
 	for (;;) {
 		bool is_last = clock_now_ms() >= d->deadline_ms || atomic_load(&api_of(d->op.x)->is_stopping);
-		buf_clear(http_reply_body(d->op.x));
 		if (!api_attempt(&d->op, conn, &e)) {
 			return refuse(d, &e);
 		}
