@@ -16,10 +16,12 @@
 
 #include <dirent.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 typedef struct options {
 	char **first;
@@ -416,27 +418,37 @@ static int thread_count(void)
 	return count;
 }
 
-static void *nothing(void *context)
+static void *tell_id(void *id)
 {
-	return context;
+	*(pid_t *)id = gettid();
+	return NULL;
 }
 
-/* Under ThreadSanitizer the first thread of a program brings another one with it. */
+static void pause_ms(long ms)
+{
+	const struct timespec pause = {.tv_nsec = ms * 1000000};
+	nanosleep(&pause, NULL);
+}
+
+/* Under ThreadSanitizer the first thread of a program brings another one with it. One that was joined may be listed for a
+ * moment yet. */
 static int threads_at_start(void)
 {
 	pthread_t thread;
-	if (pthread_create(&thread, NULL, nothing, NULL) == 0) {
+	pid_t id = 0;
+	if (pthread_create(&thread, NULL, tell_id, &id) == 0) {
 		pthread_join(thread, NULL);
+	}
+	for (int i = 0; i < 5000 && id != 0 && tgkill(getpid(), id, 0) == 0; i++) {
+		pause_ms(1);
 	}
 	return thread_count();
 }
 
-/* A thread that was joined may be listed for a moment yet. */
 static int threads_left(int before)
 {
-	const struct timespec pause = {.tv_nsec = 1000000};
 	for (int i = 0; i < 5000 && thread_count() > before; i++) {
-		nanosleep(&pause, NULL);
+		pause_ms(1);
 	}
 	return thread_count() - before;
 }
