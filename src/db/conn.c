@@ -32,6 +32,7 @@ db_conn *db_conn_new(const db_conn_options *options)
 	c->relaxed_commit = options->relaxed_commit;
 	c->session_features = options->session_features;
 	c->timeout_ms = options->timeout_ms != 0 ? options->timeout_ms : 5000;
+	c->statement_ms = c->timeout_ms;
 	c->log = options->log;
 	buf_dispose(&name);
 	if (c->url == NULL || c->application_name == NULL) {
@@ -39,6 +40,12 @@ db_conn *db_conn_new(const db_conn_options *options)
 		return NULL;
 	}
 	return c;
+}
+
+static void leave_transaction(db_conn *c)
+{
+	c->in_transaction = false;
+	c->statement_ms = c->timeout_ms;
 }
 
 void db_conn_close(db_conn *c)
@@ -49,7 +56,7 @@ void db_conn_close(db_conn *c)
 	}
 	PQfinish(c->pg);
 	c->pg = NULL;
-	c->in_transaction = false;
+	leave_transaction(c);
 	c->in_pipeline = false;
 	c->expected_count = 0;
 	memset(c->prepared, 0, sizeof c->prepared);
@@ -252,7 +259,7 @@ bool conn_wait_result(db_conn *c, bool may_commit, PGresult **out, err *e)
 {
 	while (PQisBusy(c->pg) == 1) {
 		/* A little longer than the server's own statement timeout, so that the server's word comes first. */
-		if (!wait_socket(c, POLLIN, (int64_t)c->timeout_ms + 500, may_commit, e)) {
+		if (!wait_socket(c, POLLIN, (int64_t)c->statement_ms + 500, may_commit, e)) {
 			return false;
 		}
 		if (PQconsumeInput(c->pg) == 0) {
@@ -406,18 +413,35 @@ bool db_begin(db_conn *c, err *e)
 	return true;
 }
 
+bool db_begin_slow(db_conn *c, uint32_t statement_ms, err *e)
+{
+	char sql[64];
+	snprintf(sql, sizeof sql, "SET LOCAL statement_timeout = %u", statement_ms);
+	if (!db_begin(c, e)) {
+		return false;
+	}
+	if (!db_run_script(c, sql, e)) {
+		db_rollback(c);
+		return false;
+	}
+	c->statement_ms = statement_ms;
+	return true;
+}
+
 bool db_commit(db_conn *c, err *e)
 {
 	PGresult *result = NULL;
 	if (c->pg == NULL) {
-		c->in_transaction = false;
+		leave_transaction(c);
 		return err_set(e, ERR_UNAVAILABLE, "the connection was lost inside a transaction; nothing was changed");
 	}
 	if (PQsendQuery(c->pg, "COMMIT") == 0) {
 		return conn_fail(c, NULL, false, e);
 	}
 	c->in_transaction = false;
-	if (!take_result(c, true, &result, e)) {
+	bool ok = take_result(c, true, &result, e);
+	leave_transaction(c);
+	if (!ok) {
 		return err_frame(e, "commit");
 	}
 	/* COMMIT of a failed transaction reports success as ROLLBACK. */
@@ -434,12 +458,12 @@ void db_rollback(db_conn *c)
 		db_conn_close(c);
 	}
 	if (c->in_transaction && c->pg != NULL) {
-		c->in_transaction = false;
+		leave_transaction(c);
 		if (!db_run_script(c, "ROLLBACK", &ignored)) {
 			db_conn_close(c);
 		}
 	}
-	c->in_transaction = false;
+	leave_transaction(c);
 }
 
 bool db_in_transaction(const db_conn *c)

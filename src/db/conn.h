@@ -78,6 +78,8 @@ bool db_do(db_conn *c, const db_query *query, const db_params *p, int64_t *affec
 
 /* Transactions. A failed or forgotten one is rolled back: db_rollback() after a failure keeps *e. */
 bool db_begin(db_conn *c, err *e) MUST_CHECK;
+/* The same for statements that may take long, each up to statement_ms. A lock is waited for no longer than ever. */
+bool db_begin_slow(db_conn *c, uint32_t statement_ms, err *e) MUST_CHECK;
 bool db_commit(db_conn *c, err *e) MUST_CHECK;
 void db_rollback(db_conn *c);
 bool db_in_transaction(const db_conn *c);

@@ -2,6 +2,8 @@
 
 #include "sql/migrate.h"
 
+enum { STATEMENT_MS_MAX = 3600000 }; /* an index over a large table takes its time */
+
 /* Any number of workers may start at once: one holds the lock of the transaction, the others wait and find nothing to
  * do. */
 
@@ -42,7 +44,7 @@ static bool apply(db_conn *c, const db_migration *m, err *e)
 	if (!db_run_script(c, m->sql, e)) {
 		char cause[ERR_LOG_MAX];
 		snprintf(cause, sizeof cause, "%s", e->log);
-		err_code code = e->code == ERR_UNAVAILABLE ? ERR_UNAVAILABLE : ERR_INTERNAL;
+		err_code code = e->code == ERR_UNAVAILABLE || e->code == ERR_TIMEOUT ? e->code : ERR_INTERNAL;
 		err_set(e, code, "migration %04d_%s failed and was rolled back: %s", m->number, m->name, cause);
 		return false;
 	}
@@ -57,8 +59,9 @@ bool db_migrate(db_conn *c, slog *log, int *applied, err *e)
 	int done = 0;
 	for (;;) {
 		int version = 0;
-		bool ok = db_conn_ensure(c, e) && db_begin(c, e) && db_do(c, &SQL_MIGRATE_LOCK, NULL, NULL, e) &&
-				  current_version(c, &version, e) && check_not_newer(version, e);
+		bool ok = db_conn_ensure(c, e) && db_begin_slow(c, STATEMENT_MS_MAX, e) &&
+				  db_do(c, &SQL_MIGRATE_LOCK, NULL, NULL, e) && current_version(c, &version, e) &&
+				  check_not_newer(version, e);
 		if (ok && version == (int)DB_MIGRATION_COUNT) {
 			db_rollback(c);
 			break;

@@ -1,9 +1,10 @@
 /*
  * db/migrate: brings the schema up to date. Forward only; each migration is one transaction, under an advisory lock, so
- * that any number of workers may call it at once.
+ * that any number of workers may call it at once. Each of its statements may take an hour, whatever the connection's
+ * timeout is; a lock that others hold may not.
  *
  * Errors   ERR_UNAVAILABLE no database; ERR_INTERNAL a migration failed (named in the message); ERR_NOT_READY the schema
- *          is newer than this binary knows; ERR_TIMEOUT another migrator holds the lock.
+ *          is newer than this binary knows; ERR_TIMEOUT another migrator, or somebody's long transaction, holds a lock: again later.
  */
 #ifndef TIDEGATE_DB_MIGRATE_H
 #define TIDEGATE_DB_MIGRATE_H

@@ -27,6 +27,7 @@ struct db_conn {
 	bool relaxed_commit;
 	bool session_features;
 	uint32_t timeout_ms;
+	uint32_t statement_ms; /* what the server is given for one statement: timeout_ms, except after db_begin_slow() */
 	slog *log;
 
 	PGconn *pg; /* NULL when closed */

@@ -121,6 +121,26 @@ START_TEST(missing_migrations_are_added_to_those_that_are_there)
 }
 END_TEST
 
+START_TEST(migration_may_take_longer_than_a_request)
+{
+	enum { REQUEST_MS = 200 };
+	char url[POSTGRES_FIXTURE_URL_MAX];
+	err e;
+	int applied = 0;
+	postgres_fixture_create_database(url);
+	db_fixture_sql(
+		url, "CREATE FUNCTION slow() RETURNS event_trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_sleep(1); END';"
+			 "CREATE EVENT TRIGGER slow ON ddl_command_start WHEN TAG IN ('CREATE SCHEMA') EXECUTE FUNCTION slow()");
+	db_conn *c = db_fixture_conn(url, REQUEST_MS);
+	db_fixture_must(db_migrate(c, NULL, &applied, &e), &e, "migrate");
+	ck_assert_int_eq(applied, (int)DB_MIGRATION_COUNT);
+	/* And a request afterwards may not. */
+	ck_assert(!db_run_script(c, "SELECT pg_sleep(1)", &e));
+	ck_assert_int_eq(e.code, ERR_TIMEOUT);
+	db_conn_free(c);
+}
+END_TEST
+
 START_TEST(failed_migration_is_named_and_leaves_nothing_behind)
 {
 	char url[POSTGRES_FIXTURE_URL_MAX];
@@ -187,13 +207,10 @@ END_TEST
 int main(void)
 {
 	const TTest *const tests[] = {
-		empty_database_gets_every_migration_once,
-		eight_at_once_apply_each_migration_exactly_once,
-		schema_of_a_newer_version_is_left_alone,
-		missing_migrations_are_added_to_those_that_are_there,
-		failed_migration_is_named_and_leaves_nothing_behind,
-		migrator_that_waits_too_long_for_another_gives_up,
-		database_that_is_away_is_unavailable,
+		empty_database_gets_every_migration_once,          eight_at_once_apply_each_migration_exactly_once,
+		schema_of_a_newer_version_is_left_alone,           missing_migrations_are_added_to_those_that_are_there,
+		migration_may_take_longer_than_a_request,          failed_migration_is_named_and_leaves_nothing_behind,
+		migrator_that_waits_too_long_for_another_gives_up, database_that_is_away_is_unavailable,
 	};
 	postgres_fixture_url();
 	return SUITE_RUN("db/migrate", tests);
