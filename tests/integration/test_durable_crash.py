@@ -42,6 +42,11 @@ def crash(request, own_pg, fleet):
     return workers, Victims(request.param, own_pg, workers)
 
 
+def ready(workers):
+    for worker in workers:
+        worker.wait_ready()
+
+
 def produce(workers, name, who, done):
     """Each append until it is acknowledged, by one worker or the other."""
     sent = 0
@@ -72,17 +77,13 @@ def test_producers_under_load_lose_and_repeat_nothing(crash, name):
             victims.kill([workers[turn % 2]])
         for task in tasks:
             task.result()
+    ready(workers)
     with workers[0].client() as client:
         data = Streams(client).read(name).decode()
     stored = [data[i:i + 4] for i in range(0, len(data), 4)]
     for who in PRODUCERS:
         assert [s for s in stored if s[0] == who] == [f"{who}{i:03}" for i in range(APPENDS)]
     assert len(stored) == len(PRODUCERS) * APPENDS
-
-
-def ready(workers):
-    for worker in workers:
-        worker.wait_ready()
 
 
 def test_closure_producers_and_stream_seq_survive(crash, name):

@@ -10,6 +10,7 @@ import pytest
 
 from harness import wait
 from harness.client import JSON
+from harness.gateway import Gateway
 from harness.httpmq import Mq, done, new_name
 from harness.v0 import V0
 
@@ -61,25 +62,27 @@ MQ_CALLS = [
 ]
 
 
-@pytest.fixture
-def pair(fleet, fresh_database):
+SETTINGS = {"poll_interval_ms": 60_000, "durable_long_poll_ms": 1000}
+
+
+@pytest.fixture(scope="module")
+def pair(database, gateway):
     """A worker, and one that the news of the first do not reach."""
     def listeners():
-        rows = fresh_database.psql("SELECT pid FROM pg_stat_activity WHERE query ILIKE 'listen %'")
+        rows = database.psql("SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND query ILIKE 'listen %'")
         return {int(pid) for [pid] in rows}
 
-    settings = {"poll_interval_ms": 60_000, "durable_long_poll_ms": 1000}
-    informed = fleet.start(fresh_database, **settings)
     wait.until(listeners, "the first listens")
     before = listeners()
-    deaf = fleet.start(fresh_database, **settings)
+    deaf = Gateway(database, name="deaf", **SETTINGS).start()
     [backend] = wait.until(lambda: listeners() - before, "the second listens")
     os.kill(backend, signal.SIGSTOP)
     try:
-        with V0(informed.url) as one, V0(deaf.url) as two:
+        with V0(gateway.url) as one, V0(deaf.url) as two:
             yield one, two
     finally:
         os.kill(backend, signal.SIGCONT)
+        deaf.finish()
 
 
 def shape(value):
