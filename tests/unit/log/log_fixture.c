@@ -89,6 +89,20 @@ const log_topic *fixture_topic(log_fixture *f, const char *name, int32_t partiti
 	return fixture_topic_with(f, name, partitions, log_topic_config_default(LOG_FSYNC));
 }
 
+const log_topic *fixture_cached_topic(log_fixture *f, int64_t tenant_id, str name)
+{
+	err e;
+	const log_topic *cached = NULL;
+	for (int i = 0; i < 100 && cached == NULL; i++) {
+		const log_topic *found = NULL;
+		db_fixture_must(log_topic_find(f->engine, f->conn, tenant_id, name, &found, &e), &e, "find");
+		log_topic_unref(found);
+		cached = log_topic_cached(f->engine, tenant_id, name);
+	}
+	ck_assert_ptr_nonnull(cached);
+	return cached;
+}
+
 static void post(log_append *op)
 {
 	sem_post(op->context);

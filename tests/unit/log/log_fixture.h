@@ -50,6 +50,8 @@ void fixture_sql(log_fixture *f, const char *format, ...) __attribute__((format(
 
 const log_topic *fixture_topic(log_fixture *f, const char *name, int32_t partitions);
 const log_topic *fixture_topic_with(log_fixture *f, const char *name, int32_t partitions, log_topic_config config);
+/* From the cache, with a reference: looked up until it is there, for news that are late may take it out again. */
+const log_topic *fixture_cached_topic(log_fixture *f, int64_t tenant_id, str name);
 
 /* Submits and waits for done. */
 void fixture_append(log_fixture *f, log_append *op);

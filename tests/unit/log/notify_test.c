@@ -292,15 +292,11 @@ START_TEST(change_of_a_topic_reaches_the_caches_of_other_workers)
 	const log_topic *altered = NULL;
 	open_two(f, NEVER_MS);
 	const log_topic *t = fixture_topic(&f[0], "orders", 1);
-	db_fixture_must(log_topic_find(f[1].engine, f[1].conn, 1, STR("orders"), &found, &e), &e, "find");
-	log_topic_unref(found);
 	log_topic_config c = t->config;
 	c.cap_records = 9;
 	for (int what = 0; what < 2; what++) {
 		listener l;
-		const log_topic *cached = log_topic_cached(f[1].engine, 1, STR("orders"));
-		ck_assert_ptr_nonnull(cached);
-		log_topic_unref(cached);
+		log_topic_unref(fixture_cached_topic(&f[1], 1, STR("orders")));
 		listen_to(&f[1], &l, t, 0);
 		int before = settled(&l);
 		if (what == 0) {

@@ -153,7 +153,7 @@ START_TEST(configuration_comes_back_as_it_was_given)
 	db_fixture_must(log_topic_create(f.engine, f.conn, &spec, &t, &created, &e), &e, "create");
 	ck_assert(created);
 	db_fixture_must(log_topic_find(f.engine, f.conn, 7, spec.name, &found, &e), &e, "find");
-	const log_topic *cached = log_topic_cached(f.engine, 7, spec.name);
+	const log_topic *cached = fixture_cached_topic(&f, 7, spec.name);
 	const log_topic *all[] = {t, found, cached};
 	int64_t topic_id = t->topic_id;
 	for (size_t i = 0; i < 3; i++) {
@@ -236,8 +236,7 @@ START_TEST(forgotten_topic_is_looked_up_again)
 	log_fixture f;
 	fixture_open(&f);
 	const log_topic *t = fixture_topic(&f, "orders", 1);
-	const log_topic *cached = log_topic_cached(f.engine, 1, STR("orders"));
-	ck_assert_ptr_nonnull(cached);
+	const log_topic *cached = fixture_cached_topic(&f, 1, STR("orders"));
 	log_topic_forget(f.engine, t);
 	ck_assert_ptr_null(log_topic_cached(f.engine, 1, STR("orders")));
 	log_topic_forget(f.engine, t);
