@@ -50,6 +50,7 @@ typedef struct trial {
 	log_fixture f[ENGINES];
 	const log_topic *t;
 	atomic_bool is_over;
+	atomic_int acknowledged;
 	writer writers[WRITERS];
 } trial;
 
@@ -106,6 +107,7 @@ static void write_one(writer *w, attempt *a, int sequence)
 		append(w->f, &op);
 		if (op.error.code == ERR_NONE) {
 			a->outcome = ACKNOWLEDGED;
+			atomic_fetch_add(&w->trial->acknowledged, 1);
 			a->base = op.result_count == 1 ? op.results[0].base_offset : -2;
 		} else {
 			a->outcome = op.error.code == ERR_OUTCOME_UNKNOWN || a->outcome == UNKNOWN ? UNKNOWN : NOTHING_WRITTEN;
@@ -202,17 +204,6 @@ static void check_writer(const writer *w)
 	}
 }
 
-static int64_t count_outcomes(const trial *x, outcome which)
-{
-	int64_t count = 0;
-	for (int i = 0; i < WRITERS; i++) {
-		for (int k = 0; k < x->writers[i].count; k++) {
-			count += x->writers[i].attempts[k].outcome == which ? 1 : 0;
-		}
-	}
-	return count;
-}
-
 /* ---- a trial ---- */
 
 static void trial_open(trial *x)
@@ -236,7 +227,7 @@ static const char COUNTS_ARE_TRUE[] =
 	"b "
 	" WHERE b.topic_id = h.topic_id AND b.partition = h.partition)";
 
-static void trial_close(trial *x, int64_t least_acknowledged)
+static void trial_close(trial *x)
 {
 	atomic_store(&x->is_over, true);
 	for (int i = 0; i < WRITERS; i++) {
@@ -253,7 +244,6 @@ static void trial_close(trial *x, int64_t least_acknowledged)
 		failures += x->writers[i].retries;
 	}
 	ck_assert_int_eq(fixture_i64(&x->f[0], 0, COUNTS_ARE_TRUE, x->t), 0);
-	ck_assert_int_ge(count_outcomes(x, ACKNOWLEDGED), least_acknowledged);
 	ck_assert_int_gt(failures, 0); /* or nothing was tried */
 	for (int i = 0; i < WRITERS; i++) {
 		free(x->writers[i].attempts);
@@ -261,6 +251,12 @@ static void trial_close(trial *x, int64_t least_acknowledged)
 	log_topic_unref(x->t);
 	fixture_close(&x->f[1]);
 	fixture_close(&x->f[0]);
+}
+
+/* Until the time is over and so much is acknowledged, on a slow machine too. */
+static bool goes_on(trial *x, int64_t until_ms, int least_acknowledged)
+{
+	return clock_now_ms() < until_ms || atomic_load(&x->acknowledged) < least_acknowledged;
 }
 
 static trial the_trial;
@@ -271,7 +267,7 @@ START_TEST(killed_backends_lose_and_repeat_nothing)
 	trial_open(x);
 	err e;
 	db_conn *admin = db_fixture_conn(x->f[0].url, 30000);
-	for (int64_t until_ms = clock_now_ms() + 4000; clock_now_ms() < until_ms;) {
+	for (int64_t until_ms = clock_now_ms() + 4000; goes_on(x, until_ms, 200);) {
 		db_fixture_must(
 			db_run_script(admin,
 						  "SELECT pg_terminate_backend(pid) FROM (SELECT pid FROM pg_stat_activity WHERE "
@@ -282,7 +278,7 @@ START_TEST(killed_backends_lose_and_repeat_nothing)
 		usleep(10000);
 	}
 	db_conn_free(admin);
-	trial_close(x, 200);
+	trial_close(x);
 }
 END_TEST
 
@@ -299,8 +295,10 @@ START_TEST(crashed_server_loses_and_repeats_nothing)
 		usleep(i % 2 == 0 ? 0 : 300000);
 		postgres_fixture_start();
 	}
-	usleep(1000000);
-	trial_close(x, 50);
+	for (int64_t until_ms = clock_now_ms() + 1000; goes_on(x, until_ms, 50);) {
+		usleep(10000);
+	}
+	trial_close(x);
 }
 END_TEST
 
@@ -311,7 +309,7 @@ START_TEST(shut_down_sessions_never_call_a_commit_nothing)
 	trial_open(x);
 	err e;
 	db_conn *admin = db_fixture_conn(x->f[0].url, 30000);
-	for (int64_t until_ms = clock_now_ms() + 3000; clock_now_ms() < until_ms;) {
+	for (int64_t until_ms = clock_now_ms() + 3000; goes_on(x, until_ms, 100);) {
 		db_fixture_must(db_run_script(admin,
 									  "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = "
 									  "current_database() AND application_name = 'tidegate lane'",
@@ -320,7 +318,7 @@ START_TEST(shut_down_sessions_never_call_a_commit_nothing)
 		usleep(15000);
 	}
 	db_conn_free(admin);
-	trial_close(x, 100);
+	trial_close(x);
 }
 END_TEST
 
