@@ -285,6 +285,8 @@ void http_stream_end(http_stream *s, frame *last)
 	pthread_mutex_lock(&s->lock);
 	bool was_open = s->phase == STREAM_OPEN;
 	if (was_open) {
+		bool is_settled = s->tls == NULL && !stream_has_output(s) && !s->is_broken && !socket_has_lost(s->fd);
+		atomic_store_explicit(&s->is_settled, is_settled, memory_order_relaxed);
 		atomic_store_explicit(&s->is_over, true, memory_order_release);
 		if (last != NULL && !s->is_broken && !stream_enqueue(s, last, 0)) {
 			/* A body that lacks its last frame must not look complete. */
@@ -312,7 +314,8 @@ bool http_stream_is_closed(const http_stream *s)
 
 bool http_stream_has_lost(const http_stream *s)
 {
-	return atomic_load_explicit(&s->has_lost, memory_order_relaxed);
+	return atomic_load_explicit(&s->has_lost, memory_order_relaxed) &&
+		   !atomic_load_explicit(&s->is_settled, memory_order_relaxed);
 }
 
 void http_stream_unref(http_stream *s)

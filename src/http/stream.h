@@ -65,7 +65,7 @@ void http_stream_pause_input(http_stream *s, bool is_paused);
 void http_stream_end(http_stream *s, frame *last);
 bool http_stream_is_closed(const http_stream *s);
 /* In and after on_closed: what was pushed last may not have reached the client: it was not written, or the client left without
- * reading it. */
+ * reading it. The last frame of http_stream_end() does not count when all before it had been taken. */
 bool http_stream_has_lost(const http_stream *s);
 void http_stream_unref(http_stream *s); /* accepts NULL */
 

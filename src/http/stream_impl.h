@@ -61,6 +61,7 @@ struct http_stream {
 	bool is_reported; /* on_closed was called */
 	atomic_bool
 		has_lost; /* output did not reach the client; after a proper end this may turn out later than on_closed */
+	atomic_bool is_settled; /* all was taken before the last frame: what is lost afterwards is only that */
 	bool has_expired;
 	bool has_eof;
 	bool has_input;         /* was not read to the end in the last turn */

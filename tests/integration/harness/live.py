@@ -1,11 +1,14 @@
 """Reading a live stream (SSE or NDJSON) in a thread, event by event, as it arrives."""
 
+import array
 import contextlib
+import fcntl
 import http.client
 import json
 import queue
 import socket
 import ssl
+import termios
 import threading
 import time
 import urllib.parse
@@ -18,6 +21,7 @@ from harness.client import HTTP_VERSION
 SSE = "text/event-stream"
 NDJSON = "application/x-ndjson"
 
+READING_S = 0.5  # for what has come; a paused reader reads nothing
 _END = object()
 
 
@@ -51,8 +55,18 @@ class _Http1:
     def wait_for_ever(self):
         self._socket.settimeout(None)
 
+    def _unread_bytes(self):
+        count = array.array("i", [0])
+        fcntl.ioctl(self._socket, termios.FIONREAD, count)
+        return count[0]
+
     def cut(self):
         """Ends a read in another thread."""
+        with contextlib.suppress(OSError, ValueError):
+            # The library leaves the end of a chunk in the kernel until it reads on; a close over it would be a reset.
+            end = time.monotonic() + READING_S
+            while self._unread_bytes() > 0 and time.monotonic() < end:
+                time.sleep(0.001)
         with contextlib.suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)
 
