@@ -495,6 +495,47 @@ START_TEST(a_client_that_leaves_is_noticed_at_once)
 }
 END_TEST
 
+static void wait_for_lost(const watcher *w)
+{
+	for (int i = 0; i < 2000 && !http_stream_has_lost(w->stream); i++) {
+		sleep_ms(1);
+	}
+	ck_assert(http_stream_has_lost(w->stream));
+}
+
+START_TEST(what_a_client_left_unread_is_lost_but_not_for_the_sake_of_the_last_frame)
+{
+	fixture f = begin(plain);
+	/* It closes over what it did not read. */
+	client c = open_client(&f, GET("/stream"));
+	push(&watchers[0], "unread");
+	client_close(&c);
+	wait_for_lost(&watchers[0]);
+	/* It has read all. */
+	c = open_client(&f, GET("/stream"));
+	push(&watchers[1], "read");
+	ck_assert_view_eq(client_take_chunk(&c), STR("read"));
+	client_close(&c);
+	wait_for_close(&watchers[1], HTTP_STREAM_CLIENT_GONE, 1000);
+	ck_assert(!http_stream_has_lost(watchers[1].stream));
+	/* It has read all but the farewell. */
+	c = open_client(&f, GET("/stream"));
+	push(&watchers[2], "read");
+	ck_assert_view_eq(client_take_chunk(&c), STR("read"));
+	frame *last = frame_new(STR("farewell"));
+	http_stream_end(watchers[2].stream, last);
+	frame_unref(last);
+	wait_for_close(&watchers[2], HTTP_STREAM_ENDED, 1000);
+	client_close(&c);
+	http_stream *ended = watchers[2].stream;
+	for (int i = 0; i < 50; i++) { /* the reset comes in a moment */
+		ck_assert(!http_stream_has_lost(ended));
+		sleep_ms(1);
+	}
+	ck_assert(end(&f));
+}
+END_TEST
+
 START_TEST(what_the_client_sends_is_dropped_up_to_a_limit)
 {
 	fixture f = begin(plain);
@@ -847,6 +888,7 @@ int main(void)
 		an_end_is_a_proper_end_of_the_body,
 		an_end_waits_for_what_is_queued,
 		a_client_that_leaves_is_noticed_at_once,
+		what_a_client_left_unread_is_lost_but_not_for_the_sake_of_the_last_frame,
 		what_the_client_sends_is_dropped_up_to_a_limit,
 		heartbeats_come_only_into_silence,
 		a_client_that_takes_nothing_is_cut_off,
