@@ -4,7 +4,8 @@
  * timeout is; a lock that others hold may not.
  *
  * Errors   ERR_UNAVAILABLE no database; ERR_INTERNAL a migration failed (named in the message); ERR_NOT_READY the schema
- *          is newer than this binary knows; ERR_TIMEOUT another migrator, or somebody's long transaction, holds a lock: again later.
+ *          is newer than this binary knows; ERR_TIMEOUT another migrator, or somebody's long transaction, holds a lock:
+ *          again later.
  */
 #ifndef TIDEGATE_DB_MIGRATE_H
 #define TIDEGATE_DB_MIGRATE_H
