@@ -26,12 +26,16 @@ enum {
 	"\r\nConnection: close\r\n\r\n" body
 #define FULL_BODY                                                                                                      \
 	"{\"error\":{\"code\":\"unavailable\",\"message\":\"the server has too many connections; try again shortly\"}}"
-#define PLAIN_BODY "{\"error\":{\"code\":\"invalid_request\",\"message\":\"this port speaks TLS; use https\"}}"
+#define NOT_TLS_BODY "{\"error\":{\"code\":\"invalid_request\",\"message\":\"this port speaks TLS; use https\"}}"
+#define TLS_BODY "{\"error\":{\"code\":\"invalid_request\",\"message\":\"this port does not speak TLS; use http\"}}"
 
 static const char FULL[] = REFUSAL("503 Service Unavailable\r\nRetry-After: 1", "99", FULL_BODY);
-static const char PLAIN[] = REFUSAL("400 Bad Request", "80", PLAIN_BODY);
+static const char NOT_TLS[] = REFUSAL("400 Bad Request", "80", NOT_TLS_BODY);
+/* A TLS library makes "wrong version number" of it, which is known everywhere; a packet capture shows the words. */
+static const char TLS[] = REFUSAL("400 Bad Request", "87", TLS_BODY);
 _Static_assert(sizeof FULL_BODY - 1 == 99, "the Content-Length above");
-_Static_assert(sizeof PLAIN_BODY - 1 == 80, "the Content-Length above");
+_Static_assert(sizeof NOT_TLS_BODY - 1 == 80, "the Content-Length above");
+_Static_assert(sizeof TLS_BODY - 1 == 87, "the Content-Length above");
 
 /* The same in HTTP/2: an empty SETTINGS, and a GOAWAY without an error that no stream came before: a client may try again. */
 static const char AWAY[] = "\0\0\0\4\0\0\0\0\0"
@@ -204,12 +208,11 @@ static bool settle(acceptor *a, int fd, peer from, bool is_tls)
 	if (spoken == PROTOCOL_UNDECIDED) {
 		return false;
 	}
-	if (is_tls && spoken != PROTOCOL_TLS) {
-		metric_add(server->stats.refused[REFUSED_MALFORMED], 1);
-		refuse(a, fd, (str){PLAIN, sizeof PLAIN - 1});
+	if (is_tls == (spoken == PROTOCOL_TLS)) {
+		server_take(server, spoken, fd, from);
 	} else {
-		/* TLS where none is expected is a malformed request. */
-		server_take(server, !is_tls && spoken == PROTOCOL_TLS ? PROTOCOL_HTTP1 : spoken, fd, from);
+		metric_add(server->stats.refused[REFUSED_MALFORMED], 1);
+		refuse(a, fd, is_tls ? (str){NOT_TLS, sizeof NOT_TLS - 1} : (str){TLS, sizeof TLS - 1});
 	}
 	return true;
 }

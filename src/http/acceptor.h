@@ -27,8 +27,8 @@ typedef struct acceptor_options {
 } acceptor_options;
 
 bool acceptor_new(const acceptor_options *options, acceptor **out, err *e) MUST_CHECK;
-/* Binds and listens on "host:port"; ERR_UNAVAILABLE names the address. With `is_tls` clients have to speak TLS there, and
- * otherwise are told so. Before acceptor_start(). */
+/* Binds and listens on "host:port"; ERR_UNAVAILABLE names the address. With `is_tls` clients have to speak TLS there, without
+ * it they must not; who does otherwise is told so. Before acceptor_start(). */
 bool acceptor_listen(acceptor *a, str address, bool is_tls, err *e) MUST_CHECK;
 uint16_t acceptor_port(const acceptor *a, size_t index);
 bool acceptor_start(acceptor *a, err *e) MUST_CHECK;

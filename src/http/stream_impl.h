@@ -27,7 +27,8 @@ typedef enum flush_result {
 struct http_stream {
 	pthread_mutex_t lock;
 	atomic_uint references;
-	atomic_bool is_over; /* no push is taken any more */
+	atomic_bool is_over;    /* no push is taken any more */
+	atomic_bool is_settled; /* all was taken before the last frame: what is lost afterwards is only that */
 	struct engine_thread *home;
 	http_stream_options options;
 	void *hold;    /* engine_options.release; released with on_closed */
@@ -61,7 +62,6 @@ struct http_stream {
 	bool is_reported; /* on_closed was called */
 	atomic_bool
 		has_lost; /* output did not reach the client; after a proper end this may turn out later than on_closed */
-	atomic_bool is_settled; /* all was taken before the last frame: what is lost afterwards is only that */
 	bool has_expired;
 	bool has_eof;
 	bool has_input;         /* was not read to the end in the last turn */

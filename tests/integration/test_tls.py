@@ -26,6 +26,7 @@ SETTINGS = {"tls_listen": "127.0.0.1:0", "stream_heartbeat_ms": 1000, "header_ti
 SMALL = 128 << 10
 MUCH = 15
 HELLO = b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"  # of a handshake that does not go on
+REFUSED = 'tidegate_http_refused_total{reason="malformed"}'
 
 
 @pytest.fixture(scope="module")
@@ -107,10 +108,17 @@ def test_who_does_not_speak_tls_is_told_to(listener, said):
         assert connection.eof()
 
 
-def test_tls_on_a_plain_port_is_a_malformed_request(gateway):
+def test_who_speaks_tls_to_a_plain_port_is_told_not_to(gateway):
+    malformed = gateway.metric(REFUSED)
     with raw.Connection(gateway) as connection:
-        connection.send(HELLO + b"\r\n\r\n")
+        connection.send(HELLO)
+        answer = connection.receive()
+        assert answer.status == 400 and "use http" in answer.json()["error"]["message"]
         assert connection.eof()
+    for _ in range(20):  # no handshake looks like the one before; none may be cut without the answer
+        with pytest.raises(ssl.SSLError, match="(?i)wrong.version.number"):
+            raw.Connection(gateway, tls=ssl.create_default_context())
+    assert gateway.metric(REFUSED) == malformed + 21
 
 
 def test_absolute_urls_say_https(listener, client, name):
