@@ -132,6 +132,7 @@ static group_operation *begin(http_exchange *x, api_run_fn *run)
 {
 	group_operation *g = api_operation_new(x, sizeof *g, run);
 	if (g != NULL) {
+		g->op.is_fresh = true; /* shows what is, not what the cache remembers */
 		g->op.topic_name = http_request_param(x, 0);
 		g->group = http_request_param(x, 1);
 	}

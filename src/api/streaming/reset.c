@@ -151,6 +151,7 @@ void streaming_reset_group(http_exchange *x)
 		api_fail(&r->op, &e);
 		return;
 	}
+	r->op.is_fresh = true; /* moves what is, not what the cache remembers */
 	r->op.topic_name = http_request_param(x, 0);
 	r->group = http_request_param(x, 1);
 	api_run(&r->op);
