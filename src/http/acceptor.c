@@ -27,7 +27,7 @@ enum {
 #define FULL_BODY                                                                                                      \
 	"{\"error\":{\"code\":\"unavailable\",\"message\":\"the server has too many connections; try again shortly\"}}"
 #define NOT_TLS_BODY "{\"error\":{\"code\":\"invalid_request\",\"message\":\"this port speaks TLS; use https\"}}"
-#define TLS_BODY "{\"error\":{\"code\":\"invalid_request\",\"message\":\"this port does not speak TLS; use http\"}}"
+#define TLS_BODY     "{\"error\":{\"code\":\"invalid_request\",\"message\":\"this port does not speak TLS; use http\"}}"
 
 static const char FULL[] = REFUSAL("503 Service Unavailable\r\nRetry-After: 1", "99", FULL_BODY);
 static const char NOT_TLS[] = REFUSAL("400 Bad Request", "80", NOT_TLS_BODY);
