@@ -138,9 +138,17 @@ def test_a_delay_moves_the_deadline(mq, stream):
     done(mq.make_consumer(stream, "p", max_inflight=2, ack_wait=S // 2))
     mq.send(f"{stream}.a", b"1", b"2")
     with mq.subscribe(stream, "p", f"{stream}.a") as lines:
-        assert lines.numbers(2) == [(1, 1), (2, 2)]
-        done(mq.nack(stream, "p", 1, 1, delay=3600 * S))
-        assert lines.numbers(2) == [(2, 3), (2, 4)]
+        came = []
+
+        def only_the_other_comes_again():
+            [(sequence, number)] = lines.numbers(1)
+            came.append(sequence)
+            if sequence == 1:
+                # Too late for this delivery if the next one is under way: then there is another try.
+                done(mq.nack(stream, "p", 1, number, delay=3600 * S))
+            return came[-3:] == [2, 2, 2]
+        wait.until(only_the_other_comes_again, "the delayed message stays away")
+        assert came[:2] == [1, 2]
 
 
 def test_a_refusal_counts_as_a_delivery(mq, stream):
