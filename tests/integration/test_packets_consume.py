@@ -36,16 +36,19 @@ class Live:
         self._rest = b""
         self._packets = []
 
-    def next(self):
-        while not self._packets:
-            self._packets, self._rest = packets.split(self._rest + next(self._chunks))
-        kind, body = self._packets.pop(0)
-        return kind, packets.decode(kind, body)
+    def next(self, wanted=None):
+        """The next packet; a heartbeat, which may come before any other, only when it is wanted."""
+        while True:
+            while not self._packets:
+                self._packets, self._rest = packets.split(self._rest + next(self._chunks))
+            kind, body = self._packets.pop(0)
+            if kind != HEARTBEAT or wanted == HEARTBEAT:
+                return kind, packets.decode(kind, body)
 
     def until(self, kind):
         got = []
         while not got or got[-1][0] != kind:
-            got.append(self.next())
+            got.append(self.next(kind))
         return got
 
     def close(self):
