@@ -180,33 +180,36 @@ def test_what_a_named_consumer_holds_is_given_to_nobody_else(client, thirty):
 def test_the_calls_of_a_named_consumer_renew_its_lease(client, thirty):
     lease_s = 2.0 * wait.SLOWNESS
     taken = []
-    begun = asked = time.monotonic()
+    begun = renewed = time.monotonic()
     # Twice as long as one lease, with a call well within each.
     while time.monotonic() - begun < 2 * lease_s:
-        taken += client.take(thirty, group_id="g", consumer_id="a", max_messages=1, lease_ms=int(lease_s * 1000))
+        asked = time.monotonic()
+        mine = client.take(thirty, group_id="g", consumer_id="a", max_messages=1, lease_ms=int(lease_s * 1000))
         others = client.take(thirty, group_id="g", consumer_id="b", max_messages=1)
-        if time.monotonic() - asked > lease_s:
+        if time.monotonic() - renewed > lease_s:  # since before the call that renewed it last
             pytest.skip("this machine stood still for longer than the lease")
         assert others == []
-        asked = time.monotonic()
+        taken += mine
+        renewed = asked
         time.sleep(lease_s / 10)
-    assert len(taken) > 5
+    assert len(taken) > 1
     assert offsets(taken) == list(range(len(taken)))
 
 
 def test_calls_that_find_nothing_new_renew_the_lease_too(client, thirty):
     """Who has read everything and is still working on it asks for more, and keeps what it has."""
     lease_s = 2.0 * wait.SLOWNESS
+    begun = renewed = time.monotonic()
     first = client.take(thirty, group_id="g", consumer_id="a", lease_ms=int(lease_s * 1000))
     assert len(first) == 30
-    begun = asked = time.monotonic()
     while time.monotonic() - begun < 2 * lease_s:
+        asked = time.monotonic()
         mine = client.take(thirty, group_id="g", consumer_id="a", lease_ms=int(lease_s * 1000))
         others = client.take(thirty, group_id="g", consumer_id="b")
-        if time.monotonic() - asked > lease_s:
+        if time.monotonic() - renewed > lease_s:
             pytest.skip("this machine stood still for longer than the lease")
         assert (mine, others) == ([], [])
-        asked = time.monotonic()
+        renewed = asked
         time.sleep(lease_s / 10)
     ok(client.commit(thirty, "g", {0: 30}, consumer_id="a"))
 
