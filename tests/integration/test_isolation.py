@@ -223,6 +223,8 @@ class Vault:
         assert made.status_code == 201, made.text
         owner.post(f"/v1/stream/{STREAM}", data=json.dumps({"v": MARK}), headers={"Content-Type": "application/json"})
         wait.until(lambda: owner.get(f"/v1/stream/{WAKES}?offset=-1").json(), "the wake is told")
+        wait.until(lambda: self.database.psql("SELECT FROM tidegate.subscription WHERE tell_ms IS NOT NULL") == [],
+                   "that it was told is noted")
         wait.until(lambda: sum(owner.ends(COPY)) == 6, "the router has copied")
         ok(owner.post("/v1/admin/stream", json={"name": MQ, "subjects": [MQ + ".a"]}))
         ok(owner.post(f"/v1/admin/stream/{MQ}/consumer", json={"name": CONSUMER, "mode": "push", "max_inflight": 1, "notes": MARK}))
@@ -274,7 +276,7 @@ class Vault:
 @pytest.fixture(scope="module")
 def vault(database):
     run("migrate", database=database)
-    process = Gateway(database, auth="required")
+    process = Gateway(database, auth="required", topics_watch_session_ttl_ms=86_400_000)
     made = None
     try:
         process.start()
