@@ -81,7 +81,7 @@ def test_a_new_stream_is_shown_to_the_last_member(mq):
                                "max_msgs_per_subject": -1, "max_msg_size": -1}
     assert shown["state"] == {"messages": 0, "bytes": 0, "first_seq": 0, "first_ts": "0001-01-01T00:00:00Z", "last_seq": 0,
                               "last_ts": "0001-01-01T00:00:00Z", "consumer_count": 0}
-    assert re.fullmatch(r"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(?<!0)Z", shown["created"].replace("00Z", "01Z"))
+    assert re.fullmatch(r"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{0,8}[1-9])?Z", shown["created"])
     assert fine(mq.streams())["streams"][name] == shown
 
 
