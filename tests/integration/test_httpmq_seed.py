@@ -5,6 +5,7 @@ import pathlib
 import re
 import subprocess
 
+from harness import wait
 from harness.httpmq import Mq
 
 PAGE = (pathlib.Path(__file__).parent / "seeds" / "httpmq-readme.txt").read_text(encoding="utf-8")
@@ -30,11 +31,14 @@ def printed(after):
     return json.JSONDecoder().raw_decode(text[text.index('{"success"') if '{"success"' in text[:300] else text.index("{\n"):])[0]
 
 
-def run(command, gateway, seconds=10):
+def pointed_at(gateway, command):
     # A URL with a query is not quoted on the page; the shell would take the question mark for a pattern, and find no file.
     here = re.sub(r"127\.0\.0\.1:300[01]", f"{gateway.host}:{gateway.port}", command)
-    limited = here.replace("curl ", f"curl -sS --max-time {seconds} ", 1)
-    return subprocess.run(["bash", "-c", limited], capture_output=True, text=True, check=False).stdout
+    return ["bash", "-c", here.replace("curl ", f"exec curl -sSN --max-time {wait.DEADLINE_S} ", 1)]
+
+
+def run(command, gateway):
+    return subprocess.run(pointed_at(gateway, command), capture_output=True, text=True, check=False).stdout
 
 
 def contains(answer, wanted):
@@ -57,10 +61,12 @@ def test_the_walk_through(gateway):
             contains(answer, printed(step.split("\n")[0]))
     subscribe, ack, second = steps[5:]
     assert "--http2-prior-knowledge" in subscribe
-    line = json.loads(run(subscribe, gateway, seconds=2).splitlines()[0])
-    contains(line, {"stream": "testStream00", "subject": "test-subject.01", "consumer": "testConsumer00",
-                    "sequence": {"stream": 1, "consumer": 1}, "b64_msg": "SGVsbG8gV29ybGQK"})
-    for step in (ack, second):
-        assert json.loads(run(step, gateway))["success"] is True
+    with subprocess.Popen(pointed_at(gateway, subscribe), stdout=subprocess.PIPE, text=True) as curl:
+        line = json.loads(curl.stdout.readline())
+        contains(line, {"stream": "testStream00", "subject": "test-subject.01", "consumer": "testConsumer00",
+                        "sequence": {"stream": 1, "consumer": 1}, "b64_msg": "SGVsbG8gV29ybGQK"})
+        for step in (ack, second):
+            assert json.loads(run(step, gateway))["success"] is True
+        curl.terminate()
     with Mq(gateway.url) as mq:
         assert mq.standing("testStream00", "testConsumer00") == ((1, 1), (1, 1), 0, 0, 0)
