@@ -13,7 +13,7 @@ S = 1_000_000_000
 @pytest.fixture
 def served(own_pg, fleet):
     """(own_pg, mq) with a stream `s`, its consumers `c` and `p`, and one message."""
-    gateway = fleet.start(own_pg.create_database("away"), database_timeout_ms=1000)
+    gateway = fleet.start(own_pg.create_database("away"))
     with Mq(gateway.url) as mq:
         done(mq.make_stream("s"))
         done(mq.make_consumer("s", "c", ack_wait=S // 2, max_inflight=9))
