@@ -1,5 +1,6 @@
 """`tidegate dev`: the gateway with a Postgres of its own."""
 
+import contextlib
 import os
 import pathlib
 import pwd
@@ -22,6 +23,22 @@ pytestmark = [pytest.mark.slow, pytest.mark.http1("it is about processes and fil
 def users():
     """Who runs it: the user of this test run, and an ordinary one if that is root."""
     return ["me", "nobody"] if os.geteuid() == 0 else ["me"]
+
+
+def kill_9(pids):
+    for pid in pids:
+        with contextlib.suppress(ProcessLookupError):  # some end by themselves, as children do when the first one is gone
+            os.kill(pid, signal.SIGKILL)
+
+
+def open_files(pid):
+    """What the descriptors of a process are; none of one that has ended meanwhile."""
+    found = set()
+    with contextlib.suppress(OSError):
+        for entry in os.listdir(f"/proc/{pid}/fd"):
+            with contextlib.suppress(OSError):
+                found.add(os.readlink(f"/proc/{pid}/fd/{entry}"))
+    return found
 
 
 class Dev:
@@ -69,9 +86,7 @@ class Dev:
             for process in self.all:
                 process.finish()
         finally:
-            for pid in pids:
-                if is_running(pid):
-                    os.kill(pid, signal.SIGKILL)
+            kill_9(pids)
             wait.until(lambda: not any(is_running(pid) for pid in pids), "no Postgres is left")
             shutil.rmtree(self.home, ignore_errors=True)
 
@@ -142,9 +157,7 @@ def test_killed_together_with_its_postgres_it_keeps_its_data(dev_me):
         client.put("t", [{"value": "kept"}])
     pids = dev_me.postgres_pids()
     process.kill()
-    for pid in pids:
-        if is_running(pid):
-            os.kill(pid, signal.SIGKILL)
+    kill_9(pids)
     wait.until(lambda: not any(is_running(pid) for pid in pids), "Postgres is dead")
     process.start()
     with Client(process.url) as client:
@@ -177,9 +190,9 @@ def test_a_second_instance_on_the_same_data_refuses_and_leaves_the_first_alone(d
 
 def test_the_embedded_postgres_listens_on_no_network(dev_me):
     process = dev_me.start()
-    pids = set(dev_me.postgres_pids())
-    inodes = {os.readlink(f"/proc/{pid}/fd/{fd}") for pid in pids for fd in os.listdir(f"/proc/{pid}/fd")
-              if os.path.islink(f"/proc/{pid}/fd/{fd}")}
+    pids = dev_me.postgres_pids()
+    assert open_files(pids[0])  # of the one that does not end
+    inodes = set().union(*map(open_files, pids))
     for table in ("/proc/net/tcp", "/proc/net/tcp6"):
         for line in pathlib.Path(table).read_text().splitlines()[1:]:
             fields = line.split()
