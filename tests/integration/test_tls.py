@@ -20,9 +20,8 @@ from harness.watch import Socket
 
 pytestmark = pytest.mark.http1("which version is spoken is what these tests are about")
 
-TIMEOUT_MS = int(2000 * wait.SLOWNESS)
-SETTINGS = {"tls_listen": "127.0.0.1:0", "stream_heartbeat_ms": 1000, "header_timeout_ms": TIMEOUT_MS,
-            "body_timeout_ms": TIMEOUT_MS}
+TIMEOUT_MS = int(3000 * wait.SLOWNESS)
+SETTINGS = {"tls_listen": "127.0.0.1:0", "stream_heartbeat_ms": 1000}
 SMALL = 128 << 10
 MUCH = 15
 HELLO = b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"  # of a handshake that does not go on
@@ -31,6 +30,13 @@ REFUSED = 'tidegate_http_refused_total{reason="malformed"}'
 
 @pytest.fixture(scope="module")
 def listener(gateway, certificate):
+    return tls.Listener(gateway, certificate)
+
+
+@pytest.fixture
+def hasty(gateways, certificate):
+    """A listener whose timeouts a test waits out: the others would be cut by them when they stand still for a while."""
+    [gateway] = gateways(1, header_timeout_ms=TIMEOUT_MS, body_timeout_ms=TIMEOUT_MS, **certificate.settings)
     return tls.Listener(gateway, certificate)
 
 
@@ -193,22 +199,22 @@ def much(client, topic):
             f"Content-Length: {len(body)}\r\n\r\n{body}")
 
 
-def test_a_reply_that_nobody_takes_is_cut(listener, much):
-    slow_before = listener.metric('tidegate_http_refused_total{reason="slow"}')
-    with raw.Connection(listener, receive_buffer=SMALL, tls=listener.context()) as connection:
+def test_a_reply_that_nobody_takes_is_cut(hasty, much):
+    slow_before = hasty.metric('tidegate_http_refused_total{reason="slow"}')
+    with raw.Connection(hasty, receive_buffer=SMALL, tls=hasty.context()) as connection:
         connection.send(much)
-        wait.until(lambda: listener.metric('tidegate_http_refused_total{reason="slow"}') > slow_before, "it was cut")
+        wait.until(lambda: hasty.metric('tidegate_http_refused_total{reason="slow"}') > slow_before, "it was cut")
         with contextlib.suppress(ssl.SSLError, OSError, EOFError):
             while True:
                 connection._more()
         assert len(connection.pending) < MUCH * 1_000_000
-    without_connections(listener)
+    without_connections(hasty)
 
 
 @pytest.mark.slow
-def test_a_reply_that_is_taken_slowly_is_not(listener, much):
+def test_a_reply_that_is_taken_slowly_is_not(hasty, much):
     """It takes several times body_timeout_ms, but never that long without a byte."""
-    with raw.Connection(listener, receive_buffer=SMALL, tls=listener.context()) as connection:
+    with raw.Connection(hasty, receive_buffer=SMALL, tls=hasty.context()) as connection:
         connection.send(much)
         end = time.monotonic() + 3 * TIMEOUT_MS / 1000
         while time.monotonic() < end:
@@ -238,7 +244,7 @@ def test_a_client_that_sends_no_more_gets_its_answer(listener, topic):
 
 def test_a_reader_that_goes_away_is_forgotten(listener, client, topic):
     lives = [Stream(client, f"/topics/{topic}/stream") for _ in range(20)]
-    assert listener.metric("tidegate_http_streams") == 20
+    wait.until(lambda: listener.metric("tidegate_http_streams") == 20, "they are open, and those of the tests before are gone")
     for live in lives:
         live.close()
     wait.until(lambda: listener.metric("tidegate_http_streams") == 0, "the streams are closed")
@@ -265,7 +271,7 @@ def test_a_refused_body_does_not_hide_the_refusal(listener, topic):
     with raw.Connection(listener, tls=listener.context()) as connection:
         connection.send(f"POST /topics/{topic}/produce HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
                         f"Content-Length: {1 << 30}\r\n\r\n")
-        connection.send(b"x" * (2 << 20))
+        connection.send_until_refused(b"x" * (2 << 20))
         assert connection.receive().status == 413
         assert connection.eof()
 
@@ -281,6 +287,7 @@ def test_a_stop_answers_what_was_asked_and_ends_streams(fresh_database, fleet, c
         poll.start()
         live = Stream(client, f"/topics/{name}/stream?offset=earliest")
         assert values(live.take(1)) == ["one"]
+        wait.until(lambda: gateway.metric("tidegate_waiting_reads") == 1, "the poll waits")
         idle = raw.Connection(listener, tls=listener.context())
         gateway.signal(signal.SIGTERM)
         assert live.wait_end() is True
@@ -293,28 +300,30 @@ def test_a_stop_answers_what_was_asked_and_ends_streams(fresh_database, fleet, c
 
 # ---- clients that misbehave ----
 
-def test_handshakes_that_go_nowhere_cost_nobody_anything(gateway, listener, topic):
+def test_handshakes_that_go_nowhere_cost_nobody_anything(hasty, topic):
     """Hundreds that stop in the middle, or never were one: others are served, and all of it is gone in the end."""
-    before = gateway.open_files()
-    failed_before = listener.metric('tidegate_tls_handshakes_total{result="failed"}')
-    late_before = listener.metric('tidegate_tls_handshakes_total{result="late"}')
+    with hasty.client() as first:
+        first.put(topic, [{"value": "served"}])
+    before = hasty.gateway.open_files()
+    failed_before = hasty.metric('tidegate_tls_handshakes_total{result="failed"}')
+    late_before = hasty.metric('tidegate_tls_handshakes_total{result="late"}')
     with contextlib.ExitStack() as open_sockets:
         for number in range(600):
-            made = open_sockets.enter_context(socket.create_connection((listener.host, listener.port)))
+            made = open_sockets.enter_context(socket.create_connection((hasty.host, hasty.port)))
             made.sendall((HELLO, b"\x16\x03\x01\x00\x05hello", b"\x16", b"")[number % 4])
         for _ in range(5):
-            with listener.client() as fresh:
+            with hasty.client() as fresh:
                 fresh.put(topic, [{"value": "served"}])
-        wait.until(lambda: listener.metric('tidegate_tls_handshakes_total{result="failed"}') >= failed_before + 150, "failures")
-        wait.until(lambda: listener.metric('tidegate_tls_handshakes_total{result="late"}') >= late_before + 150, "deadlines")
-        wait.until(lambda: gateway.open_files() <= before + 5, "the server has closed all of them")
-    without_connections(listener)
+        wait.until(lambda: hasty.metric('tidegate_tls_handshakes_total{result="failed"}') >= failed_before + 150, "failures")
+        wait.until(lambda: hasty.metric('tidegate_tls_handshakes_total{result="late"}') >= late_before + 150, "deadlines")
+        wait.until(lambda: hasty.gateway.open_files() <= before + 5, "the server has closed all of them")
+    without_connections(hasty)
 
 
-def test_a_connection_without_a_request_is_closed_in_time(listener):
-    with raw.Connection(listener, tls=listener.context()) as silent:
+def test_a_connection_without_a_request_is_closed_in_time(hasty):
+    with raw.Connection(hasty, tls=hasty.context()) as silent:
         assert silent.eof()
-    with raw.Connection(listener, tls=listener.context()) as begun:
+    with raw.Connection(hasty, tls=hasty.context()) as begun:
         begun.send("GET /healthz HTT")
         assert begun.eof()
 
@@ -332,7 +341,9 @@ def test_more_connections_than_allowed(fresh_database, fleet, certificate):
     gateway = fleet.start(fresh_database, tls_listen="127.0.0.1:0", max_connections=16, **certificate.settings)
     listener = tls.Listener(gateway, certificate)
     with contextlib.ExitStack() as stack:
-        for _ in range(16):
+        asking = stack.enter_context(gateway.client())  # one of them
+        wait.until(lambda: asking.metric("tidegate_http_connections") == 1, "the one that asked for readiness is gone")
+        for _ in range(15):
             made = stack.enter_context(raw.Connection(listener, tls=listener.context()))
             made.send("GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
             assert made.receive().status == 200
@@ -390,7 +401,8 @@ def test_a_new_certificate_is_taken_up_without_a_restart(gateway, listener, cert
         with listener.client() as fresh:
             fresh.put(topic, [{"value": "still open"}])
         assert values(live.take(1)) == ["still open"]
-    assert "the certificate was read again" in gateway.log_text()
+    # It is in force before that is noted anywhere.
+    wait.until(lambda: "the certificate was read again" in gateway.log_text(), "it is told")
     assert listener.metric("tidegate_tls_certificate_expiry_timestamp_seconds") > time.time() + 20 * 24 * 3600
 
 
@@ -400,7 +412,7 @@ def test_a_bad_pair_leaves_the_one_before_in_force(gateway, listener, certificat
     certificate.write_certificate(other)
     wait.until(lambda: listener.metric('tidegate_tls_certificate_reads_total{result="refused"}') > refused_before, "it is refused")
     assert listener.serial() == certificate.serial
-    assert "does not belong to the certificate" in gateway.log_text()
+    wait.until(lambda: "does not belong to the certificate" in gateway.log_text(), "it is told why")
     certificate.key_path.unlink()
     wait.until(lambda: "cannot read" in gateway.log_text(), "the missing file is reported")
     assert listener.serial() == certificate.serial
