@@ -13,6 +13,7 @@ from harness.v0 import V0, bare, fine, seqs
 
 STEPS = int(os.environ.get("TIDEGATE_TEST_MODEL_STEPS", "700"))
 SEEDS = int(os.environ.get("TIDEGATE_TEST_MODEL_SEEDS", "3"))
+KEYS_LIVE_MS = 24 * 3600 * 1000  # longer than a run
 TAGS = ["a", "a:1", "a:2", "a:10", "b", "", "\u00e4", "b*", "a\x7f"]
 NODES = [None, "n1", "n2", "n3"]
 
@@ -141,7 +142,8 @@ class Play:
     # ---- steps ----
 
     def make(self, topic):
-        config = {"durability": self.random.choice(["fsync", "disk", "memory", "ephemeral"])}
+        config = {"durability": self.random.choice(["fsync", "disk", "memory", "ephemeral"]),
+                  "idempotency_window_ms": KEYS_LIVE_MS}
         body = fine(self.client().put_topic(topic, **config), 201)
         assert body["created"] is True
         self.models[topic] = Model()
@@ -194,7 +196,7 @@ class Play:
 
     def configure(self, topic, model):
         r = self.random
-        config = {"durability": model.config["durability"]}
+        config = {"durability": model.config["durability"], "idempotency_window_ms": KEYS_LIVE_MS}
         if r.random() < 0.2:
             config["durability"] = r.choice(["fsync", "disk", "ephemeral"])
         if r.random() < 0.5:
