@@ -23,7 +23,8 @@ def flush(server):
     """Waits until everything that was committed so far is in the archive."""
     [[name]] = server.psql("SELECT pg_walfile_name(pg_current_wal_insert_lsn())")
     server.psql("SELECT pg_switch_wal()")
-    wait.until((server.archive / name).exists, f"{name} is archived")
+    # Not when the file is there: it may not be whole yet.
+    wait.until(lambda: server.psql(f"SELECT last_archived_wal >= '{name}' FROM pg_stat_archiver") == [["t"]], f"{name} is archived")
 
 
 def test_a_restore_has_what_was_there_at_the_moment_and_goes_on(own_pg, backup, fleet, name):
