@@ -290,9 +290,19 @@ static watch_kept *find_older(watch_keeper *keeper, const watch_id *id, int64_t 
 	return found;
 }
 
-void watch_keeper_take_over(watch_keeper *keeper, const watch_id *id, watch_session *s)
+watch_kept *watch_keeper_newest(watch_keeper *keeper, const watch_id *id)
+{
+	return find_older(keeper, id, INT64_MAX);
+}
+
+void watch_keeper_take_over(watch_keeper *keeper, watch_kept *newest, const watch_id *id, watch_session *s)
 {
 	watch_kept *older = s->generation > 1 ? find_older(keeper, id, s->generation) : NULL;
+	if (newest != NULL && older == NULL && newest->generation == s->generation - 1) {
+		older = newest; /* it ended meanwhile, unsaved */
+	} else if (newest != NULL) {
+		newest->unref(newest);
+	}
 	if (older == NULL) {
 		return;
 	}

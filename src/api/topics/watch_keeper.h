@@ -43,9 +43,12 @@ void watch_keeper_free(watch_keeper *keeper); /* accepts NULL; jobs and timers s
 void watch_keeper_add(watch_keeper *keeper, watch_kept *k);
 /* Saves it a last time, then gives up its reference. */
 void watch_keeper_close(watch_keeper *keeper, watch_kept *k);
+/* Before a session is opened: its newest stream here, with a reference; NULL: none. What that has delivered is in the
+ * session afterwards, or still in the stream: once the session is open, its last save changes nothing. */
+watch_kept *watch_keeper_newest(watch_keeper *keeper, const watch_id *id);
 /* Before a stream of this generation begins: stops older ones of the session here, and corrects the positions of
- * `s` to what they have delivered, which may not be saved yet. */
-void watch_keeper_take_over(watch_keeper *keeper, const watch_id *id, watch_session *s);
+ * `s` to what they have delivered, which may not be saved yet. Takes the reference of `newest`, of watch_keeper_newest(). */
+void watch_keeper_take_over(watch_keeper *keeper, watch_kept *newest, const watch_id *id, watch_session *s);
 /* A notification: a stream was opened somewhere; STR_NONE: some may have been missed. */
 void watch_keeper_hear(watch_keeper *keeper, str payload);
 size_t watch_keeper_count(watch_keeper *keeper);

@@ -255,9 +255,13 @@ static bool open_session(api_operation *op, log_conn *conn, err *e)
 	if (!live_slots_take(a->topics->slots, gate_principal(op->x), &o->slot, e)) {
 		return false;
 	}
+	watch_kept *newest = watch_keeper_newest(a->topics->keeper, &o->id);
 	bool ok = watch_session_forget(conn, ttl_ms, e) && watch_session_open(conn, &o->id, ttl_ms, memory, &o->session, e);
+	if (!ok && newest != NULL) {
+		newest->unref(newest);
+	}
 	if (ok) {
-		watch_keeper_take_over(a->topics->keeper, &o->id, &o->session);
+		watch_keeper_take_over(a->topics->keeper, newest, &o->id, &o->session);
 		rewind_to(&o->session, http_request_header(op->x, STR("Last-Event-ID")), memory);
 		ok = find_topics(o, conn, e);
 	}
