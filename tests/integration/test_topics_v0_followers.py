@@ -108,6 +108,7 @@ class Scene:
             with contextlib.suppress(requests.RequestException, OSError, AssertionError), self.client(Watcher) as client:
                 stream = client.follow({self.topic: {"from_seq": ledger.at}}, include_tags=True)
                 with stream:
+                    assert stream.status == 200  # one that is none has no events to wait for
                     self.follow(stream, ledger)
 
     def follow(self, stream, ledger):
