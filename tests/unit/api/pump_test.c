@@ -10,7 +10,7 @@
 #include <string.h>
 #include <time.h>
 
-enum { JOBS_MAX = 64 };
+enum { JOBS_MAX = 64, LOOKS_MAX = 6000 }; /* looks every 10 ms */
 
 struct log_watch {
 	void (*on_wake)(void *context);
@@ -90,7 +90,7 @@ static void run_next(void)
 
 static void wait_for_job(void)
 {
-	for (int i = 0; i < 500 && queued() == 0; i++) {
+	for (int i = 0; i < LOOKS_MAX && queued() == 0; i++) {
 		nanosleep(&(struct timespec){0, 10000000}, NULL);
 	}
 	ck_assert_uint_eq(queued(), 1);
@@ -257,7 +257,7 @@ START_TEST(a_refused_kick_is_tried_again_then_told)
 	set_busy(true);
 	pump_kick(p.pump);
 	ck_assert_int_eq(p.refusals, 0);
-	for (int i = 0; i < 500 && atomic_load(&p.refusals) == 0; i++) {
+	for (int i = 0; i < LOOKS_MAX && atomic_load(&p.refusals) == 0; i++) {
 		nanosleep(&(struct timespec){0, 10000000}, NULL);
 	}
 	ck_assert_int_eq(p.refusals, 1);
@@ -315,7 +315,7 @@ START_TEST(a_refused_pump_may_wait_for_better_times)
 	p.after_refusal = PUMP_WAIT;
 	set_busy(true);
 	pump_kick(p.pump);
-	for (int i = 0; i < 500 && atomic_load(&p.refusals) == 0; i++) {
+	for (int i = 0; i < LOOKS_MAX && atomic_load(&p.refusals) == 0; i++) {
 		nanosleep(&(struct timespec){0, 10000000}, NULL);
 	}
 	ck_assert_int_ge(p.refusals, 1);
