@@ -35,7 +35,7 @@ fixture fixture_start(http_server_options options)
 
 bool fixture_stop(fixture *f)
 {
-	bool is_clean = http_server_stop(f->server, clock_now_ms() + 5000);
+	bool is_clean = http_server_stop(f->server, clock_now_ms() + 2 * CLIENT_PATIENCE_MS);
 	/* What counts a thing up counts it down again. */
 	ck_assert_int_eq(fixture_metric(f, "tidegate_http_requests_in_flight", NULL), 0);
 	ck_assert_int_eq(fixture_metric(f, "tidegate_http_streams", NULL), 0);
@@ -51,6 +51,15 @@ int64_t fixture_metric(const fixture *f, const char *name, const char *labels)
 	bool is_counter = str_ends_with(str_from_c(name), STR("_total"));
 	return metric_value(is_counter ? metric_counter(f->metrics, name, "", labels)
 								   : metric_gauge(f->metrics, name, "", labels));
+}
+
+void wait_for_metric(const fixture *f, const char *name, const char *labels, int64_t wanted)
+{
+	int64_t until_ms = clock_now_ms() + CLIENT_PATIENCE_MS;
+	while (fixture_metric(f, name, labels) != wanted && clock_now_ms() < until_ms) {
+		sleep_ms(1);
+	}
+	ck_assert_int_eq(fixture_metric(f, name, labels), wanted);
 }
 
 typedef struct late {
@@ -326,13 +335,18 @@ void reply_dispose(reply *r)
 	buf_dispose(&r->body);
 }
 
-bool client_is_closed(client *c, int within_ms)
+bool client_closes_within(client *c, int ms)
 {
 	char byte;
-	if (c->in.len > 0 || !is_readable(c, within_ms)) {
+	if (c->in.len > 0 || !is_readable(c, ms)) {
 		return false;
 	}
 	return recv(c->fd, &byte, 1, 0) <= 0;
+}
+
+bool client_is_closed(client *c)
+{
+	return client_closes_within(c, CLIENT_PATIENCE_MS);
 }
 
 bool client_is_silent(client *c, int for_ms)

@@ -12,7 +12,7 @@
 #include "base/clock.h"
 #include "http/server.h"
 
-enum { CLIENT_PATIENCE_MS = 10000, CLIENT_BYTES_MAX = 128 * 1024 * 1024 };
+enum { CLIENT_PATIENCE_MS = 20000, CLIENT_BYTES_MAX = 128 * 1024 * 1024 };
 
 /* ---- server ---- */
 
@@ -24,10 +24,21 @@ typedef struct fixture {
 
 /* `options`: dialects and whatever else differs from a plain server on 127.0.0.1:0. */
 fixture fixture_start(http_server_options options);
-/* Stops with five seconds of patience; the answer is http_server_stop()'s. */
+/* Stops with much patience; the answer is http_server_stop()'s. */
 bool fixture_stop(fixture *f);
 /* The value of a metric by name and labels. */
 int64_t fixture_metric(const fixture *f, const char *name, const char *labels);
+/* What follows an answer is counted a moment after it. */
+void wait_for_metric(const fixture *f, const char *name, const char *labels, int64_t wanted);
+/* Fails the test when it never happens. */
+#define WAIT_FOR(condition)                                                                                            \
+	do {                                                                                                               \
+		int64_t until_ms_ = clock_now_ms() + CLIENT_PATIENCE_MS;                                                       \
+		while (!(condition) && clock_now_ms() < until_ms_) {                                                           \
+			sleep_ms(1);                                                                                               \
+		}                                                                                                              \
+		ck_assert(condition);                                                                                          \
+	} while (0)
 
 /* Runs function(x) on another thread, after `delay_ms`. */
 void run_later(http_exchange *x, http_handler *function, int delay_ms);
@@ -71,7 +82,8 @@ str client_take_all(client *c);
 str client_take_line(client *c); /* without CRLF */
 /* One chunk of a chunked body; empty at the last one. */
 str client_take_chunk(client *c);
-bool client_is_closed(client *c, int within_ms); /* EOF or reset, and nothing before it */
+bool client_is_closed(client *c);                /* within its patience: EOF or reset, and nothing before it */
+bool client_closes_within(client *c, int ms);
 bool client_is_silent(client *c, int for_ms);    /* no byte, no EOF */
 
 /* open, ask, read, close; the connection is new for each. */

@@ -154,10 +154,7 @@ static void read_head(client *c, const char *framing)
 
 static void wait_for_opened(int count)
 {
-	for (int i = 0; i < 2000 && opened < count; i++) {
-		sleep_ms(1);
-	}
-	ck_assert_int_eq(opened, count);
+	WAIT_FOR(opened == count);
 }
 
 static client open_client(const fixture *f, const char *request)
@@ -178,13 +175,9 @@ static http_push push(watcher *w, const char *text)
 	return answer;
 }
 
-static void wait_for_close(const watcher *w, http_stream_end_reason reason, int within_ms)
+static void wait_for_close(const watcher *w, http_stream_end_reason reason)
 {
-	int64_t until = clock_now_ms() + within_ms;
-	while (w->closes == 0 && clock_now_ms() < until) {
-		sleep_ms(1);
-	}
-	ck_assert_int_eq(w->closes, 1);
+	WAIT_FOR(w->closes == 1);
 	ck_assert_int_eq(w->reason, (int)reason);
 }
 
@@ -209,7 +202,7 @@ START_TEST(headers_and_first_frame_come_at_once_and_frames_follow)
 	ck_assert_int_eq(fixture_metric(&f, "tidegate_http_streams", NULL), 1);
 	ck_assert_int_eq(fixture_metric(&f, "tidegate_http_connections", NULL), 1);
 	client_close(&c);
-	wait_for_close(&watchers[0], HTTP_STREAM_CLIENT_GONE, 200);
+	wait_for_close(&watchers[0], HTTP_STREAM_CLIENT_GONE);
 	ck_assert(end(&f));
 }
 END_TEST
@@ -287,10 +280,16 @@ START_TEST(streams_over_the_limit_are_refused_and_places_come_back)
 	r = client_ask(&c, GET("/hello"));
 	ASSERT_REPLY(r, 200, "hello");
 	client_close(&a);
-	wait_for_close(&watchers[0], HTTP_STREAM_CLIENT_GONE, 200);
-	sleep_ms(5);
-	client_send_c(&c, GET("/stream"));
-	read_head(&c, "Transfer-Encoding: chunked");
+	wait_for_close(&watchers[0], HTTP_STREAM_CLIENT_GONE);
+	/* The place is free a moment later. */
+	int64_t until_ms = clock_now_ms() + CLIENT_PATIENCE_MS;
+	for (bool is_open = false; !is_open;) {
+		client_close(&c);
+		c = client_open(f.port);
+		client_send_c(&c, GET("/stream"));
+		is_open = str_equal(client_take_line(&c), STR("HTTP/1.1 200 OK"));
+		ck_assert(is_open || clock_now_ms() < until_ms);
+	}
 	wait_for_opened(3);
 	client_close(&b);
 	client_close(&c);
@@ -361,18 +360,24 @@ START_TEST(a_full_queue_refuses_then_drains_and_loses_nothing)
 	int pushed = 0;
 	for (int round = 0; round < 3; round++) {
 		int drains = watchers[0].drains;
-		http_push answer = HTTP_PUSH_OK;
-		while (answer == HTTP_PUSH_OK) {
-			snprintf(text, sizeof text, "%06d", pushed);
-			frame *fr = frame_new((str){text, sizeof text});
-			answer = http_stream_push(watchers[0].stream, fr);
-			pushed += answer == HTTP_PUSH_OK;
-			frame_unref(fr);
-			ck_assert_int_lt(pushed, 100000);
+		for (;;) {
+			http_push answer = HTTP_PUSH_OK;
+			while (answer == HTTP_PUSH_OK) {
+				snprintf(text, sizeof text, "%06d", pushed);
+				frame *fr = frame_new((str){text, sizeof text});
+				answer = http_stream_push(watchers[0].stream, fr);
+				pushed += answer == HTTP_PUSH_OK;
+				frame_unref(fr);
+				ck_assert_int_lt(pushed, 100000);
+			}
+			ck_assert_int_eq(answer, HTTP_PUSH_FULL);
+			sleep_ms(20);
+			if (watchers[0].drains == drains) {
+				break;
+			}
+			/* The socket had room yet: its thread came late. */
+			ck_assert_int_eq(watchers[0].drains, ++drains);
 		}
-		ck_assert_int_eq(answer, HTTP_PUSH_FULL);
-		sleep_ms(20);
-		ck_assert_int_eq(watchers[0].drains, drains);
 		static int taken;
 		taken = round == 0 ? 0 : taken;
 		for (; taken < pushed; taken++) {
@@ -381,10 +386,7 @@ START_TEST(a_full_queue_refuses_then_drains_and_loses_nothing)
 			snprintf(text, sizeof text, "%06d", taken);
 			ck_assert_view_eq(str_take(chunk, 6), str_from_c(text));
 		}
-		for (int i = 0; i < 1000 && watchers[0].drains == drains; i++) {
-			sleep_ms(1);
-		}
-		ck_assert_int_eq(watchers[0].drains, drains + 1);
+		WAIT_FOR(watchers[0].drains == drains + 1);
 	}
 	client_close(&c);
 	ck_assert(end(&f));
@@ -397,7 +399,7 @@ START_TEST(a_frame_larger_than_the_queue_goes_when_it_is_empty)
 	options.stream_queue_bytes = 1000;
 	fixture f = begin(options);
 	client c = open_client(&f, GET("/stream"));
-	static char large[3000000];
+	static char large[16000000]; /* more than the kernel keeps for a client that does not read */
 	memset(large, 'y', sizeof large);
 	frame *fr = frame_new((str){large, sizeof large});
 	ck_assert_int_eq(http_stream_push(watchers[0].stream, fr), HTTP_PUSH_OK);
@@ -405,10 +407,7 @@ START_TEST(a_frame_larger_than_the_queue_goes_when_it_is_empty)
 	ck_assert_int_eq(push(&watchers[0], "small"), HTTP_PUSH_FULL);
 	str chunk = client_take_chunk(&c);
 	ck_assert_uint_eq(chunk.len, sizeof large);
-	for (int i = 0; i < 1000 && watchers[0].drains == 0; i++) {
-		sleep_ms(1);
-	}
-	ck_assert_int_ge(watchers[0].drains, 1);
+	WAIT_FOR(watchers[0].drains >= 1);
 	ck_assert_int_eq(http_stream_push(watchers[0].stream, fr), HTTP_PUSH_OK);
 	chunk = client_take_chunk(&c);
 	ck_assert_uint_eq(chunk.len, sizeof large);
@@ -433,14 +432,14 @@ START_TEST(an_end_is_a_proper_end_of_the_body)
 	ck_assert_view_eq(client_take_chunk(&c), STR("one"));
 	ck_assert_view_eq(client_take_chunk(&c), STR("last"));
 	ck_assert_view_eq(client_take_chunk(&c), STR(""));
-	ck_assert(client_is_closed(&c, 500));
-	wait_for_close(&watchers[0], HTTP_STREAM_ENDED, 200);
+	ck_assert(client_is_closed(&c));
+	wait_for_close(&watchers[0], HTTP_STREAM_ENDED);
 	frame_unref(last);
 	client_close(&c);
 	client d = open_client(&f, GET("/stream"));
 	http_stream_end(watchers[1].stream, NULL);
 	ck_assert_view_eq(client_take_chunk(&d), STR(""));
-	wait_for_close(&watchers[1], HTTP_STREAM_ENDED, 200);
+	wait_for_close(&watchers[1], HTTP_STREAM_ENDED);
 	client_close(&d);
 	ck_assert(end(&f));
 }
@@ -470,7 +469,7 @@ START_TEST(an_end_waits_for_what_is_queued)
 	}
 	ck_assert_uint_eq(client_take_chunk(&c).len, 0);
 	ck_assert_uint_eq(client_take_all(&c).len, 0);
-	wait_for_close(&watchers[0], HTTP_STREAM_ENDED, 200);
+	wait_for_close(&watchers[0], HTTP_STREAM_ENDED);
 	frame_unref(fr);
 	client_close(&c);
 	ck_assert(end(&f));
@@ -485,10 +484,8 @@ START_TEST(a_client_that_leaves_is_noticed_at_once)
 		if (i % 3 == 0) {
 			push(&watchers[i], "something unread");
 		}
-		int64_t left = clock_now_ms();
 		client_close(&c);
-		wait_for_close(&watchers[i], HTTP_STREAM_CLIENT_GONE, 1000);
-		ck_assert_int_lt(watchers[i].closed_at_ms - left, 200);
+		wait_for_close(&watchers[i], HTTP_STREAM_CLIENT_GONE); /* not after half a minute of silence */
 		ck_assert_int_eq(push(&watchers[i], "x"), HTTP_PUSH_CLOSED);
 	}
 	ck_assert(end(&f));
@@ -497,10 +494,7 @@ END_TEST
 
 static void wait_for_lost(const watcher *w)
 {
-	for (int i = 0; i < 2000 && !http_stream_has_lost(w->stream); i++) {
-		sleep_ms(1);
-	}
-	ck_assert(http_stream_has_lost(w->stream));
+	WAIT_FOR(http_stream_has_lost(w->stream));
 }
 
 START_TEST(what_a_client_left_unread_is_lost_but_not_for_the_sake_of_the_last_frame)
@@ -516,7 +510,7 @@ START_TEST(what_a_client_left_unread_is_lost_but_not_for_the_sake_of_the_last_fr
 	push(&watchers[1], "read");
 	ck_assert_view_eq(client_take_chunk(&c), STR("read"));
 	client_close(&c);
-	wait_for_close(&watchers[1], HTTP_STREAM_CLIENT_GONE, 1000);
+	wait_for_close(&watchers[1], HTTP_STREAM_CLIENT_GONE);
 	ck_assert(!http_stream_has_lost(watchers[1].stream));
 	/* It has read all but the farewell. */
 	c = open_client(&f, GET("/stream"));
@@ -525,7 +519,7 @@ START_TEST(what_a_client_left_unread_is_lost_but_not_for_the_sake_of_the_last_fr
 	frame *last = frame_new(STR("farewell"));
 	http_stream_end(watchers[2].stream, last);
 	frame_unref(last);
-	wait_for_close(&watchers[2], HTTP_STREAM_ENDED, 1000);
+	wait_for_close(&watchers[2], HTTP_STREAM_ENDED);
 	client_close(&c);
 	http_stream *ended = watchers[2].stream;
 	for (int i = 0; i < 50; i++) { /* the reset comes in a moment */
@@ -547,7 +541,7 @@ START_TEST(what_the_client_sends_is_dropped_up_to_a_limit)
 	static char more[2000000];
 	memset(more, 'b', sizeof more);
 	client_try_send(&c, (str){more, sizeof more});
-	wait_for_close(&watchers[0], HTTP_STREAM_CLIENT_GONE, 1000);
+	wait_for_close(&watchers[0], HTTP_STREAM_CLIENT_GONE);
 	client_close(&c);
 	ck_assert(end(&f));
 }
@@ -557,23 +551,29 @@ END_TEST
 
 START_TEST(heartbeats_come_only_into_silence)
 {
+	enum { HEARTBEAT_MS = 150 };
 	fixture f = begin(plain);
 	next_options.heartbeat = frame_new(STR(": hb\n\n"));
-	next_options.heartbeat_ms = 150;
+	next_options.heartbeat_ms = HEARTBEAT_MS;
+	int64_t busy_ms = clock_now_ms();
 	client c = open_client(&f, GET("/stream"));
 	for (int i = 0; i < 6; i++) {
 		sleep_ms(50);
+		int64_t before_ms = busy_ms;
+		busy_ms = clock_now_ms();
 		push(&watchers[0], "busy");
+		str chunk = client_take_chunk(&c);
+		/* On a machine that stood still there was silence. */
+		while (str_equal(chunk, STR(": hb\n\n"))) {
+			ck_assert_int_ge(clock_now_ms() - before_ms, HEARTBEAT_MS);
+			chunk = client_take_chunk(&c);
+		}
+		ck_assert_view_eq(chunk, STR("busy"));
 	}
-	for (int i = 0; i < 6; i++) {
-		ck_assert_view_eq(client_take_chunk(&c), STR("busy"));
-	}
-	int64_t from = clock_now_ms();
 	for (int i = 0; i < 3; i++) {
 		ck_assert_view_eq(client_take_chunk(&c), STR(": hb\n\n"));
 	}
-	ck_assert_int_ge(clock_now_ms() - from, 300);
-	ck_assert_int_lt(clock_now_ms() - from, 900);
+	ck_assert_int_ge(clock_now_ms() - busy_ms, 3 * HEARTBEAT_MS);
 	frame_unref(next_options.heartbeat);
 	client_close(&c);
 	ck_assert(end(&f));
@@ -594,12 +594,14 @@ START_TEST(a_client_that_takes_nothing_is_cut_off)
 	char text[2000];
 	memset(text, 'x', sizeof text);
 	frame *fr = frame_new((str){text, sizeof text});
-	while (http_stream_push(watchers[0].stream, fr) == HTTP_PUSH_OK) {
+	int64_t start_ms = clock_now_ms();
+	/* Again and again: a queue that was full may find room in the socket yet. */
+	while (http_stream_push(watchers[0].stream, fr) != HTTP_PUSH_CLOSED) {
+		sleep_ms(1);
+		ck_assert_int_lt(clock_now_ms() - start_ms, CLIENT_PATIENCE_MS);
 	}
-	int64_t full_at = clock_now_ms();
-	wait_for_close(&watchers[0], HTTP_STREAM_STALLED, 2000);
-	ck_assert_int_ge(watchers[0].closed_at_ms - full_at, 250);
-	ck_assert_int_lt(watchers[0].closed_at_ms - full_at, 1200);
+	wait_for_close(&watchers[0], HTTP_STREAM_STALLED);
+	ck_assert_int_ge(watchers[0].closed_at_ms - start_ms, 300);
 	/* One with nothing to take is no stalled one. */
 	sleep_ms(500);
 	ck_assert_int_eq(watchers[1].closes, 0);
@@ -612,10 +614,11 @@ END_TEST
 
 START_TEST(a_client_that_takes_little_is_not_cut_off)
 {
+	enum { STALL_MS = 3000 }; /* a machine may stand still for a while */
 	http_server_options options = plain;
 	options.stream_queue_bytes = 4 * 1024 * 1024;
 	fixture f = begin(options);
-	next_options.stall_ms = 400;
+	next_options.stall_ms = STALL_MS;
 	client c = client_open_with_buffer(f.port, 4096);
 	client_send_c(&c, GET("/stream"));
 	read_head(&c, "Transfer-Encoding: chunked");
@@ -625,9 +628,9 @@ START_TEST(a_client_that_takes_little_is_not_cut_off)
 	frame *fr = frame_new((str){text, sizeof text});
 	while (http_stream_push(watchers[0].stream, fr) == HTTP_PUSH_OK) {
 	}
-	int64_t until = clock_now_ms() + 1500;
+	int64_t until = clock_now_ms() + STALL_MS + STALL_MS / 2;
 	while (clock_now_ms() < until) {
-		for (int i = 0; i < 50; i++) {
+		for (int i = 0; i < 15; i++) {
 			(void)client_take_chunk(&c);
 		}
 		sleep_ms(50);
@@ -645,7 +648,8 @@ START_TEST(max_age_is_announced_once)
 	next_options.max_age_ms = 100;
 	next_options.stall_ms = 50; /* so that the stream's time is looked at again */
 	client c = open_client(&f, GET("/stream"));
-	sleep_ms(400);
+	WAIT_FOR(watchers[0].expiries > 0);
+	sleep_ms(300);
 	ck_assert_int_eq(watchers[0].expiries, 1);
 	ck_assert_int_eq(push(&watchers[0], "still open"), HTTP_PUSH_OK);
 	ck_assert_view_eq(client_take_chunk(&c), STR("still open"));
@@ -663,9 +667,7 @@ START_TEST(stopping_asks_streams_to_say_goodbye)
 	next_options.on_shutdown = NULL;
 	client d = open_client(&f, GET("/stream"));
 	push(&watchers[0], "one");
-	int64_t before = clock_now_ms();
-	ck_assert(end(&f));
-	ck_assert_int_lt(clock_now_ms() - before, 2000);
+	ck_assert(end(&f)); /* nobody was waited for until the deadline */
 	ck_assert_int_eq(watchers[0].shutdowns, 1);
 	ck_assert_int_eq(watchers[0].reason, HTTP_STREAM_ENDED);
 	ck_assert_int_eq(watchers[1].reason, HTTP_STREAM_ENDED);
@@ -673,8 +675,8 @@ START_TEST(stopping_asks_streams_to_say_goodbye)
 	ck_assert_view_eq(client_take_chunk(&c), STR("bye"));
 	ck_assert_view_eq(client_take_chunk(&c), STR(""));
 	ck_assert_view_eq(client_take_chunk(&d), STR(""));
-	ck_assert(client_is_closed(&c, 100));
-	ck_assert(client_is_closed(&d, 100));
+	ck_assert(client_is_closed(&c));
+	ck_assert(client_is_closed(&d));
 	client_close(&c);
 	client_close(&d);
 }
@@ -691,11 +693,12 @@ START_TEST(streams_that_do_not_end_are_cut_at_the_deadline)
 	fixture f = begin(plain);
 	next_options.on_shutdown = ignore_shutdown;
 	client c = open_client(&f, GET("/stream"));
-	ck_assert(!http_server_stop(f.server, clock_now_ms() + 100));
+	/* Long enough for a thread that stands still to learn of the stop before it learns of the cut. */
+	ck_assert(!http_server_stop(f.server, clock_now_ms() + 3000));
 	ck_assert_int_eq(watchers[0].shutdowns, 1);
 	ck_assert_int_eq(watchers[0].closes, 1);
 	ck_assert_int_eq(watchers[0].reason, HTTP_STREAM_SHUTDOWN);
-	ck_assert(client_is_closed(&c, 100));
+	ck_assert(client_is_closed(&c));
 	client_close(&c);
 	ck_assert(end(&f));
 }
@@ -756,10 +759,7 @@ START_TEST(streams_that_come_and_go_leave_nothing_behind)
 	for (size_t i = 0; i < CHURNERS; i++) {
 		pthread_join(threads[i], NULL);
 	}
-	for (int i = 0; i < 500 && fixture_metric(&f, "tidegate_http_streams", NULL) > 0; i++) {
-		sleep_ms(10);
-	}
-	ck_assert_int_eq(fixture_metric(&f, "tidegate_http_streams", NULL), 0);
+	wait_for_metric(&f, "tidegate_http_streams", NULL, 0);
 	ck_assert(fixture_stop(&f));
 }
 END_TEST
