@@ -39,6 +39,7 @@ struct relay {
 	atomic_bool is_stopping;
 	atomic_bool must_cut;
 	atomic_int mode;
+	atomic_ulong rounds;
 	atomic_long rate;
 	pair pairs[PAIRS_MAX];
 };
@@ -140,6 +141,7 @@ static void *relay_main(void *context)
 {
 	relay *r = context;
 	while (!atomic_load(&r->is_stopping)) {
+		atomic_fetch_add(&r->rounds, 1);
 		struct pollfd fds[1 + 2 * PAIRS_MAX] = {{.fd = r->listener, .events = POLLIN}};
 		nfds_t count = 1;
 		long rate = atomic_load(&r->rate);
@@ -205,6 +207,10 @@ const char *relay_url(const relay *r)
 void relay_set_mode(relay *r, relay_mode mode)
 {
 	atomic_store(&r->mode, (int)mode);
+	/* The round under way may follow the old one yet. */
+	for (unsigned long round = atomic_load(&r->rounds); atomic_load(&r->rounds) == round;) {
+		usleep(500);
+	}
 }
 
 void relay_cut(relay *r)

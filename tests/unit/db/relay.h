@@ -24,7 +24,7 @@ typedef enum relay_mode {
 /* The server has to be the fixture's own: postgres_fixture_can_stop(). */
 relay *relay_new(const char *url);
 const char *relay_url(const relay *r);
-void relay_set_mode(relay *r, relay_mode mode);
+void relay_set_mode(relay *r, relay_mode mode); /* in force when this returns */
 void relay_cut(relay *r); /* every connection, at once; new ones are taken */
 /* Bytes a second in each direction; 0 = as fast as they come. */
 void relay_set_rate(relay *r, long bytes_a_second);
