@@ -8,7 +8,7 @@
 #include "base/clock.h"
 #include "db/db_fixture.h"
 
-enum { WAIT_MS = 10000 };
+enum { WAIT_MS = 30000, THREADS = 2 };
 
 const auth_actor AUTH_FIXTURE_ACTOR = {.name = {"cli:test", sizeof "cli:test" - 1}};
 
@@ -17,12 +17,14 @@ void auth_fixture_open(auth_fixture *f)
 	err e;
 	memset(f, 0, sizeof *f);
 	db_fixture_create_migrated(f->url);
+	sem_init(&f->taken, 0, 0);
+	sem_init(&f->go, 0, 0);
 	f->metrics = metric_registry_new();
 	f->log = slog_new(2, SLOG_ERROR, SLOG_TEXT);
 	f->arena = arena_new(64 << 20);
-	db_conn_options conn = {.url = str_from_c(f->url), .role = "test", .timeout_ms = 5000, .log = f->log};
+	db_conn_options conn = {.url = str_from_c(f->url), .role = "test", .timeout_ms = WAIT_MS, .log = f->log};
 	f->conn = db_conn_new(&conn);
-	const db_pool_options pool = {.conn = conn, .threads = 2, .max_queue = 100, .metrics = f->metrics};
+	const db_pool_options pool = {.conn = conn, .threads = THREADS, .max_queue = 100, .metrics = f->metrics};
 	must(db_pool_new(&pool, &f->pool, &e));
 	conn.session_features = true;
 	f->listener = db_conn_new(&conn);
@@ -38,6 +40,8 @@ void auth_fixture_close(auth_fixture *f)
 	arena_free(f->arena);
 	slog_free(f->log);
 	metric_registry_free(f->metrics);
+	sem_destroy(&f->taken);
+	sem_destroy(&f->go);
 }
 
 void auth_fixture_start(auth_fixture *f, auth_mode mode, uint32_t cache_ms)
@@ -144,6 +148,51 @@ void auth_fixture_sql(auth_fixture *f, const char *format, ...)
 void auth_fixture_sleep_ms(int64_t ms)
 {
 	nanosleep(&(struct timespec){ms / 1000, ms % 1000 * 1000000}, NULL);
+}
+
+static void stop_thread(void *context, db_conn *c)
+{
+	auth_fixture *f = context;
+	(void)c;
+	sem_post(&f->taken);
+	while (sem_wait(&f->go) != 0) {
+	}
+}
+
+static void refuse_stop(void *context, const err *e)
+{
+	(void)context;
+	ck_abort_msg("%s", e->message);
+}
+
+/* While every thread is at a job of ours, all that were before it are done and counted. */
+static int64_t count_jobs(auth_fixture *f)
+{
+	err e;
+	for (int i = 0; i < THREADS; i++) {
+		must(db_pool_submit(f->pool, (db_job){stop_thread, refuse_stop, f}, &e));
+	}
+	for (int i = 0; i < THREADS; i++) {
+		while (sem_wait(&f->taken) != 0) {
+		}
+	}
+	int64_t jobs = metric_value(metric_histogram(f->metrics, "tidegate_reader_job_seconds", "", NULL, true)) - f->stops;
+	f->stops += THREADS;
+	for (int i = 0; i < THREADS; i++) {
+		sem_post(&f->go);
+	}
+	return jobs;
+}
+
+int64_t auth_fixture_jobs(auth_fixture *f)
+{
+	int64_t before = -1;
+	int64_t jobs = count_jobs(f);
+	while (jobs != before) {
+		before = jobs;
+		jobs = count_jobs(f);
+	}
+	return jobs;
 }
 
 bool auth_fixture_set_auto_create(auth_fixture *f, str tenant, auth_choice choice, err *e)

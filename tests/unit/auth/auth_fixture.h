@@ -14,6 +14,7 @@
 #include "postgres_fixture.h"
 
 #include <check.h>
+#include <semaphore.h>
 
 #define must(call) ck_assert_msg((call), "%s: %s (%s)", #call, e.message, e.log)
 
@@ -26,6 +27,9 @@ typedef struct auth_fixture {
 	db_pool *pool;
 	arena *arena;
 	auth *auth;
+	sem_t taken; /* by a thread of the pool: one of the jobs that stop it */
+	sem_t go;
+	int stops; /* such jobs so far */
 } auth_fixture;
 
 /* Somebody at the database itself. */
@@ -54,5 +58,7 @@ bool auth_fixture_set_auto_create(auth_fixture *f, str tenant, auth_choice choic
 /* One value of one row, as text. */
 void auth_fixture_sql(auth_fixture *f, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void auth_fixture_sleep_ms(int64_t ms);
+/* How many jobs the pool has done, when there is nothing left to be done. */
+int64_t auth_fixture_jobs(auth_fixture *f);
 
 #endif

@@ -31,7 +31,7 @@ static str next_payload(void)
 {
 	str channel;
 	str payload;
-	must(db_wait_notification(f.listener, clock_now_ms() + 5000, -1, &channel, &payload, &e));
+	must(db_wait_notification(f.listener, clock_now_ms() + 30000, -1, &channel, &payload, &e));
 	ck_assert_view_eq(channel, STR(AUTH_CHANNEL));
 	return payload;
 }
