@@ -25,7 +25,7 @@ typedef enum relay_mode {
 relay *relay_new(const char *url);
 const char *relay_url(const relay *r);
 void relay_set_mode(relay *r, relay_mode mode); /* in force when this returns */
-void relay_cut(relay *r); /* every connection, at once; new ones are taken */
+void relay_cut(relay *r);                       /* every connection, at once; new ones are taken */
 /* Bytes a second in each direction; 0 = as fast as they come. */
 void relay_set_rate(relay *r, long bytes_a_second);
 void relay_free(relay *r);

@@ -82,9 +82,9 @@ str client_take_all(client *c);
 str client_take_line(client *c); /* without CRLF */
 /* One chunk of a chunked body; empty at the last one. */
 str client_take_chunk(client *c);
-bool client_is_closed(client *c);                /* within its patience: EOF or reset, and nothing before it */
+bool client_is_closed(client *c); /* within its patience: EOF or reset, and nothing before it */
 bool client_closes_within(client *c, int ms);
-bool client_is_silent(client *c, int for_ms);    /* no byte, no EOF */
+bool client_is_silent(client *c, int for_ms); /* no byte, no EOF */
 
 /* open, ask, read, close; the connection is new for each. */
 reply ask(uint16_t port, const char *request);
