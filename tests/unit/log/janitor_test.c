@@ -11,7 +11,7 @@
 #include "log/log_fixture.h"
 #include "postgres_fixture.h"
 
-enum { SOON_MS = 20000 };
+enum { SOON_MS = 60000 };
 
 static const fixture_options WITH_JANITOR = {.janitor = true};
 
@@ -171,6 +171,14 @@ static int64_t is_elected(log_fixture *f)
 	return metric_value(metric_gauge(f->metrics, "tidegate_janitor_elected", "", NULL));
 }
 
+static void wait_office(log_fixture *f)
+{
+	for (int64_t until_ms = clock_now_ms() + SOON_MS; is_elected(f) == 0 && clock_now_ms() < until_ms;) {
+		usleep(5000);
+	}
+	ck_assert_int_eq(is_elected(f), 1);
+}
+
 /* One of the two, and for long enough that it is no chance. */
 static int wait_elected(log_fixture f[2])
 {
@@ -211,10 +219,7 @@ START_TEST(one_of_two_is_elected_and_the_other_takes_over)
 		t = fixture_topic_with(other, "orders", 1, c);
 	}
 	fixture_close(&f[first]);
-	for (int64_t until_ms = clock_now_ms() + SOON_MS; is_elected(other) == 0 && clock_now_ms() < until_ms;) {
-		usleep(5000);
-	}
-	ck_assert_int_eq(is_elected(other), 1);
+	wait_office(other);
 	for (int i = 0; i < 5; i++) {
 		fixture_append_texts(other, t, 0, "b", 1, NULL);
 	}
@@ -242,7 +247,7 @@ START_TEST(janitor_that_is_cut_short_again_and_again_still_finishes)
 	}
 	expect_soon(&f, 10, "SELECT count(*) FROM tidegate.batch");
 	expect_soon(&f, 7990, "SELECT reclaimed FROM tidegate.head");
-	ck_assert_int_eq(is_elected(&f), 1);
+	wait_office(&f); /* the last cut may have come behind its work */
 	log_topic_unref(altered);
 	log_topic_unref(t);
 	fixture_close(&f);

@@ -248,7 +248,9 @@ START_TEST(commit_that_takes_long_does_not_hold_up_the_lane)
 	for (int i = 0; i < 2; i++) {
 		log_append op = {.topic = t, .partition = i, .columns = {.count = 1, .values = &v}, .arena = arenas[i]};
 		db_fixture_must(submit(&f, &k, i, op, &e), &e, "submit");
-		usleep(100000); /* it is taken, and busy for a while */
+		if (i == 0) {
+			fixture_wait_for_lock(&f);
+		}
 	}
 	wait_done(&k, 1);
 	ck_assert_str_eq(page(&f, t, 0, 0), "|0");
@@ -320,7 +322,7 @@ START_TEST(append_that_fails_leaves_its_neighbours_alone)
 		op.arena = op.arena != NULL ? op.arena : arenas[i];
 		db_fixture_must(submit(&f, &k, i, op, &e), &e, "submit");
 		if (i == 0) {
-			usleep(100000);
+			fixture_wait_for_lock(&f);
 		}
 	}
 	db_rollback(holder);
@@ -412,7 +414,8 @@ START_TEST(engine_that_stops_finishes_what_it_took_or_refuses_it)
 }
 END_TEST
 
-START_TEST(database_that_is_away_is_told_within_a_second_and_forgotten_when_it_is_back)
+/* At once: long before a statement is given up. */
+START_TEST(database_that_is_away_is_told_at_once_and_forgotten_when_it_is_back)
 {
 	log_fixture f;
 	err e;
@@ -436,12 +439,12 @@ START_TEST(database_that_is_away_is_told_within_a_second_and_forgotten_when_it_i
 			e = k.ops[0].error;
 		}
 		ck_assert_int_eq(e.code, ERR_UNAVAILABLE);
-		ck_assert_int_lt(clock_now_ms() - start_ms, 1000);
+		ck_assert_int_lt(clock_now_ms() - start_ms, SOON_MS / 2);
 	}
 	postgres_fixture_start();
 	int64_t start_ms = clock_now_ms();
 	bool back = false;
-	while (!back && clock_now_ms() < start_ms + 5000) {
+	while (!back && clock_now_ms() < start_ms + SOON_MS) {
 		flock k = {0};
 		const str v = STR("v");
 		if (submit(&f, &k, 0, (log_append){.topic = t, .columns = {.count = 1, .values = &v}, .arena = f.arena}, &e)) {
@@ -450,7 +453,6 @@ START_TEST(database_that_is_away_is_told_within_a_second_and_forgotten_when_it_i
 		}
 	}
 	ck_assert(back);
-	ck_assert_int_lt(clock_now_ms() - start_ms, 2000);
 	log_topic_unref(judged);
 	log_topic_unref(t);
 	fixture_close(&f);
@@ -459,7 +461,7 @@ END_TEST
 
 /* ---- all at once ---- */
 
-enum { MIXERS = 6, TOPICS = 3, MIX_MS = 4000 };
+enum { MIXERS = 6, TOPICS = 3, MIX_MS = 4000, LEAST = 6 };
 
 typedef struct mixer {
 	log_fixture *f;
@@ -475,7 +477,8 @@ static void *mix(void *context)
 {
 	mixer *m = context;
 	uint64_t random = (uint64_t)m->number * 7919 + 1;
-	for (int64_t until_ms = clock_now_ms() + MIX_MS; clock_now_ms() < until_ms && m->strange == ERR_NONE;) {
+	for (int64_t until_ms = clock_now_ms() + MIX_MS;
+		 (clock_now_ms() < until_ms || m->appends < LEAST) && m->strange == ERR_NONE;) {
 		enum { COUNT = 12 };
 		flock k = {0};
 		err e;
@@ -533,7 +536,7 @@ START_TEST(appends_changes_and_janitors_do_not_wait_in_a_circle)
 		mixers[i] = (mixer){.f = &f[i % 2], .topics = topics, .number = i};
 		ck_assert_int_eq(pthread_create(&mixers[i].thread, NULL, mix, &mixers[i]), 0);
 	}
-	for (int64_t until_ms = clock_now_ms() + MIX_MS; clock_now_ms() < until_ms; changes++) {
+	for (int64_t until_ms = clock_now_ms() + MIX_MS; clock_now_ms() < until_ms || changes < LEAST; changes++) {
 		const log_topic *altered = NULL;
 		log_topic_config c = topics[changes % TOPICS]->config;
 		c.lease_ms = 1000 + changes;
@@ -547,9 +550,7 @@ START_TEST(appends_changes_and_janitors_do_not_wait_in_a_circle)
 	for (int i = 0; i < MIXERS; i++) {
 		pthread_join(mixers[i].thread, NULL);
 		ck_assert_msg(mixers[i].strange == ERR_NONE, "%s: %s", err_wire_code(mixers[i].strange), mixers[i].text);
-		ck_assert_int_gt(mixers[i].appends, 5);
 	}
-	ck_assert_int_gt(changes, 5);
 	db_fixture_sql(f[0].url, "SELECT pg_stat_clear_snapshot()");
 	ck_assert_int_eq(
 		db_fixture_i64(f[0].url, "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()"), 0);
@@ -571,7 +572,7 @@ int main(void)
 		append_that_fails_leaves_its_neighbours_alone,
 		values_without_bytes_are_kept,
 		engine_that_stops_finishes_what_it_took_or_refuses_it,
-		database_that_is_away_is_told_within_a_second_and_forgotten_when_it_is_back,
+		database_that_is_away_is_told_at_once_and_forgotten_when_it_is_back,
 		appends_changes_and_janitors_do_not_wait_in_a_circle,
 	};
 	postgres_fixture_url();

@@ -3,11 +3,16 @@
 #include <check.h>
 #include <semaphore.h>
 #include <stdarg.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+
+enum { WAIT_MS = 30000 };
 
 void fixture_open_as(log_fixture *f, const char *url, const fixture_options *o)
 {
 	err e;
-	uint32_t timeout_ms = o->timeout_ms != 0 ? o->timeout_ms : 5000;
+	uint32_t timeout_ms = o->timeout_ms != 0 ? o->timeout_ms : WAIT_MS;
 	memset(f, 0, sizeof *f);
 	if (url != NULL) {
 		snprintf(f->url, sizeof f->url, "%s", url);
@@ -101,6 +106,16 @@ const log_topic *fixture_cached_topic(log_fixture *f, int64_t tenant_id, str nam
 	}
 	ck_assert_ptr_nonnull(cached);
 	return cached;
+}
+
+void fixture_wait_for_lock(log_fixture *f)
+{
+	int64_t until_ms = clock_now_ms() + WAIT_MS;
+	while (db_fixture_i64(f->url, "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND "
+								  "wait_event_type = 'Lock'") == 0) {
+		ck_assert_int_lt(clock_now_ms(), until_ms);
+		usleep(1000);
+	}
 }
 
 static void post(log_append *op)

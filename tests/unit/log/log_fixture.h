@@ -27,7 +27,7 @@ typedef struct log_fixture {
 /* 0 and false give what most tests want. */
 typedef struct fixture_options {
 	uint32_t poll_interval_ms; /* 200 */
-	uint32_t timeout_ms;       /* 5000 */
+	uint32_t timeout_ms;       /* 30000 */
 	uint32_t lane_connections; /* 2 */
 	int64_t max_topics;
 	bool janitor;
@@ -52,6 +52,9 @@ const log_topic *fixture_topic(log_fixture *f, const char *name, int32_t partiti
 const log_topic *fixture_topic_with(log_fixture *f, const char *name, int32_t partitions, log_topic_config config);
 /* From the cache, with a reference: looked up until it is there, for news that are late may take it out again. */
 const log_topic *fixture_cached_topic(log_fixture *f, int64_t tenant_id, str name);
+
+/* Until another session waits for a lock: what was submitted last is busy with it. */
+void fixture_wait_for_lock(log_fixture *f);
 
 /* Submits and waits for done. */
 void fixture_append(log_fixture *f, log_append *op);

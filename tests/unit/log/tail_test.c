@@ -104,7 +104,7 @@ static const log_format PAGES = {.name = "pages",
 static void expect(collector *c, const char *wanted)
 {
 	char seen[65536] = "";
-	for (int64_t until = clock_now_ms() + 10000; clock_now_ms() < until;) {
+	for (int64_t until = clock_now_ms() + 30000; clock_now_ms() < until;) {
 		pthread_mutex_lock(&c->lock);
 		snprintf(seen, sizeof seen, "%.*s", (int)c->text.len, c->text.len > 0 ? c->text.ptr : "");
 		pthread_mutex_unlock(&c->lock);
@@ -198,7 +198,7 @@ START_TEST(full_sink_goes_on_where_it_stopped)
 	fixture_append_texts(&f, t, 0, "a", 1, NULL);
 	fixture_append_texts(&f, t, 0, "a", 1, NULL);
 	expect(&fast, "0/0;0/1;0/2;");
-	for (int64_t until = clock_now_ms() + 10000; !atomic_load(&slow.was_full) && clock_now_ms() < until;) {
+	for (int64_t until = clock_now_ms() + 30000; !atomic_load(&slow.was_full) && clock_now_ms() < until;) {
 		usleep(1000);
 	}
 	ck_assert(atomic_load(&slow.was_full));
@@ -280,7 +280,7 @@ START_TEST(deleted_topic_ends_its_subscriptions)
 	log_subscription *s = subscribe(&f, t, &c, 0);
 	expect(&c, "0/0;");
 	ck_assert(log_topic_delete(f.engine, f.conn, 1, STR("orders"), &deleted, &e));
-	for (int64_t until = clock_now_ms() + 10000; atomic_load(&c.ended) == ERR_NONE && clock_now_ms() < until;) {
+	for (int64_t until = clock_now_ms() + 30000; atomic_load(&c.ended) == ERR_NONE && clock_now_ms() < until;) {
 		usleep(1000);
 	}
 	ck_assert_int_eq(atomic_load(&c.ended), ERR_TOPIC_NOT_FOUND);
@@ -346,7 +346,7 @@ START_TEST(readers_that_come_while_records_come_see_each_once_in_order)
 	pthread_join(thread, NULL);
 	for (int i = 0; i < READERS; i++) {
 		bool complete = false;
-		for (int64_t until = clock_now_ms() + 20000; !complete && clock_now_ms() < until;) {
+		for (int64_t until = clock_now_ms() + 60000; !complete && clock_now_ms() < until;) {
 			complete = is_complete(&c[i]);
 			usleep(5000);
 		}
