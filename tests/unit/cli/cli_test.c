@@ -110,6 +110,7 @@ int main(void)
 {
 	Suite *suite = suite_create("cli");
 	TCase *tests = tcase_create("cli");
+	tcase_set_timeout(tests, 60);
 	tcase_add_test(tests, without_a_command_the_usage_goes_to_stderr);
 	tcase_add_test(tests, help_lists_every_command);
 	tcase_add_test(tests, every_command_has_help_in_three_ways);
