@@ -156,9 +156,11 @@ bool db_conn_ensure(db_conn *c, err *e)
 	if (!build_options(c, &options, e)) {
 		goto out;
 	}
-	const char *const keys[] = {"dbname",     "application_name", "connect_timeout",     "client_encoding",  "options",
-								"keepalives", "keepalives_idle",  "keepalives_interval", "tcp_user_timeout", NULL};
-	const char *const values[] = {c->url, c->application_name, "2", "UTF8", options.ptr, "1", "10", "5", "10000", NULL};
+	/* What comes before the URL is for those who say nothing about it there. */
+	const char *const keys[] = {"connect_timeout",  "dbname",     "application_name", "client_encoding",
+								"options",          "keepalives", "keepalives_idle",  "keepalives_interval",
+								"tcp_user_timeout", NULL};
+	const char *const values[] = {"2", c->url, c->application_name, "UTF8", options.ptr, "1", "10", "5", "10000", NULL};
 	c->pg = PQconnectdbParams(keys, values, 1);
 	if (c->pg == NULL) {
 		err_set(e, ERR_NO_MEMORY, "out of memory");

@@ -33,7 +33,7 @@ typedef struct db_conn db_conn;
 typedef struct db_result db_result;
 
 typedef struct db_conn_options {
-	str url;               /* libpq connection string or URI, several hosts allowed */
+	str url; /* libpq connection string or URI, several hosts allowed; two seconds to connect, unless it says more */
 	const char *role;      /* "lane", "reader", …: part of application_name */
 	bool relaxed_commit;   /* commits do not wait for the disk (durability classes below fsync) */
 	bool session_features; /* LISTEN or session advisory locks are used: not behind a transaction pooler */

@@ -408,7 +408,8 @@ const char *postgres_fixture_url(void)
 		make_directory(f);
 		name_template(f);
 		start_keeper(f);
-		print_to(server, sizeof server, "postgresql:///postgres?host=%s&user=tidegate", f->dir);
+		/* A server that is there may take its time. */
+		print_to(server, sizeof server, "postgresql:///postgres?host=%s&user=tidegate&connect_timeout=60", f->dir);
 	}
 	make_name(f, f->name);
 	create(server, f->name, "template1");

@@ -572,6 +572,32 @@ START_TEST(server_that_says_nothing_is_given_up_in_time)
 }
 END_TEST
 
+/* As long as its URL says, which is longer than without a word about it. */
+START_TEST(connection_waits_for_a_server_that_is_slow_to_answer)
+{
+	char url[POSTGRES_FIXTURE_URL_MAX];
+	char patient[POSTGRES_FIXTURE_URL_MAX + 256];
+	err e;
+	if (!postgres_fixture_can_stop()) {
+		return;
+	}
+	postgres_fixture_create_database(url);
+	relay *net = relay_new(url);
+	snprintf(patient, sizeof patient, "%s&connect_timeout=5", relay_url(net));
+	const db_conn_options options = {.url = str_from_c(patient), .role = "test", .timeout_ms = TIMEOUT_MS};
+	db_conn *c = db_conn_new(&options);
+	relay_set_mode(net, RELAY_HOLD);
+	int64_t start_ms = clock_now_ms();
+	ck_assert(!db_conn_ensure(c, &e));
+	ck_assert_int_eq(e.code, ERR_UNAVAILABLE);
+	ck_assert_int_gt(clock_now_ms() - start_ms, 3500); /* libpq counts whole seconds */
+	relay_set_mode(net, RELAY_PASS);
+	db_fixture_must(db_conn_ensure(c, &e), &e, "connect");
+	db_conn_free(c);
+	relay_free(net);
+}
+END_TEST
+
 START_TEST(slow_network_is_no_reason_to_give_up)
 {
 	enum { PATIENCE_MS = SHORT_MS, RATE = 4 << 20, BYTES = 4 * RATE };
@@ -788,6 +814,7 @@ int main(void)
 		idle_connection_that_died_over_tcp_is_replaced_without_a_word,
 		lost_answer_of_a_write_is_an_unknown_outcome,
 		server_that_says_nothing_is_given_up_in_time,
+		connection_waits_for_a_server_that_is_slow_to_answer,
 		slow_network_is_no_reason_to_give_up,
 		transaction_is_committed_or_rolled_back_as_a_whole,
 		failed_transaction_keeps_its_error_and_the_connection_goes_on,
