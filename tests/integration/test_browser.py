@@ -16,8 +16,9 @@ pytestmark = [pytest.mark.skipif(CHROMIUM is None, reason="there is no chromium;
               pytest.mark.http1("without TLS no browser speaks HTTP/2")]
 
 PAGE = """<!doctype html><title>watch</title><script>
-const gateway = "%(gateway)s", seen = [];
-const show = (line) => { seen.push(line); fetch("/seen", {method: "POST", body: line}); };
+const gateway = "%(gateway)s", reports = [];
+const report = (line) => fetch("/seen", {method: "POST", body: line});
+const show = (line) => { reports.push(report(line)); };
 const post = (path, body) => fetch(gateway + path, {method: "POST", body: JSON.stringify(body),
                                                     headers: {"Content-Type": "application/json"}}).then((r) => r.json());
 const write = (n) => post("/v0/topics/%(topic)s", {records: [{data: {n}}]});
@@ -36,7 +37,7 @@ const write = (n) => post("/v0/topics/%(topic)s", {records: [{data: {n}}]});
     source.onerror = () => { if (source.readyState === EventSource.CLOSED) show("closed"); };
   };
   open(async () => { await write(3); post("/v0/topics/%(topic)s/diff", {from_seq: 2}).then((d) => {
-    show("diff " + d.records[0].$seq); show("done"); }); });
+    show("diff " + d.records[0].$seq); Promise.all(reports).then(() => report("done")); }); });
 })().catch((e) => show("failed " + e));
 </script>"""
 
@@ -73,5 +74,5 @@ def test_a_page_of_another_origin_writes_watches_and_reads(gateway, page_server,
     finally:
         browser.kill()
         browser.wait()
-    # Reports travel apart: what they say is told by their order in the page, which the numbers show.
+    # Reports travel apart, the last one when the others have arrived: their order in the page is what the numbers show.
     assert sorted(page_server.seen) == ["diff 3", "done", 'record 1 {"n":1}', 'record 2 {"n":2}']
