@@ -107,10 +107,12 @@ def test_an_empty_key_is_no_key_unless_asked_for(gateway, client, name):
 def test_a_batch_that_is_tried_again_is_stored_once(gateway, client, topic4):
     with Proxy(gateway.host, gateway.port) as proxy:
         # The description comes through; then each connection is cut somewhere between its first byte and its third batch.
-        process = start("produce", proxy.url, topic4, 4000, batch_size=1000, fast_retry=20, name="cut")
-        wait.until(lambda: sum(client.ends(topic4)) > 100, "it began")
+        process = start("produce", proxy.url, topic4, 4000, wait=1, batch_size=1000, fast_retry=20, name="cut")
+        assert process.stdout.readline() == "ready\n"
         proxy.cut_after = (1, 12000)
         proxy.cut_all()
+        process.stdin.write("go\n")
+        process.stdin.flush()
         told = stored(finish(process))
     assert proxy.cuts > 10
     assert len(told) == 4000
