@@ -17,8 +17,9 @@ from harness.cutting_proxy import Proxy
 pytestmark = pytest.mark.http1("that is what this library speaks")
 
 PROBE = processes.BINARY.parent / "tg_probe"
-# A body that was cut off ends with this at the latest, so that a gateway which is told to stop need not wait for it.
-SETTINGS = {"body_timeout_ms": 1000}
+# A body that was cut off ends with this at the latest, so that a gateway which is told to stop need not wait for it. A client
+# that stands still for a while between the head of a request and its body has this time.
+SETTINGS = {"body_timeout_ms": 6000}
 # tg_status
 OK, TIMEOUT, END = 0, 1, 2
 INVALID, CONNECTION, UNAUTHORIZED, TOPIC_NOT_FOUND, PARTITION_NOT_FOUND = -1, -3, -4, -6, -7
