@@ -77,6 +77,8 @@ func (l *listener) next() api.ApisAPIRestRespDataMessage {
 	select {
 	case m := <-l.messages:
 		return m
+	case err := <-l.ended:
+		panic(fmt.Sprint("the subscription of ", l.consumer, " ended: ", err))
 	case <-time.After(patience):
 		panic("no message came to " + l.consumer)
 	}
@@ -159,13 +161,7 @@ func deliver() {
 		}
 		return
 	}
-	early := listenAll()
-	time.Sleep(100 * time.Millisecond)
-	for _, l := range early {
-		l.stop()
-	}
-	listeners := listenAll()
-	for round := 0; round < 10; round++ {
+	exchange := func(listeners []*listener, round int) {
 		payload := fmt.Sprint("round ", round)
 		done(data.Publish(background, filters[round%2], []byte(payload)))
 		for _, i := range []int{round % 2, 2} {
@@ -173,6 +169,17 @@ func deliver() {
 			check(string(m.B64Msg) == payload && m.Consumer == names[i] && m.Subject == filters[i], "the message", m)
 			listeners[i].ack(m)
 		}
+	}
+	// Only when they are there: one that is stopped before might take the place of its follower.
+	early := listenAll()
+	exchange(early, 0)
+	exchange(early, 1)
+	for _, l := range early {
+		l.stop()
+	}
+	listeners := listenAll()
+	for round := 0; round < 10; round++ {
+		exchange(listeners, round)
 	}
 	fails(data.Publish(background, newName(), []byte("nobody takes this")))
 	large := bytes.Repeat([]byte("\x00\xff<>&\n\u2028\"\\"), 4000) // close to what the client's reader can take in a line

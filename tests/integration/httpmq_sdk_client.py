@@ -105,21 +105,30 @@ async def deliver(admin, data, url):
         await admin.create_consumer_for_stream(
             stream=stream, context=context(),
             params=httpmq.ManagementJetStreamConsumerParam(name=name, max_inflight=1, mode="push", filter_subject=subject))
-    listeners = [Listener(url, stream, name, subject) for name, subject in filters.items()]
-    await asyncio.sleep(0.1)
-    for listener in listeners:
-        await listener.stop()
-    one, two, every = listeners = [Listener(url, stream, name, subject) for name, subject in filters.items()]
     names = list(filters)
-    for round_, (subject, listener) in enumerate([("a", one), ("b", two)] * 5):
-        payload = f"round {round_}".encode()
-        await data.publish(subject=f"{base}.{subject}", message=payload, context=context())
-        for place in (listener, every):
-            got = await place.next()
-            name = names[listeners.index(place)]
-            assert got.message == payload and got.consumer == name and got.subject == filters[name], vars(got)
-            await data.send_ack_simple(original_msg=got, context=context())
-    assert all(listener.got.empty() for listener in listeners)
+
+    def listen():
+        return [Listener(url, stream, name, subject) for name, subject in filters.items()]
+
+    async def exchange(listeners, rounds):
+        one, two, every = listeners
+        for round_, (subject, listener) in enumerate([("a", one), ("b", two)] * rounds):
+            payload = f"round {round_}".encode()
+            await data.publish(subject=f"{base}.{subject}", message=payload, context=context())
+            for place in (listener, every):
+                got = await place.next()
+                name = names[listeners.index(place)]
+                assert got.message == payload and got.consumer == name and got.subject == filters[name], vars(got)
+                await data.send_ack_simple(original_msg=got, context=context())
+        assert all(listener.got.empty() for listener in listeners)
+
+    # Only when they are there: one that is stopped before might take the place of its follower.
+    early = listen()
+    await exchange(early, 1)
+    for listener in early:
+        await listener.stop()
+    listeners = listen()
+    await exchange(listeners, 5)
     await fails(data.publish(subject=str(uuid.uuid4()), message=b"nobody takes this", context=context()))
     for listener in listeners:
         await listener.stop()
