@@ -11,15 +11,26 @@ const fluvio = await Fluvio.connect({ url });
 const retry = { strategy: "fixed", initialDelayMs: 100, maxRetries: 600 };
 let acknowledged = 0;
 const onBatch = ({ records }) => console.log(`acknowledged ${(acknowledged += records)}`);
-const producer = await fluvio.topicProducerWithConfig(topic, { lingerMs: 5, retry, onBatch });
+const producer = await fluvio.topicProducerWithConfig(topic, { lingerMs: 5, queueTimeoutMs: 120_000, retry, onBatch });
 const stream = await fluvio.consumerWithConfig({ topic, offsetConsumer: "steady", offsetStrategy: "manual" });
 const read = [];
+
+/** Marks what was read as done, and stores that. A gateway may be away for longer than one flush waits; the mark stays. */
+async function commit() {
+  stream.offsetCommit();
+  for (let isStored = false; !isStored; ) {
+    isStored = await stream.offsetFlush().then(
+      () => true,
+      (error) => assert.ok(error.kind === "OffsetFlushRequestError" && error.retryable, error),
+    );
+  }
+}
+
 const reading = (async () => {
   for await (const record of stream) {
     read.push(record);
     if (read.length % 50 === 0) {
-      stream.offsetCommit();
-      await stream.offsetFlush();
+      await commit();
     }
   }
 })();
@@ -35,8 +46,7 @@ while (!isOver) {
 }
 await producer.close();
 await until(() => read.length >= sent);
-stream.offsetCommit();
-await stream.offsetFlush();
+await commit();
 await stream.close();
 await reading;
 const done = await fluvio.consumerOffsets(topic);
