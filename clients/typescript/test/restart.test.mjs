@@ -17,14 +17,18 @@ const skip = TIDEGATE_BINARY && TIDEGATE_DATABASE_URL ? false : "it needs TIDEGA
 const ended = (child) => new Promise((resolve) => (child.exitCode === null && child.signalCode === null ? child.once("exit", resolve) : resolve()));
 const answers = async (url) => (await fetch(url).catch(() => ({ ok: false }))).ok;
 
-/** One that nobody uses now. */
-function freePort() {
-  return new Promise((resolve) => {
-    const server = net.createServer().listen(0, "127.0.0.1", () => {
-      const { port } = server.address();
-      server.close(() => resolve(port));
+/** One that nobody uses now, and that is given to nobody who asks for any: a worker comes back to the same place. */
+async function freePort() {
+  for (;;) {
+    const port = 10_000 + Math.floor(Math.random() * 22_000);
+    const server = net.createServer();
+    const isFree = await new Promise((resolve) => {
+      server.on("error", () => resolve(false)).listen(port, "127.0.0.1", () => server.close(() => resolve(true)));
     });
-  });
+    if (isFree) {
+      return port;
+    }
+  }
 }
 
 /** A worker that can be started again at the same place. */
