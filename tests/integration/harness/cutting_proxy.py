@@ -52,15 +52,16 @@ class Proxy:
             budget = None if self.cut_after is None else [self._next_budget()]
             with self._lock:
                 self._sockets |= {near, far}
+            ends = []
             for source, sink in ((near, far), (far, near)):
-                threading.Thread(target=self._forward, args=(source, sink, budget), daemon=True).start()
+                threading.Thread(target=self._forward, args=(source, sink, budget, ends), daemon=True).start()
 
     def _next_budget(self):
         if isinstance(self.cut_after, tuple):
             return self._random.randint(*self.cut_after)
         return next(self.cut_after)
 
-    def _forward(self, source, sink, budget):
+    def _forward(self, source, sink, budget, ends):
         with contextlib.suppress(OSError):
             while data := source.recv(65536):
                 if budget is not None:
@@ -70,17 +71,20 @@ class Proxy:
                 if budget is not None and budget[0] <= 0:
                     self.cuts += 1
                     break
-        self._cut(source, sink)
+        with self._lock:
+            self._cut(source, sink)
+            ends.append(source)
+            if len(ends) == 2:  # not before: the number of a closed one is given to the next, and the other thread may be at it
+                for one in ends:
+                    self._sockets.discard(one)
+                    one.close()
 
-    def _cut(self, *sockets):
+    @staticmethod
+    def _cut(*sockets):
         for one in sockets:
             with contextlib.suppress(OSError):
                 one.shutdown(socket.SHUT_RDWR)
-            one.close()
-            with self._lock:
-                self._sockets.discard(one)
 
     def cut_all(self):
         with self._lock:
-            sockets = list(self._sockets)
-        self._cut(*sockets)
+            self._cut(*self._sockets)
