@@ -51,12 +51,17 @@ def children_of(pid):
     return found
 
 
+def _state(pid):
+    """The letter of proc(5); X for a process that is gone."""
+    try:
+        return pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return "X"
+
+
 def is_running(pid):
     """False for a process that is gone or waits, dead, for its parent."""
-    try:
-        return pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in ("Z", "X")
-    except OSError:
-        return False
+    return _state(pid) not in "ZX"
 
 
 @functools.cache
@@ -128,8 +133,15 @@ class Postgres:
         """The postmaster and all of its children at once, as when the machine's processes die."""
         self._end(signal.SIGKILL)
 
+    def _held(self):
+        """All processes, the postmaster first, which stands still now: without that it may make another one meanwhile, which
+        nobody stops or waits for."""
+        _signal(self.process.pid, signal.SIGSTOP)
+        wait.until(lambda: _state(self.process.pid) in "TZX", "the postmaster stands still", pause_s=0.001)
+        return [self.process.pid, *children_of(self.process.pid)]
+
     def _end(self, number):
-        pids = [self.process.pid, *children_of(self.process.pid)]
+        pids = self._held() if number == signal.SIGKILL else [self.process.pid, *children_of(self.process.pid)]
         if number == signal.SIGKILL:
             for pid in pids:
                 _signal(pid, number)
@@ -170,7 +182,7 @@ class Postgres:
 
     def freeze(self):
         """Everything stands still, connections stay open: a hanging machine."""
-        for pid in [self.process.pid, *children_of(self.process.pid)]:
+        for pid in self._held():
             _signal(pid, signal.SIGSTOP)
 
     def thaw(self):
