@@ -49,17 +49,18 @@ class Proxy:
             except OSError:
                 near.close()
                 continue
-            budget = None if self.cut_after is None else [self._next_budget()]
+            cut_after = self.cut_after  # once: the test may change it at any moment
+            budget = None if cut_after is None else [self._budget_of(cut_after)]
             with self._lock:
                 self._sockets |= {near, far}
             ends = []
             for source, sink in ((near, far), (far, near)):
                 threading.Thread(target=self._forward, args=(source, sink, budget, ends), daemon=True).start()
 
-    def _next_budget(self):
-        if isinstance(self.cut_after, tuple):
-            return self._random.randint(*self.cut_after)
-        return next(self.cut_after)
+    def _budget_of(self, cut_after):
+        if isinstance(cut_after, tuple):
+            return self._random.randint(*cut_after)
+        return next(cut_after)
 
     def _forward(self, source, sink, budget, ends):
         with contextlib.suppress(OSError):
