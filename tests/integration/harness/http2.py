@@ -1,5 +1,6 @@
 """HTTP/2 with prior knowledge by hand, for what a decent client does not do."""
 
+import contextlib
 import socket
 import time
 
@@ -85,7 +86,8 @@ class Connection:
                 self.resets[number] = event.error_code
             elif isinstance(event, h2.events.ConnectionTerminated):
                 self.goaway = event.error_code
-        self.flush()
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # what came before is still to be received
+            self.flush()
         return True
 
     def until(self, condition):

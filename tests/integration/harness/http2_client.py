@@ -132,14 +132,13 @@ class Channel:
                 exchange.pieces.insert(0, piece[amount:])
                 piece = piece[:amount]
             if not exchange.is_over:
-                with contextlib.suppress(OSError):  # the reading thread has the reason
-                    self._h2.increment_flow_control_window(len(piece), exchange.number)
-                    self._flush()
+                self._h2.increment_flow_control_window(len(piece), exchange.number)
+                self._flush()
             return piece
 
     def forget(self, exchange):
         """Nobody wants the rest of it."""
-        with self._changed, contextlib.suppress(OSError):
+        with self._changed:
             if not exchange.is_over:
                 exchange.failure = ConnectionAbortedError("the exchange was closed here")
                 self._h2.reset_stream(exchange.number, h2.errors.ErrorCodes.CANCEL)
@@ -158,7 +157,8 @@ class Channel:
     def _flush(self):
         data = self._h2.data_to_send()
         if data:
-            self._socket.sendall(data)
+            with contextlib.suppress(OSError):  # the reading thread finds out why, behind what came before
+                self._socket.sendall(data)
 
     # ---- sending ----
 
