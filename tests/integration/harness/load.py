@@ -10,6 +10,9 @@ import requests
 from harness import wait
 from harness.client import Client
 
+# What a client hears of a server that was killed; the last one, when an answer had begun.
+CUT = (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError)
+
 
 class Producer(threading.Thread):
     """Writes numbered messages, one request after the other, to whatever worker `url()` names, and remembers the outcome.
@@ -57,7 +60,7 @@ class Producer(threading.Thread):
                 client = self.connect(url, timeout=20 * wait.SLOWNESS)
             try:
                 answer = client.produce(self.topic, [{"value": t, "partition": partition} for t in texts], headers=headers)
-            except (requests.ConnectionError, requests.Timeout) as error:
+            except CUT as error:
                 self.refusals[type(error).__name__] += 1
                 client.close()
                 client = None
@@ -192,7 +195,7 @@ class Tail(threading.Thread):
                 for message in answer.json()["messages"]:
                     assert message["offset"] == len(self.values), f"{message['offset']} after {len(self.values) - 1}"
                     self.values.append(message["value"])
-            except (requests.ConnectionError, requests.Timeout):
+            except CUT:
                 client = None
                 self.stopping.wait(0.01)
             except BaseException as error:
