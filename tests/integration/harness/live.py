@@ -150,11 +150,15 @@ class Stream:
 
     def _read(self):
         self._go.wait()
-        pending = b""
+        pending = []  # pieces of a line: joined once, for a line may be long
         fields = {}
         try:
             while data := self.response.read1(65536):
-                *lines, pending = (pending + data).split(b"\n")
+                pending.append(data)
+                if b"\n" not in data:
+                    continue
+                *lines, rest = b"".join(pending).split(b"\n")
+                pending = [rest]
                 for raw in lines:
                     line = raw.decode("utf-8")
                     self.lines.append(line)
@@ -162,7 +166,7 @@ class Stream:
                         fields = self._sse_line(line, fields)
                     else:
                         self._json_line(line)
-            self.ended_cleanly = pending == b"" and not fields
+            self.ended_cleanly = not any(pending) and not fields
         except (OSError, http.client.HTTPException, ValueError):
             self.ended_cleanly = False
         self._events.put(_END)
