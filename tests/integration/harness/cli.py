@@ -1,5 +1,6 @@
 """The program as a user of its client verbs calls it: produce, consume, topic …, without a terminal and with one."""
 
+import codecs
 import os
 import pty
 import select
@@ -53,6 +54,7 @@ class Terminal:
 
     def __init__(self, url, *arguments, more=None):
         self.fd, inner = pty.openpty()
+        self._decoder = codecs.getincrementaldecoder("utf-8")()  # a read may end inside a character
         self.seen = ""
         env = environment(url=url, profiles="/dev/null/none") | {"TERM": "xterm"} | (more or {})
         self.process = subprocess.Popen(command(*arguments), env=env, stdin=inner, stdout=inner, stderr=inner,
@@ -62,18 +64,21 @@ class Terminal:
     def type(self, text):
         os.write(self.fd, text.encode())
 
+    def _read(self):
+        self.seen += self._decoder.decode(os.read(self.fd, 65536))
+
     def until(self, text):
         deadline = time.monotonic() + 20 * wait.SLOWNESS
         while text not in self.seen:
             assert time.monotonic() < deadline, f"no {text!r} in {self.seen!r}"
             if select.select([self.fd], [], [], 0.5)[0]:
-                self.seen += os.read(self.fd, 65536).decode()
+                self._read()
 
     def end(self):
         """The exit code, once it has ended."""
         try:
             while select.select([self.fd], [], [], 20 * wait.SLOWNESS)[0]:
-                self.seen += os.read(self.fd, 65536).decode()
+                self._read()
         except OSError:  # the other side is closed
             pass
         os.close(self.fd)
