@@ -69,11 +69,9 @@ static bool is_overdue(const h1_conn *c, conn_state state, int64_t now_ms, const
 	int64_t elapsed = now_ms - c->seen_since_ms;
 	switch (state) {
 	case CONN_IDLE:
-		/* The first bytes of a request line have come, then nothing that completes it. */
-		if (c->seen_bytes != c->first_bytes && now_ms - c->moved_ms >= o->header_timeout_ms) {
-			return true;
-		}
-		return elapsed >= o->idle_timeout_ms;
+		/* The first bytes of a request have come: it has its time, also when the worker has not got round to it yet. */
+		return c->seen_bytes != c->first_bytes ? now_ms - c->moved_ms >= o->header_timeout_ms
+											   : elapsed >= o->idle_timeout_ms;
 	case CONN_HEADERS:
 		return elapsed >= o->header_timeout_ms;
 	case CONN_BODY:
