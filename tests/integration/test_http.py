@@ -1,7 +1,9 @@
 """HTTP itself: routing, limits, connections, CORS; mostly by hand, since good clients refuse to misbehave."""
 
+import contextlib
 import gzip
 import json
+import signal
 import socket
 import time
 
@@ -10,7 +12,14 @@ import pytest
 from harness import raw, wait
 from harness.client import Client, ok, refused
 
-SETTINGS = {"max_body_bytes": 2 << 20, "header_timeout_ms": 800, "idle_timeout_ms": 1500, "body_timeout_ms": 1500}
+SETTINGS = {"max_body_bytes": 2 << 20}
+
+
+@pytest.fixture
+def impatient(gateways):
+    """A worker for what times out; with the others this file may stand still for a while between two lines."""
+    [made] = gateways(1, header_timeout_ms=800, idle_timeout_ms=1500, body_timeout_ms=1500)
+    return made
 
 
 def request(line, *headers, body=""):
@@ -262,7 +271,8 @@ def test_headers_within_the_limit_are_fine(gateway):
 def test_garbage_on_the_wire_never_hurts(gateway, garbage):
     with raw.Connection(gateway) as connection:
         connection.send_until_refused(garbage)
-        connection.socket.shutdown(socket.SHUT_WR)
+        with contextlib.suppress(OSError):  # it has been reset already
+            connection.socket.shutdown(socket.SHUT_WR)
         assert connection.eof(), "the connection was left open"
     assert still_serves(gateway)
 
@@ -336,21 +346,38 @@ def test_http_1_0_is_answered_and_closed(gateway):
         assert connection.eof()
 
 
-def test_an_idle_connection_is_closed_after_its_time(gateway):
-    with raw.Connection(gateway) as connection:
+def test_an_idle_connection_is_closed_after_its_time(impatient):
+    with raw.Connection(impatient) as connection:
         connection.send(request("GET /healthz"))
         connection.receive()
         assert connection.eof()
 
 
-def test_a_connection_that_says_nothing_is_closed(gateway):
-    with raw.Connection(gateway) as connection:
+def test_a_request_that_came_in_time_is_answered_by_a_worker_that_stood_still(impatient):
+    """For longer than a connection may be idle; several, since its threads wake up in any order."""
+    with contextlib.ExitStack() as stack:
+        connections = [stack.enter_context(raw.Connection(impatient)) for _ in range(20)]
+        for connection in connections:
+            connection.send(request("GET /healthz"))
+            assert connection.receive().status == 200
+        time.sleep(0.5)  # their idleness has been seen
+        impatient.signal(signal.SIGSTOP)
+        for connection in connections:
+            connection.send(request("GET /healthz"))
+        time.sleep(1.6)
+        impatient.signal(signal.SIGCONT)
+        for connection in connections:
+            assert connection.receive().status == 200
+
+
+def test_a_connection_that_says_nothing_is_closed(impatient):
+    with raw.Connection(impatient) as connection:
         assert connection.eof()
 
 
-def test_headers_that_drip_are_cut_off(gateway):
+def test_headers_that_drip_are_cut_off(impatient):
     """One byte now and then keeps nothing alive: the time runs from the first byte to the end of the headers."""
-    with raw.Connection(gateway) as connection:
+    with raw.Connection(impatient) as connection:
         begun = time.monotonic()
         data = request("GET /healthz", *[f"X-Drip-{i}: y" for i in range(500)])
         for byte in data:
@@ -361,17 +388,18 @@ def test_headers_that_drip_are_cut_off(gateway):
             pytest.fail("the drip came to its end")
 
 
-def test_a_body_that_stalls_is_cut_off(gateway, client, topic):
-    with raw.Connection(gateway) as connection:
+def test_a_body_that_stalls_is_cut_off(impatient, client, topic):
+    with raw.Connection(impatient) as connection:
         connection.send(request(f"POST /topics/{topic}/produce", "Content-Type: application/json", "Content-Length: 1000",
                                 body='{"messages":'))
         assert connection.eof()
     assert client.ends(topic) == [0]
 
 
-def test_a_long_poll_outlives_the_timeouts_of_slow_clients(client, topic):
+def test_a_long_poll_outlives_the_timeouts_of_slow_clients(impatient, topic):
     """The client is not slow when it is the server that waits."""
-    assert client.take(topic, offset=0, wait_ms=4000) == []
+    with impatient.client() as client:
+        assert client.take(topic, offset=0, wait_ms=4000) == []
 
 
 def test_many_slow_clients_hold_up_nobody(gateway, client, topic):
