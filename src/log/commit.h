@@ -1,5 +1,5 @@
 /*
- * log/commit: what a lane's thread needs to commit a group of operations; shared by lane (plain) and judge.
+ * log/commit: what a lane's thread needs to commit a group of operations; shared by lane, plain and judge.
  *
  * Threads  the lane thread that owns it.
  */
@@ -18,6 +18,12 @@ typedef struct committer {
 
 /* The records of an operation by partition: pieces[i] goes to op->results[i].partition. In the operation's arena. */
 bool commit_split(log_append *op, row_piece **pieces, err *e) MUST_CHECK;
+
+/* Whether nothing about the operation asks for a judge. Its head may still: see taken_of. */
+bool plain_can_commit(const log_engine *engine, const log_append *op);
+/* Commits such operations. taken_of[i] is false for those whose head wants judgement, or is gone: nothing of them was
+ * written. False: nothing is known to be committed, *e says why. */
+bool plain_commit(committer *c, log_append **ops, size_t count, bool *taken_of, err *e) MUST_CHECK;
 
 /* Judges and commits operations of one topic, in order, in one transaction; fills each op's error and results. */
 void judge_commit(committer *c, log_append **ops, size_t count);
