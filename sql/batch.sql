@@ -14,6 +14,33 @@ SELECT $1, $2, next_offset - 1, next_offset - $3, next_byte - $4, last_ms, $3::i
 FROM head
 RETURNING base_offset, base_byte, committed_ms, (SELECT is_source FROM head)
 
+-- name: append_lock
+-- In order, as every transaction that locks several. $1 bigint topic_id, $2 int[] partitions
+SELECT FROM tidegate.head WHERE topic_id = $1 AND partition = ANY ($2) ORDER BY partition FOR UPDATE
+
+-- name: append_batch_next
+-- As append_batch, by a producer whose next append this is. No row comes back, and nothing is written, when it is not. The head
+-- is locked before the producer, as by everyone. $14 bytea producer_id, $15 bigint epoch, $16 bigint sequence, $17 bytea the
+-- answer, to be kept, $18 int where in it the base offset belongs
+WITH head AS MATERIALIZED (
+    SELECT next_offset FROM tidegate.head WHERE topic_id = $1 AND partition = $2 AND is_plain FOR UPDATE),
+producer AS (
+    UPDATE tidegate.producer p SET last_sequence = $16, updated_ms = (extract(epoch FROM clock_timestamp()) * 1000)::bigint,
+        result = overlay($17::bytea PLACING int8send(head.next_offset) FROM $18)
+    FROM head WHERE p.topic_id = $1 AND p.producer_id = $14 AND p.epoch = $15 AND p.last_sequence = $16::bigint - 1
+    RETURNING 1),
+moved AS (
+    UPDATE tidegate.head h SET next_offset = h.next_offset + $3, next_byte = h.next_byte + $4, live_records = h.live_records + $3,
+        live_bytes = h.live_bytes + $5,
+        last_ms = greatest(h.last_ms, (extract(epoch FROM clock_timestamp()) * 1000)::bigint)
+    FROM producer WHERE h.topic_id = $1 AND h.partition = $2
+    RETURNING h.next_offset, h.next_byte, h.last_ms, h.is_source)
+INSERT INTO tidegate.batch (topic_id, partition, last_offset, base_offset, base_byte, committed_ms, records, bytes, keys, vals,
+    ts, headers, tags, nodes, metas, appends)
+SELECT $1, $2, next_offset - 1, next_offset - $3, next_byte - $4, last_ms, $3::int, $5::int, $6, $7, $8, $9, $10, $11, $12, $13
+FROM moved
+RETURNING base_offset, base_byte, committed_ms, (SELECT is_source FROM moved)
+
 -- name: append_batch_tagged
 -- The same with tags, whose places are kept apart, so that deleting by tag finds them.
 WITH head AS (

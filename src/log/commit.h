@@ -19,10 +19,10 @@ typedef struct committer {
 /* The records of an operation by partition: pieces[i] goes to op->results[i].partition. In the operation's arena. */
 bool commit_split(log_append *op, row_piece **pieces, err *e) MUST_CHECK;
 
-/* Whether nothing about the operation asks for a judge. Its head may still: see taken_of. */
+/* Whether nothing about the operation asks for a judge. Its head or producer may still: see taken_of. */
 bool plain_can_commit(const log_engine *engine, const log_append *op);
-/* Commits such operations. taken_of[i] is false for those whose head wants judgement, or is gone: nothing of them was
- * written. False: nothing is known to be committed, *e says why. */
+/* Commits such operations. taken_of[i] is false for those whose head or producer wants judgement, or is gone: nothing of
+ * them was written. False: nothing is known to be committed, *e says why. */
 bool plain_commit(committer *c, log_append **ops, size_t count, bool *taken_of, err *e) MUST_CHECK;
 
 /* Judges and commits operations of one topic, in order, in one transaction; fills each op's error and results. */

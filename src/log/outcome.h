@@ -12,6 +12,8 @@
 #include "base/buf.h"
 #include "log/append.h"
 
+enum { OUTCOME_FIRST_BASE_AT = 12 }; /* bytes before the base offset of the first result */
+
 void outcome_encode(buf *out, const log_append *op);
 /* Fills results, result_count and result_of in the operation's arena. False: malformed, or the arena is full. */
 bool outcome_decode(str bytes, log_append *op);

@@ -203,6 +203,40 @@ def test_racing_copies_for_different_partitions_are_stored_once(gateways, name):
     assert sum(clients[0].ends(name)) == 20
 
 
+@pytest.mark.tsan
+def test_producers_and_plain_writers_side_by_side_each_get_their_own_places(gateways, name):
+    """They share commits: what a producer's sequence expects goes with what has no condition."""
+    clients = [gateway.client() for gateway in gateways(2)]
+    clients[0].make(name, 3)
+    stored = []
+
+    def produce(number):  # each sequence on both workers at once; producer 0 goes from partition to partition
+        with concurrent.futures.ThreadPoolExecutor(2) as both:
+            for seq in range(30):
+                place = seq % 3 if number == 0 else number % 3
+                messages = [{"value": f"{number}/{seq}", "partition": place}] * (1 + seq % 2)
+                answers = list(both.map(lambda c, s=seq, m=messages: ok(triple(c, name, s, 0, f"p{number}", m)), clients))
+                assert answers[0]["results"] == answers[1]["results"]
+                assert sum("deduped" in answer for answer in answers) == 1
+                stored.extend((r["partition"], r["offset"], messages[0]["value"]) for r in answers[0]["results"])
+
+    def write(number):
+        for turn in range(60):
+            value = f"plain {number}/{turn}"
+            [(partition, offset)] = clients[turn % 2].put(name, [{"value": value, "partition": turn % 3}])
+            stored.append((partition, offset, value))
+
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        for job in [pool.submit(produce, n) for n in range(5)] + [pool.submit(write, n) for n in range(3)]:
+            job.result()
+    found = [(p, record["offset"], record["value"]) for p in range(3) for record in clients[0].read_all(name, p)]
+    assert sorted(stored) == found
+    assert [len([f for f in found if f[0] == p]) for p in range(3)] == clients[0].ends(name)
+    for number in range(1, 5):
+        mine = [value for _, _, value in found if value.startswith(f"{number}/")]
+        assert mine == sorted(mine, key=lambda value: int(value.partition("/")[2])) and len(mine) == 45
+
+
 def test_producer_state_and_keys_survive_a_restart_of_the_gateway(fresh_database, fleet, name):
     first = fleet.start(fresh_database)
     with first.client() as client:
