@@ -353,19 +353,20 @@ def test_an_idle_connection_is_closed_after_its_time(impatient):
         assert connection.eof()
 
 
-def test_a_request_that_came_in_time_is_answered_by_a_worker_that_stood_still(impatient):
+def test_a_request_that_came_in_time_is_answered_by_a_worker_that_stood_still(gateways):
     """For longer than a connection may be idle; several, since its threads wake up in any order."""
+    [gateway] = gateways(1, header_timeout_ms=5000, idle_timeout_ms=5000)
     with contextlib.ExitStack() as stack:
-        connections = [stack.enter_context(raw.Connection(impatient)) for _ in range(20)]
+        connections = [stack.enter_context(raw.Connection(gateway)) for _ in range(20)]
         for connection in connections:
             connection.send(request("GET /healthz"))
             assert connection.receive().status == 200
         time.sleep(0.5)  # their idleness has been seen
-        impatient.signal(signal.SIGSTOP)
+        gateway.signal(signal.SIGSTOP)
         for connection in connections:
             connection.send(request("GET /healthz"))
-        time.sleep(1.6)
-        impatient.signal(signal.SIGCONT)
+        time.sleep(5)
+        gateway.signal(signal.SIGCONT)
         for connection in connections:
             assert connection.receive().status == 200
 

@@ -109,7 +109,7 @@ class Postgres:
         subprocess.run([BIN / program, *arguments], check=True, capture_output=True, cwd="/", **self._as)
 
     def url(self, database="postgres"):
-        return f"host={self.home} user=postgres dbname={database}"
+        return f"host={self.home} user=postgres dbname={database} connect_timeout=5"
 
     # ---- state ----
 
