@@ -123,7 +123,8 @@ void h2_conn_sweep(h2_conn *c)
 		h2_conn_close(c);
 		return;
 	}
-	if (c->open_streams == 0 && now_ms - c->idle_since_ms >= o->idle_timeout_ms) {
+	/* A request may have come in time that a worker which stood still has not got round to. */
+	if (c->open_streams == 0 && now_ms - c->idle_since_ms >= o->idle_timeout_ms && !socket_has_input(c->fd)) {
 		h2_session_end(c, NGHTTP2_NO_ERROR);
 		return;
 	}

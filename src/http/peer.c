@@ -57,3 +57,9 @@ bool socket_has_lost(int fd)
 	return (getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &len) == 0 && error != 0) ||
 		   (ioctl(fd, SIOCOUTQ, &unread) == 0 && unread > 0);
 }
+
+bool socket_has_input(int fd)
+{
+	int unread = 0;
+	return ioctl(fd, FIONREAD, &unread) == 0 && unread > 0;
+}

@@ -35,5 +35,7 @@ void peer_tls_unref(peer_tls *tls);    /* accepts NULL */
 void peer_release(peer *p);
 /* The other end was reset, or has not taken what was written: a client that closes with unread bytes resets. */
 bool socket_has_lost(int fd);
+/* Something has come that was not read yet. */
+bool socket_has_input(int fd);
 
 #endif

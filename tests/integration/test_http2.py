@@ -209,6 +209,22 @@ def test_a_silent_connection_is_told_to_go(impatient):
         assert connection.goaway == 0
 
 
+def test_a_request_that_came_in_time_is_answered_by_a_worker_that_stood_still(gateways):
+    """For longer than a connection may be idle; several, since its threads wake up in any order."""
+    [gateway] = gateways(1, idle_timeout_ms=5000)
+    with contextlib.ExitStack() as stack:
+        connections = [stack.enter_context(http2.Connection(gateway)) for _ in range(20)]
+        for connection in connections:
+            assert connection.answer(connection.ask("GET", "/healthz"))[0] == 200
+        gateway.signal(signal.SIGSTOP)
+        asked = [(connection, connection.ask("GET", "/healthz")) for connection in connections]
+        time.sleep(5.5)
+        gateway.signal(signal.SIGCONT)
+        for connection, number in asked:
+            assert connection.answer(number)[0] == 200
+            assert connection.goaway is None
+
+
 def test_one_connection_too_many_is_told_in_its_protocol(gateways):
     [gateway] = gateways(1, max_connections=16, idle_timeout_ms=60_000)
     wait.until(lambda: gateway.metric("tidegate_http_connections") == 1, "the harness's own connection is gone")
