@@ -21,12 +21,15 @@ typedef struct lane_worker {
 struct lane {
 	log_engine *engine;
 	pthread_mutex_t lock;
-	pthread_cond_t changed;
+	pthread_cond_t changed; /* for those who wait for work */
+	pthread_cond_t aged;    /* for the one that watches the commits of others */
 	log_append *first;
 	log_append *last;
 	uint64_t queued_bytes;
 	uint32_t busy;    /* workers with a group */
 	int64_t taken_ms; /* when one of them took it last */
+	uint32_t idle;    /* workers that wait for work */
+	bool is_watched;  /* a worker looks again and again whether a commit takes long */
 	uint64_t queued_ops;
 	uint64_t queued_ops_peak;
 	bool is_relaxed; /* commits do not wait for the disk */
@@ -49,8 +52,8 @@ struct lane {
 /* ---- the queue ---- */
 
 /* Two workers with small groups would make more commits of the same records, and on one partition the later one waits
- * for the earlier one's lock. So what comes during a commit gathers for the next, by the same worker. Caller holds the
- * lock. */
+ * for the earlier one's lock. So what comes during a commit gathers for the next, by the same worker, unless that takes long.
+ * Caller holds the lock. */
 static bool is_worth_a_commit(const lane *l)
 {
 	return l->first != NULL &&
@@ -64,6 +67,12 @@ static bool is_full_for(const lane *l, const log_append *op)
 {
 	return !op->is_first && l->queued_bytes > 0 &&
 		   l->queued_bytes + op->queued_bytes > l->engine->options.lane_queue_bytes;
+}
+
+/* The one that watches goes on with that while there are others. Caller holds the lock. */
+static void wake_worker(lane *l)
+{
+	pthread_cond_signal(l->idle > 0 ? &l->changed : &l->aged);
 }
 
 bool lane_submit(lane *l, log_append *op, err *e)
@@ -89,7 +98,7 @@ bool lane_submit(lane *l, log_append *op, err *e)
 		l->queued_ops_peak = l->queued_ops > l->queued_ops_peak ? l->queued_ops : l->queued_ops_peak;
 		metric_add(l->depth_bytes, (int64_t)op->queued_bytes);
 		if (l->busy < l->worker_count && is_worth_a_commit(l)) {
-			pthread_cond_signal(&l->changed);
+			wake_worker(l);
 		}
 		ok = true;
 	}
@@ -298,6 +307,16 @@ static void run_group(lane_worker *w, size_t count)
 	finish_group(w, count, start_us);
 }
 
+/* What came while the commit was young has to be found once it is old, and nothing else may happen. Caller holds the lock. */
+static void watch_commits(lane *l)
+{
+	int64_t until_ms = clock_now_ms() + JOIN_MS;
+	struct timespec until = {.tv_sec = (time_t)(until_ms / 1000), .tv_nsec = (long)(until_ms % 1000) * 1000000};
+	l->is_watched = true;
+	pthread_cond_timedwait(&l->aged, &l->lock, &until);
+	l->is_watched = false;
+}
+
 static void *worker_main(void *context)
 {
 	lane_worker *w = context;
@@ -309,8 +328,8 @@ static void *worker_main(void *context)
 			bool too_late = l->is_stopping && clock_now_ms() > l->stop_deadline_ms;
 			l->busy++;
 			l->taken_ms = clock_now_ms();
-			if (is_worth_a_commit(l)) {
-				pthread_cond_signal(&l->changed);
+			if (is_worth_a_commit(l) || !l->is_watched) {
+				wake_worker(l);
 			}
 			pthread_mutex_unlock(&l->lock);
 			if (too_late) {
@@ -327,8 +346,12 @@ static void *worker_main(void *context)
 			l->busy--;
 		} else if (l->is_stopping) {
 			break;
+		} else if (l->busy > 0 && !l->is_watched) {
+			watch_commits(l);
 		} else {
+			l->idle++;
 			pthread_cond_wait(&l->changed, &l->lock);
+			l->idle--;
 		}
 	}
 	pthread_mutex_unlock(&l->lock);
@@ -379,8 +402,13 @@ lane *lane_new(log_engine *engine, uint32_t index, bool relaxed, err *e)
 	l->commit_seconds = metric_histogram(m, "tidegate_append_commit_seconds", "time of one group commit", labels, true);
 	l->committed_bytes =
 		metric_counter(m, "tidegate_append_bytes_total", "bytes of records that were committed", labels);
+	pthread_condattr_t attributes;
+	pthread_condattr_init(&attributes);
+	pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
 	pthread_mutex_init(&l->lock, NULL);
 	pthread_cond_init(&l->changed, NULL);
+	pthread_cond_init(&l->aged, &attributes);
+	pthread_condattr_destroy(&attributes);
 	l->workers = calloc(engine->options.lane_connections, sizeof *l->workers);
 	bool is_running = l->workers != NULL;
 	for (uint32_t i = 0; is_running && i < engine->options.lane_connections; i++) {
@@ -418,6 +446,7 @@ void lane_stop(lane *l, int64_t deadline_ms)
 	l->is_stopping = true;
 	l->stop_deadline_ms = deadline_ms;
 	pthread_cond_broadcast(&l->changed);
+	pthread_cond_broadcast(&l->aged);
 	pthread_mutex_unlock(&l->lock);
 	for (uint32_t i = 0; i < l->worker_count; i++) {
 		if (l->workers[i].is_started) {
@@ -438,6 +467,7 @@ void lane_free(lane *l)
 		buf_dispose(&l->workers[i].committer.scratch);
 	}
 	pthread_cond_destroy(&l->changed);
+	pthread_cond_destroy(&l->aged);
 	pthread_mutex_destroy(&l->lock);
 	free(l->workers);
 	free(l);
