@@ -38,7 +38,7 @@ def h2spec(tmp_path_factory):
 @pytest.mark.parametrize("path", ["/healthz", "/topics"], ids=["at once", "from the database"])
 def test_h2spec(h2spec, gateway, tmp_path, path):
     report = tmp_path / "report.xml"
-    done = subprocess.run([h2spec, "-h", gateway.host, "-p", str(gateway.port), "-P", path, "-o", str(int(2 * wait.SLOWNESS)),
+    done = subprocess.run([h2spec, "-h", gateway.host, "-p", str(gateway.port), "-P", path, "-o", str(int(5 * wait.SLOWNESS)),
                            "-j", report], capture_output=True, text=True, timeout=300 * wait.SLOWNESS, check=False)
     cases = list(xml.etree.ElementTree.parse(report).iter("testcase"))
     assert len(cases) > 140, done.stdout[-2000:]

@@ -9,6 +9,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from harness import wait
 from harness.client import Client
 
 PEM = serialization.Encoding.PEM
@@ -72,7 +73,8 @@ class Listener:
         return Client(self.url, verify=str(self.certificate.path), **options)
 
     def http2(self):
-        return httpx.Client(http1=False, http2=True, verify=self.context(), trust_env=False, base_url=self.url)
+        return httpx.Client(http1=False, http2=True, verify=self.context(), trust_env=False, base_url=self.url,
+                            timeout=wait.DEADLINE_S)
 
     def context(self, *protocols):
         made = ssl.create_default_context(cafile=self.certificate.path)
