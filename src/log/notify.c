@@ -5,8 +5,8 @@
  * Payload  "<sender> <kind> …": a <topic>:<partition> … appended; t <topic> changed; * everything; hello, here, bye:
  * presence. NOTIFY inside an append's transaction would take a database-wide lock across its flush
  * (docs/decisions/0003), so a thread of its own sends what is pending as soon as its previous NOTIFY is done. A worker
- * that knows of no other one sends nothing: presence is announced at start and every HERE_MS. What is lost on the way
- * costs a poll period, never a record.
+ * that knows of no other one sends nothing: presence is announced at start and every HERE_MS, and whoever hears of a new
+ * one says once that everything may have changed. What is lost on the way costs a poll period, never a record.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -266,7 +266,14 @@ static void note_peer(notify_link *n, uint64_t id, bool is_leaving)
 		}
 	}
 	if (place >= 0) {
+		bool is_new = n->peers[place].id == 0 && !is_leaving;
 		n->peers[place] = (peer){is_leaving ? 0 : id, clock_now_ms()};
+		if (is_new) {
+			/* It was told nothing so far, and may have read before what was appended since. */
+			n->everything = true;
+			n->oldest_us = clock_now_us();
+			pthread_cond_signal(&n->changed);
+		}
 	}
 	count_peers(n);
 	pthread_mutex_unlock(&n->lock);

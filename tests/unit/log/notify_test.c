@@ -310,6 +310,39 @@ START_TEST(worker_that_is_alone_sends_nothing_and_one_that_left_is_forgotten)
 }
 END_TEST
 
+/* How often "everything" is said on the channel until nothing more comes. */
+static int looks_asked_for(db_conn *c)
+{
+	err e;
+	str channel;
+	str payload;
+	int count = 0;
+	while (db_wait_notification(c, clock_now_ms() + LONG_QUIET_MS, -1, &channel, &payload, &e)) {
+		count += str_ends_with(payload, STR(" *")) ? 1 : 0;
+	}
+	ck_assert_int_eq(e.code, ERR_TIMEOUT);
+	return count;
+}
+
+/* What it appended before is nothing that the other one was told. */
+START_TEST(worker_that_hears_of_a_new_one_tells_it_to_look_at_everything_once)
+{
+	log_fixture f;
+	err e;
+	open_one(&f, 1);
+	db_conn *c = db_fixture_conn(f.url, SOON_MS);
+	db_fixture_must(db_listen(c, "tidegate", &e), &e, "listen");
+	db_fixture_sql(f.url, "NOTIFY tidegate, '00000000000000aa hello'");
+	ck_assert_int_eq(looks_asked_for(c), 1);
+	db_fixture_sql(f.url, "NOTIFY tidegate, '00000000000000aa here'");
+	ck_assert_int_eq(looks_asked_for(c), 0);
+	db_fixture_sql(f.url, "NOTIFY tidegate, '00000000000000bb here'");
+	ck_assert_int_eq(looks_asked_for(c), 1);
+	db_conn_free(c);
+	fixture_close(&f);
+}
+END_TEST
+
 START_TEST(change_of_a_topic_reaches_the_caches_of_other_workers)
 {
 	log_fixture f[2];
@@ -574,6 +607,7 @@ int main(void)
 		closing_without_records_wakes,
 		wake_ups_cross_between_two_workers,
 		worker_that_is_alone_sends_nothing_and_one_that_left_is_forgotten,
+		worker_that_hears_of_a_new_one_tells_it_to_look_at_everything_once,
 		change_of_a_topic_reaches_the_caches_of_other_workers,
 		flood_of_news_arrives_as_look_at_everything,
 		strange_payloads_are_passed_over,
